@@ -1,0 +1,1 @@
+"""Simulated calendar providers with real semantics, to develop, demonstrate and test against without an account."""

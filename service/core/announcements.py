@@ -1,0 +1,142 @@
+"""The event catalogue: what each webhook and each entry of the change log says, as structs and as bytes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from service.core import sync
+from service.core.event import EventView, FieldChange, meeting_key, view_json
+from service.core.lifecycle import State
+
+MOST_IDS: Final = 100
+"""A `calendar.sync_events` names this many events; who needs all of them reads `/changes`."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the change log, and the `data` of `event.created`, `event.updated` and `event.cancelled`."""
+
+    seq: int
+    event_id: UUID
+    calendar_id: UUID
+    kind: str
+    cause: str
+    at: datetime
+    fields: dict[str, FieldChange]
+    action: str
+    event: EventView
+
+
+class CalendarNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of `calendar.created`, `.active`, `.error`, `.disconnected` and `.deleted`."""
+
+    calendar_id: UUID
+    provider: str
+    email: str | None
+    raw_calendar_id: str
+    status: str
+    previous_status: str | None
+    error_code: str | None
+    error_message: str | None
+    metadata: dict[str, Any]
+
+
+class ChangeCounts(msgspec.Struct, frozen=True):
+    """How many changes of each kind."""
+
+    created: int = 0
+    updated: int = 0
+    cancelled: int = 0
+
+
+class SyncNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of `calendar.sync_events`: which part of the change log one sync wrote."""
+
+    calendar_id: UUID
+    last_updated_ts: datetime
+    initial: bool
+    first_seq: int
+    last_seq: int
+    change_count: int
+    affected_event_ids: list[UUID]
+    truncated: bool
+    counts: ChangeCounts
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that waits for its `seq`: everything of it but the number is encoded already."""
+
+    event_id: UUID
+    kind: str
+    cause: str
+    body: bytes
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def entries(changes: Sequence[sync.Change], calendar_id: UUID, now: datetime) -> list[Entry]:
+    """The changes of one round as entries of the change log, in the order in which they will be numbered."""
+    return [_entry(change, calendar_id, now) for change in changes]
+
+
+def with_seq(seq: int, body: bytes) -> bytes:
+    """A `Change` as JSON: the number, known only inside the transaction that publishes it, goes before the rest."""
+    return b'{"seq":%d,%s' % (seq, body[1:])
+
+
+def sync_notice(
+    calendar_id: UUID, written: Sequence[Entry], *, first_seq: int, now: datetime, initial: bool
+) -> SyncNotice:
+    """One sync's changes, numbered from `first_seq` on, as one notice."""
+    counts = dict.fromkeys(ChangeCounts.__struct_fields__, 0)
+    for entry in written:
+        counts[entry.kind] += 1
+    affected = list(dict.fromkeys(entry.event_id for entry in written))
+    return SyncNotice(
+        calendar_id=calendar_id,
+        last_updated_ts=now,
+        initial=initial,
+        first_seq=first_seq,
+        last_seq=first_seq + len(written) - 1,
+        change_count=len(written),
+        affected_event_ids=affected[:MOST_IDS],
+        truncated=len(affected) > MOST_IDS,
+        counts=ChangeCounts(**counts),
+    )
+
+
+def state_change(previous: State, current: State) -> str | None:
+    """The webhook type that a change of state calls for; None when nothing changed that anybody asked about."""
+    if previous == current or current is State.SYNCING:
+        return None
+    return f"calendar.{current.value}"
+
+
+def _entry(change: sync.Change, calendar_id: UUID, now: datetime) -> Entry:
+    upsert = change.upsert
+    view = view_json(
+        upsert.body,
+        event_id=upsert.id,
+        calendar_id=calendar_id,
+        key=meeting_key(upsert.event),
+        version=upsert.version,
+        created_at=upsert.created_at,
+        updated_at=now,
+        deleted_at=now if change.kind == "cancelled" else None,
+    )
+    said = _encode(
+        {
+            "event_id": upsert.id,
+            "calendar_id": calendar_id,
+            "kind": change.kind,
+            "cause": change.cause,
+            "at": now,
+            "fields": change.fields,
+            "action": change.action,
+            "event": msgspec.Raw(view),
+        }
+    )
+    return Entry(event_id=upsert.id, kind=change.kind, cause=change.cause, body=said)

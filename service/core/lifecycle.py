@@ -1,0 +1,228 @@
+"""THE state machine of a calendar: what a fact does to how a calendar stands.
+
+    ┌─────────┐ Synced  ┌────────┐  3rd failure, or 15 min of them   ┌───────┐
+    │ syncing ├────────►│ active │◄──────────────────────────────────┤ error │
+    └────┬────┘         └───┬────┘──────────────────────────────────►└──┬────┘
+         │                  │      client, grant or calendar at fault   │ confirmed by a second look
+         └──────────────────┴───────────────────────────────────────────┤
+    syncing ◄── Reconnected ── (any state)                     ┌────────▼─────┐
+                                                               │ disconnected │  no provider call from here
+                                                               └──────────────┘
+
+`error` tries again by itself, more and more slowly, and heals by the next success. Only two facts can disconnect, and
+neither at once: a rejected grant and a vanished calendar are looked at again after a minute, because a token that
+another worker has just rotated, or a provider having a bad minute, looks exactly the same. Throttling, an outage and
+an integrator's expired client secret never disconnect anybody.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from service.core.schedule import back_off, retry_soon, throttle_pause
+
+FAILURES_BEFORE_ERROR: Final = 3
+PATIENCE: Final = timedelta(minutes=15)
+SECOND_LOOK: Final = timedelta(seconds=60)
+CLIENT_RECHECK: Final = timedelta(minutes=15)
+REFUSED_RECHECK: Final = timedelta(hours=1)
+LONGEST_PAUSE: Final = timedelta(hours=24)
+
+
+class State(StrEnum):
+    """Where a calendar stands."""
+
+    SYNCING = "syncing"
+    ACTIVE = "active"
+    ERROR = "error"
+    DISCONNECTED = "disconnected"
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """A whole round was applied."""
+
+
+class Throttled(msgspec.Struct, frozen=True):
+    """The provider, or our own quota, wants a pause; `until` when it said how long."""
+
+    until: datetime | None = None
+
+
+class TransientFailure(msgspec.Struct, frozen=True):
+    """An attempt failed for a reason that says nothing about the calendar."""
+
+    reason: str
+    until: datetime | None = None
+
+
+class ClientRejected(msgspec.Struct, frozen=True):
+    """The integrator's OAuth client is at fault, not the user."""
+
+    reason: str
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The provider refuses this calendar for a reason that new credentials would not change."""
+
+    code: str
+    reason: str
+
+
+class GrantRejected(msgspec.Struct, frozen=True):
+    """The user's consent does not carry any more; `code` says which part of it."""
+
+    code: str
+    reason: str
+
+
+class CalendarGone(msgspec.Struct, frozen=True):
+    """The provider's list does not have the calendar."""
+
+    reason: str
+
+
+class Reconnected(msgspec.Struct, frozen=True):
+    """Somebody gave new credentials that the provider accepted."""
+
+
+Fact = Synced | Throttled | TransientFailure | ClientRejected | Refused | GrantRejected | CalendarGone | Reconnected
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a calendar stands: its state, what is wrong, and when to try again.
+
+    `retry_at` is set while something is wrong; otherwise the schedule decides. `suspicion` remembers between two looks
+    which fact (`grant`, `gone`) would disconnect the calendar if it came again.
+    """
+
+    status: State = State.SYNCING
+    failures: int = 0
+    failing_since: datetime | None = None
+    throttles: int = 0
+    rate_limited_until: datetime | None = None
+    suspicion: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    retry_at: datetime | None = None
+
+
+REMEDIES: Final = {
+    "provider_unavailable": "The provider cannot be reached or answers with faults; nothing to do, calgate goes on trying.",
+    "client_rejected": "The OAuth client is refused: check client_id, client_secret and that the calendar API is enabled "
+    "in its project, then post any of its calendars again with the right secret.",
+    "credentials_rejected": "The user's grant is gone: let the user sign in again and PATCH the calendar with the new "
+    "refresh_token.",
+    "insufficient_scope": "The grant does not cover the calendar: let the user sign in again and tick every calendar "
+    "permission, or ask the organisation's administrator to allow the app; then PATCH the calendar with the new token.",
+    "calendar_not_found": "The provider no longer shows this calendar to the account: share it again, or delete it here.",
+    "calendar_refused": "The provider refuses to list this calendar; the reason it gave stands at the end.",
+}
+"""What to do about each `error_code`; the provider's own word is appended."""
+
+
+def after(standing: Standing, fact: Fact, now: datetime, jitter: float) -> Standing:
+    """How the calendar stands once `fact` is known; `jitter` is a random number in [0, 1)."""
+    if standing.status is State.DISCONNECTED and not isinstance(fact, Reconnected):
+        return standing
+    decide: Callable[[Standing, Fact, datetime, float], Standing] = _TABLE[type(fact)]
+    return decide(standing, fact, now, jitter)
+
+
+def explain(code: str, reason: str) -> str:
+    """The stored `error_message`: the remedy, and the provider's word for it."""
+    return f"{REMEDIES[code]} ({reason})" if reason else REMEDIES[code]
+
+
+def _synced(_standing: Standing, _fact: Synced, _now: datetime, _jitter: float) -> Standing:
+    return Standing(status=State.ACTIVE)
+
+
+def _reconnected(_standing: Standing, _fact: Reconnected, now: datetime, _jitter: float) -> Standing:
+    return Standing(status=State.SYNCING, retry_at=now)
+
+
+def _throttled(standing: Standing, fact: Throttled, now: datetime, jitter: float) -> Standing:
+    until = _clamp(fact.until, now) or now + throttle_pause(standing.throttles, jitter)
+    return msgspec.structs.replace(standing, throttles=standing.throttles + 1, rate_limited_until=until, retry_at=until)
+
+
+def _failed(standing: Standing, fact: TransientFailure, now: datetime, jitter: float) -> Standing:
+    failures = standing.failures + 1
+    since = standing.failing_since or now
+    broken = standing.status is State.ERROR or failures >= FAILURES_BEFORE_ERROR or now - since >= PATIENCE
+    pause = back_off(failures - FAILURES_BEFORE_ERROR, jitter) if broken else retry_soon(failures, jitter)
+    asked = _clamp(fact.until, now)
+    retry_at = max(now + pause, asked) if asked else now + pause
+    kept = msgspec.structs.replace(
+        standing, failures=failures, failing_since=since, suspicion=None, retry_at=retry_at, rate_limited_until=None
+    )
+    if not broken:
+        return kept
+    return _in_error(kept, "provider_unavailable", fact.reason)
+
+
+def _client_rejected(standing: Standing, fact: ClientRejected, now: datetime, jitter: float) -> Standing:
+    pause = CLIENT_RECHECK * (1 + 0.1 * jitter)
+    return _in_error(_counted(standing, now, now + pause), "client_rejected", fact.reason)
+
+
+def _refused(standing: Standing, fact: Refused, now: datetime, jitter: float) -> Standing:
+    pause = REFUSED_RECHECK * (1 + 0.1 * jitter)
+    return _in_error(_counted(standing, now, now + pause), fact.code, fact.reason)
+
+
+def _grant_rejected(standing: Standing, fact: GrantRejected, now: datetime, jitter: float) -> Standing:
+    return _suspected(standing, "grant", fact.code, fact.reason, now, jitter)
+
+
+def _calendar_gone(standing: Standing, fact: CalendarGone, now: datetime, jitter: float) -> Standing:
+    return _suspected(standing, "gone", "calendar_not_found", fact.reason, now, jitter)
+
+
+def _suspected(standing: Standing, suspicion: str, code: str, reason: str, now: datetime, jitter: float) -> Standing:
+    if standing.suspicion == suspicion:
+        gone = _counted(standing, now, None)
+        return msgspec.structs.replace(
+            gone,
+            status=State.DISCONNECTED,
+            suspicion=None,
+            error_code=code,
+            error_message=explain(code, reason),
+        )
+    looked = _counted(standing, now, now + SECOND_LOOK * (1 + 0.1 * jitter))
+    return msgspec.structs.replace(_in_error(looked, code, reason), suspicion=suspicion)
+
+
+def _counted(standing: Standing, now: datetime, retry_at: datetime | None) -> Standing:
+    return msgspec.structs.replace(
+        standing,
+        failures=standing.failures + 1,
+        failing_since=standing.failing_since or now,
+        suspicion=None,
+        rate_limited_until=None,
+        retry_at=retry_at,
+    )
+
+
+def _in_error(standing: Standing, code: str, reason: str) -> Standing:
+    return msgspec.structs.replace(standing, status=State.ERROR, error_code=code, error_message=explain(code, reason))
+
+
+def _clamp(until: datetime | None, now: datetime) -> datetime | None:
+    # A server that asks for a year must not park an account for a year.
+    return None if until is None or until <= now else min(until, now + LONGEST_PAUSE)
+
+
+_TABLE: Final[dict[type, Callable[..., Standing]]] = {
+    Synced: _synced,
+    Throttled: _throttled,
+    TransientFailure: _failed,
+    ClientRejected: _client_rejected,
+    Refused: _refused,
+    GrantRejected: _grant_rejected,
+    CalendarGone: _calendar_gone,
+    Reconnected: _reconnected,
+}

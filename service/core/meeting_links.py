@@ -1,0 +1,100 @@
+"""Which of an event's links is the way into a call, and on which platform."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from service.core.event import Meeting
+
+UNKNOWN: Final = "unknown"
+
+HOSTS: Final = {
+    "zoom.us": "zoom",
+    "zoom.com": "zoom",
+    "zoomgov.com": "zoom",
+    "meet.google.com": "google_meet",
+    "teams.microsoft.com": "microsoft_teams",
+    "teams.live.com": "microsoft_teams",
+    "teams.cloud.microsoft": "microsoft_teams",
+    "teams.microsoft.us": "microsoft_teams",
+    "webex.com": "webex",
+    "meet.goto.com": "goto_meeting",
+    "gotomeeting.com": "goto_meeting",
+    "gotomeet.me": "goto_meeting",
+}
+"""Host suffix to platform; a host matches its own label chain only (`us02web.zoom.us`, never `notzoom.us`)."""
+
+_MEETING_IDS: Final = {
+    "zoom": re.compile(r"/(?:j|w|s|wc/join|wc)/(\d{9,11})(?:/|$)"),
+    "google_meet": re.compile(r"^/(?:_meet/)?([a-z]{3}-[a-z]{4}-[a-z]{3})(?:/|$)", re.IGNORECASE),
+    "microsoft_teams": re.compile(r"^/meet/(\d{10,15})(?:/|$)"),
+    "goto_meeting": re.compile(r"/(\d{9})(?:/|$)"),
+}
+_PASSCODE_QUERY: Final = {"microsoft_teams": "p"}
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A link in one of a provider's structured fields, with what the provider says of it; `found_in` names the field."""
+
+    url: str
+    found_in: str
+    meeting_id: str | None = None
+    passcode: str | None = None
+
+
+def detect(candidates: Sequence[Candidate]) -> Meeting | None:
+    """The first usable candidate as a meeting; candidates come in the provider's order of trust.
+
+    A structured link on a host that nobody knows is still a meeting (`unknown`): the provider says that it is one.
+    """
+    for candidate in candidates:
+        parts = _split(candidate.url)
+        if parts is None:
+            continue
+        host, path, query = parts
+        platform = classify(host)
+        return Meeting(
+            url=candidate.url,
+            platform=platform,
+            meeting_id=_meeting_id(platform, path) or candidate.meeting_id,
+            passcode=candidate.passcode or _passcode(platform, query),
+            found_in=candidate.found_in,
+        )
+    return None
+
+
+def classify(host: str) -> str:
+    """The platform that a host belongs to, or `unknown`."""
+    labels = host.split(".")
+    for start in range(len(labels) - 1):
+        if platform := HOSTS.get(".".join(labels[start:])):
+            return platform
+    return UNKNOWN
+
+
+def _split(url: str) -> tuple[str, str, str] | None:
+    # A structured field is written by whoever made the event: only a plain web address may reach a bot.
+    if len(url) > 8192 or any(character <= " " or character == "\\" for character in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return None
+    if parts.scheme.lower() not in {"http", "https"} or not host or "@" in parts.netloc:
+        return None
+    return host.lower().rstrip("."), parts.path, parts.query
+
+
+def _meeting_id(platform: str, path: str) -> str | None:
+    pattern = _MEETING_IDS.get(platform)
+    found = pattern.search(path) if pattern else None
+    return found.group(1).lower() if found else None
+
+
+def _passcode(platform: str, query: str) -> str | None:
+    name = _PASSCODE_QUERY.get(platform)
+    return parse_qs(query).get(name, [None])[0] if name and query else None

@@ -1,0 +1,320 @@
+"""The sync as a decision: what a provider listed, held against what we knew, gives what changed.
+
+    pages ──absorb──► Round ──unsettled_series──► (the caller lists those series as sets) ──absorb_series──► Round
+                                                                                                              │
+    known rows ───────────────────────────────────────────────────────────────────────────────compare──► Comparison
+                                                                                                              │
+    stored events of what differs ─────────────────────────────────────────────────────────────decide──► Decision
+
+A round is either a full listing of the window, ended by a sweep (a row in the window that was not listed is gone), or
+a delta since a cursor, clamped to the window: Google does not window its deltas, so one edit of an endless series
+brings occurrences of the next fifteen years. Neither Google nor Graph sends a tombstone for each occurrence that a
+series edit removes; so a series that a delta touches in any way but one plain edit is listed again and compared as a set.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from service.core.event import CANCELLED, Event, FieldChange, diff, encode_event, fingerprint, hint_action
+from service.core.schedule import Window
+
+SYNC_VERSION: Final = 1
+"""Raise it when what we keep of an event changes its meaning: every calendar is then listed again."""
+
+MAX_FLAPS: Final = 24
+"""A row that goes back and forth between two versions is announced this often, then kept up to date in silence."""
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the next round goes on: the provider's token and the window that has been listed."""
+
+    token: str
+    window_start: datetime
+    window_end: datetime
+    version: int = SYNC_VERSION
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A row that reads as an event; `raw` is the row as received."""
+
+    event: Event
+    raw: bytes
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """A row that says no more than that something is gone; often an id and nothing else."""
+
+    provider_event_id: str
+    series_id: str | None = None
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """A row that cannot be read: it is set aside with the reason, and the rest of the page goes on."""
+
+    provider_event_id: str
+    reason: str
+    raw: bytes
+
+
+Item = Listed | Removed | Malformed
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a round; `token` is on the last page only."""
+
+    items: Sequence[Item]
+    token: str | None = None
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store knows of an event before the round: enough to see whether it changed."""
+
+    id: UUID
+    provider_event_id: str
+    series_id: str | None
+    starts_at: datetime
+    ends_at: datetime
+    fingerprint: bytes
+    previous_fingerprint: bytes | None
+    flaps: int
+    version: int
+    created_at: datetime
+    is_cancelled: bool
+
+
+class Round(msgspec.Struct, kw_only=True):
+    """What one round has brought so far; a later row of an id replaces an earlier one."""
+
+    window: Window
+    full: bool
+    rows: dict[str, Item] = {}
+    stretch: Window | None = None
+    stretch_ids: set[str] = set()
+    touched: set[str] = set()
+    unsettled: set[str] = set()
+    series: dict[str, set[str]] = {}
+
+    def covers(self, event: Event) -> bool:
+        """Whether an event that we do not know lies where the store keeps events."""
+        if self.window.overlaps(event.starts_at, event.ends_at):
+            return True
+        return self.stretch is not None and self.stretch.overlaps(event.starts_at, event.ends_at)
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    """A listed event with its stored form, and what was known of it before (None: it is new)."""
+
+    item: Listed
+    body: bytes
+    fingerprint: bytes
+    known: Known | None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What a round says that the store does not: events that are new or differ, events that are gone, bad rows."""
+
+    fresh: list[Fresh]
+    gone: list[Known]
+    quarantined: list[Malformed]
+    cured: list[str]
+
+    @property
+    def needs(self) -> list[UUID]:
+        """The events whose stored version `decide` will ask for."""
+        return [row.known.id for row in self.fresh if row.known is not None] + [row.id for row in self.gone]
+
+
+class Upsert(msgspec.Struct, frozen=True, kw_only=True):
+    """An event to be written, with its bytes and what the store counts about it; `raw` is None when nothing came."""
+
+    id: UUID
+    event: Event
+    body: bytes
+    raw: bytes | None
+    fingerprint: bytes
+    previous_fingerprint: bytes | None
+    flaps: int
+    version: int
+    created_at: datetime
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of an event that is news: its kind, the fields that differ, and the hint for bots."""
+
+    upsert: Upsert
+    kind: str
+    cause: str
+    fields: dict[str, FieldChange]
+    action: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a round wants written; `cured` are provider ids whose quarantine ends."""
+
+    upserts: list[Upsert] = []
+    changes: list[Change] = []
+    quarantined: list[Malformed] = []
+    cured: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.upserts or self.quarantined or self.cured)
+
+
+def row_id(item: Item) -> str:
+    """The provider's id of a row."""
+    return item.event.provider_event_id if isinstance(item, Listed) else item.provider_event_id
+
+
+def absorb(progress: Round, page: Page) -> None:
+    """Take a page into the round; a series of a delta is unsettled unless one plain occurrence is all that came."""
+    for item in page.items:
+        progress.rows[row_id(item)] = item
+        if progress.full or isinstance(item, Malformed):
+            continue
+        series_id = item.event.series_id if isinstance(item, Listed) else item.series_id
+        if series_id is None:
+            continue
+        if series_id in progress.touched or isinstance(item, Removed):
+            progress.unsettled.add(series_id)
+        progress.touched.add(series_id)
+
+
+def absorb_stretch(progress: Round, stretch: Window, items: Iterable[Item]) -> None:
+    """Take in the full listing of a stretch that has newly come into the window."""
+    progress.stretch = stretch
+    for item in items:
+        progress.stretch_ids.add(row_id(item))
+        progress.rows.setdefault(row_id(item), item)
+
+
+def absorb_series(progress: Round, series_id: str, items: Iterable[Item]) -> None:
+    """Take in the live occurrences of a series inside the window: those we know beside them are gone."""
+    listed = {row_id(item): item for item in items if not isinstance(item, Removed)}
+    progress.rows.update(listed)
+    progress.series[series_id] = set(listed)
+
+
+def unsettled_series(progress: Round, known_series: Iterable[str]) -> list[str]:
+    """The series to list as sets before the round can be compared, in a stable order.
+
+    `known_series` are series that the store has: a row with such an id is a master that was removed or changed.
+    """
+    return sorted(progress.unsettled | {series_id for series_id in known_series if series_id in progress.rows})
+
+
+def compare(progress: Round, known: Mapping[str, Known]) -> Comparison:
+    """Hold the round against what the store knows of its rows (`known`, by provider id)."""
+    found = Comparison(fresh=[], gone=[], quarantined=[], cured=[])
+    for provider_id, item in progress.rows.items():
+        row = known.get(provider_id)
+        if isinstance(item, Malformed):
+            found.quarantined.append(item)
+        elif isinstance(item, Removed):
+            if row is not None and not row.is_cancelled:
+                found.gone.append(row)
+        elif row is not None or progress.covers(item.event):
+            body = encode_event(item.event)
+            print_ = fingerprint(body)
+            if row is None or row.fingerprint != print_:
+                found.fresh.append(Fresh(item, body, print_, row))
+    found.gone.extend(row for provider_id, row in known.items() if _is_swept(progress, provider_id, row))
+    return found
+
+
+def decide(
+    found: Comparison,
+    stored: Mapping[UUID, Event],
+    *,
+    cause: str,
+    now: datetime,
+    ids: Iterator[UUID],
+    entered: frozenset[str] | set[str] = frozenset(),
+) -> Decision:
+    """What to write and what to announce; `stored` has the events that `found.needs` names.
+
+    `cause` is the round's; new events whose provider id is in `entered` came by the rolling of the window.
+    """
+    decision = Decision(upserts=[], changes=[], quarantined=list(found.quarantined), cured=list(found.cured))
+    for fresh in found.fresh:
+        if fresh.known is None:
+            why = "window" if fresh.item.event.provider_event_id in entered else cause
+            _create(decision, fresh, why, now, next(ids))
+        else:
+            _update(decision, fresh, fresh.known, stored[fresh.known.id], cause)
+    for row in found.gone:
+        _cancel(decision, row, stored[row.id], cause)
+    return decision
+
+
+def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
+    # Gone by proof: a complete listing of a stretch (or of a series) that should have it lacks it.
+    if row.is_cancelled or provider_id in progress.rows:
+        return False
+    if progress.stretch is not None and progress.stretch.overlaps(row.starts_at, row.ends_at):
+        return provider_id not in progress.stretch_ids
+    if not progress.window.overlaps(row.starts_at, row.ends_at):
+        return False
+    return progress.full or row.series_id in progress.series
+
+
+def _create(decision: Decision, fresh: Fresh, cause: str, now: datetime, new_id: UUID) -> None:
+    event = fresh.item.event
+    upsert = Upsert(
+        id=new_id,
+        event=event,
+        body=fresh.body,
+        raw=fresh.item.raw,
+        fingerprint=fresh.fingerprint,
+        previous_fingerprint=None,
+        flaps=0,
+        version=1,
+        created_at=now,
+    )
+    decision.upserts.append(upsert)
+    action = hint_action(None, event, {})
+    decision.changes.append(Change(upsert=upsert, kind="created", cause=cause, fields={}, action=action))
+
+
+def _update(decision: Decision, fresh: Fresh, row: Known, old: Event, cause: str) -> None:
+    event = fresh.item.event
+    flaps = row.flaps + 1 if fresh.fingerprint == row.previous_fingerprint else 0
+    upsert = Upsert(
+        id=row.id,
+        event=event,
+        body=fresh.body,
+        raw=fresh.item.raw,
+        fingerprint=fresh.fingerprint,
+        previous_fingerprint=row.fingerprint,
+        flaps=flaps,
+        version=row.version + 1,
+        created_at=row.created_at,
+    )
+    decision.upserts.append(upsert)
+    fields = diff(old, event)
+    action = hint_action(old, event, fields)
+    if flaps <= MAX_FLAPS or action != "none":
+        decision.changes.append(Change(upsert=upsert, kind="updated", cause=cause, fields=fields, action=action))
+
+
+def _cancel(decision: Decision, row: Known, old: Event, cause: str) -> None:
+    event = msgspec.structs.replace(old, status=CANCELLED)
+    body = encode_event(event)
+    upsert = Upsert(
+        id=row.id,
+        event=event,
+        body=body,
+        raw=None,
+        fingerprint=fingerprint(body),
+        previous_fingerprint=row.fingerprint,
+        flaps=row.flaps,
+        version=row.version + 1,
+        created_at=row.created_at,
+    )
+    decision.upserts.append(upsert)
+    fields = diff(old, event)
+    action = hint_action(old, event, fields)
+    decision.changes.append(Change(upsert=upsert, kind=CANCELLED, cause=cause, fields=fields, action=action))

@@ -1,0 +1,102 @@
+"""The two trees of errors that the gateway expects; anything else is a bug and is not caught.
+
+GatewayError                    the client's to act on: becomes a problem document (RFC 9457)
+ProviderError                   the provider's answer, ended by a flow, where it becomes a Fact or a GatewayError
+├── GrantRejected               the user's consent is gone: a new refresh token is needed
+├── ScopeMissing                the user (or an administrator) withheld what we need to read
+├── ClientRejected              the integrator's client id, secret or API project is at fault
+├── CursorExpired               the sync token is worthless: list everything again
+├── CalendarGone                the calendar was deleted or is no longer shared
+├── Throttled                   slow down; `retry_at` says until when, where the provider said so
+├── TransientFault              an outage, a broken answer, a timeout: try again later
+└── RequestRefused              the provider will not do this one thing, ever
+    └── PushUnsupported         this calendar cannot be watched: poll it
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One invalid field of a request: its path in the body (`refresh_token`) and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class GatewayError(Exception):
+    """A request that cannot be served, told to the client with a status and one of the contract's codes."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+class ProviderError(Exception):
+    """An answer of a provider that is not a result; `reason` is the provider's own word, free of secrets."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class GrantRejected(ProviderError):
+    """The refresh token is revoked, expired or was never good."""
+
+
+class ScopeMissing(ProviderError):
+    """The grant lacks a scope, or a policy of the organisation forbids it."""
+
+
+class ClientRejected(ProviderError):
+    """The client id or secret is wrong, expired or disabled, or its project has the API switched off."""
+
+
+class CursorExpired(ProviderError):
+    """The provider no longer knows the sync token."""
+
+
+class CalendarGone(ProviderError):
+    """The provider no longer shows the calendar to this account."""
+
+
+class Throttled(ProviderError):
+    """Too many requests; `retry_at` is when the provider, or our own quota, allows the next one.
+
+    `scope` says whose quota ran out: `user` (this account), `client` (everybody under this OAuth client).
+    """
+
+    def __init__(self, reason: str, retry_at: datetime | None = None, *, scope: str = "user") -> None:
+        super().__init__(reason)
+        self.retry_at = retry_at
+        self.scope = scope
+
+
+class TransientFault(ProviderError):
+    """A failure that says nothing about the calendar; `retry_at` where the provider asked for a pause."""
+
+    def __init__(self, reason: str, retry_at: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.retry_at = retry_at
+
+
+class RequestRefused(ProviderError):
+    """The provider refuses this request for good, for a reason that is not the credentials."""
+
+
+class PushUnsupported(RequestRefused):
+    """The provider cannot send notifications for this calendar, or not to our address."""

@@ -1,0 +1,1 @@
+"""The outside world: one module per calendar provider behind one Protocol, and the guarded way out to it."""

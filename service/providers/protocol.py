@@ -1,0 +1,136 @@
+"""What every calendar provider can do for us: the port that `google.py` and its siblings implement.
+
+Every call either returns a result or raises one of `service.errors.ProviderError`; nothing else of a provider's
+answer leaves its module.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Protocol
+
+import httpx
+import msgspec
+
+from service.core.schedule import Window
+from service.core.sync import Item, Page
+
+
+class RawCalendar(msgspec.Struct, frozen=True, kw_only=True):
+    """A calendar as the provider lists it, connected here or not."""
+
+    id: str
+    name: str
+    description: str | None = None
+    is_primary: bool = False
+    time_zone: str | None = None
+    access_role: str | None = None
+    color: str | None = None
+
+
+class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
+    """An integrator's OAuth client; `tenant` is Microsoft's."""
+
+    client_id: str
+    client_secret: str
+    tenant: str | None = None
+
+    def __repr__(self) -> str:
+        return f"OAuthClient(client_id={self.client_id!r}, client_secret=***)"
+
+
+class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A token endpoint's good answer; `refresh_token` only when the provider rotated it."""
+
+    access_token: str
+    expires_at: datetime
+    refresh_token: str | None = None
+    scopes: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"TokenGrant(expires_at={self.expires_at!r}, scopes={sorted(self.scopes)!r})"
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to make one provider call: the bearer token, whom it is for, and the connection to make it on.
+
+    `client_key` and `user_key` name the quotas that the call counts against.
+    """
+
+    http: httpx.AsyncClient
+    token: str
+    client_key: str
+    user_key: str
+
+    def __repr__(self) -> str:
+        return f"Access(user_key={self.user_key!r})"
+
+
+class OpenedChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """A push channel that the provider has agreed to."""
+
+    resource_id: str
+    expires_at: datetime
+
+
+class Provider(Protocol):
+    """One kind of calendar server."""
+
+    name: str
+
+    async def refresh(
+        self, http: httpx.AsyncClient, client: OAuthClient, refresh_token: str, now: datetime
+    ) -> TokenGrant:
+        """A new access token. Raises GrantRejected, ScopeMissing, ClientRejected, Throttled or TransientFault."""
+        ...
+
+    async def calendars(self, access: Access) -> list[RawCalendar]:
+        """Every calendar of the account, all pages."""
+        ...
+
+    def pages(
+        self, access: Access, raw_calendar_id: str, *, token: str | None, window: Window, time_zone: str | None
+    ) -> AsyncIterator[Page]:
+        """One round: the full window without a `token`, the changes since it with one; the last page has the next token.
+
+        `time_zone` places all-day events. Raises CursorExpired when the token is worthless.
+        """
+        ...
+
+    def stretch(
+        self, access: Access, raw_calendar_id: str, *, window: Window, time_zone: str | None
+    ) -> AsyncIterator[Item]:
+        """Every live occurrence that overlaps `window`, without touching the cursor."""
+        ...
+
+    def series(
+        self, access: Access, raw_calendar_id: str, series_id: str, *, window: Window, time_zone: str | None
+    ) -> AsyncIterator[Item]:
+        """The live occurrences of one series in `window`; nothing at all when the series is gone."""
+        ...
+
+    async def open_channel(
+        self, access: Access, raw_calendar_id: str, *, channel_id: str, secret: str, address: str, now: datetime
+    ) -> OpenedChannel:
+        """Ask for notifications at `address`. Raises PushUnsupported when this calendar cannot have them."""
+        ...
+
+    async def close_channel(self, access: Access, *, channel_id: str, resource_id: str) -> None:
+        """Stop notifications; a channel that is already gone is a success."""
+        ...
+
+
+class PushNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification as its headers tell it, not yet proved: `secret` is what the sender claims to know."""
+
+    channel_id: str
+    resource_id: str
+    secret: str
+    is_first: bool
+
+
+class PushReader(Protocol):
+    """Reads a provider's notification off an HTTP request."""
+
+    def notice(self, headers: Mapping[str, str]) -> PushNotice | None:
+        """The notification, or None when the request is not one."""
+        ...

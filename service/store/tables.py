@@ -1,0 +1,305 @@
+"""The tables of the gateway; rows are storage, and what they mean is decided in `service.core`.
+
+    projects ─┬─ api_keys
+              ├─ oauth_clients ─── connections ─── calendars ─┬─ events ─── event_sources
+              ├─ changes (the log, by seq)                    ├─ quarantined_rows
+              └─ idempotency_keys                             └─ channels
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import JSON, Column, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(SQLModel):
+    """What the gateway's tables have in common: one catalogue of their own, with named constraints."""
+
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
+
+
+class KeyringRow(Table, table=True):
+    """A sealed constant: a key ring that opens it is the right one."""
+
+    __tablename__ = "keyring"
+
+    id: int = Field(primary_key=True)
+    canary: bytes = Field(sa_type=LargeBinary)
+
+
+class ProjectRow(Table, table=True):
+    """A tenant; `seq` is the number of its newest change."""
+
+    __tablename__ = "projects"
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(unique=True)
+    seq: int = 0
+    created_at: datetime
+
+
+class ApiKeyRow(Table, table=True):
+    """A key that was shown once; `digest` is SHA-256 of the whole key, `prefix` finds it."""
+
+    __tablename__ = "api_keys"
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE", index=True)
+    prefix: str = Field(unique=True)
+    digest: bytes = Field(sa_type=LargeBinary)
+    scope: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class OAuthClientRow(Table, table=True):
+    """An integrator's OAuth client, stored once for thousands of calendars; `rejected_*` while it is at fault."""
+
+    __tablename__ = "oauth_clients"
+    __table_args__ = (UniqueConstraint("project_id", "provider", "client_id", "tenant"),)
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
+    provider: str
+    client_id: str
+    tenant: str = ""
+    client_secret: bytes = Field(sa_type=LargeBinary)
+    rejected_reason: str | None = None
+    rejected_until: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConnectionRow(Table, table=True):
+    """One provider account under one client: its tokens, sealed, and the lease under which they are refreshed.
+
+    `token_version` rises with every write of the tokens; a write names the version that it replaces.
+    """
+
+    __tablename__ = "connections"
+    __table_args__ = (UniqueConstraint("project_id", "provider", "account"),)
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
+    oauth_client_id: UUID = Field(foreign_key="oauth_clients.id", index=True)
+    provider: str
+    account: str
+    email: str | None = None
+    refresh_token: bytes = Field(sa_type=LargeBinary)
+    access_token: bytes | None = Field(default=None, sa_type=LargeBinary)
+    access_expires_at: datetime | None = None
+    token_version: int = 1
+    refresh_lease: UUID | None = None
+    refresh_leased_until: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CalendarRow(Table, table=True):
+    """One provider calendar: how it stands, what was last read of it, and, as its own job, when it is due.
+
+    `lease` names the worker that holds it until `leased_until`; `due_at` is then `leased_until`, so that a calendar
+    whose holder dies is due again, and anything sooner means that somebody asked for a read meanwhile. A calendar
+    that is disconnected is never due (null).
+    """
+
+    __tablename__ = "calendars"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "raw_calendar_id"),
+        Index(
+            "ix_calendars_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index("ix_calendars_project_id_id", "project_id", "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
+    connection_id: UUID = Field(foreign_key="connections.id")
+    oauth_client_id: UUID = Field(foreign_key="oauth_clients.id", index=True)
+    provider: str
+    account: str
+    raw_calendar_id: str
+    calendar_name: str
+    name: str | None = None
+    email: str | None = None
+    time_zone: str | None = None
+    is_primary: bool = False
+    custom: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", JSON, nullable=False))
+    horizon_days: int
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+
+    status: str
+    announced_status: str
+    failures: int = 0
+    failing_since: datetime | None = None
+    throttles: int = 0
+    rate_limited_until: datetime | None = None
+    suspicion: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    retry_at: datetime | None = None
+
+    cursor: str | None = Field(default=None, sa_type=Text)
+    last_synced_at: datetime | None = None
+    last_attempt_at: datetime | None = None
+    next_meeting_at: datetime | None = None
+    due_at: datetime | None = None
+    due_cause: str = "poll"
+    lease: UUID | None = None
+    leased_until: datetime | None = None
+
+    push_until: datetime | None = None
+    push_received_at: datetime | None = None
+
+
+class ChannelRow(Table, table=True):
+    """A push channel; `secret` is SHA-256 of what its notifications must carry.
+
+    `state` is `opening` (asked for, no answer stored yet), `open` or `closing` (a successor is open, or it is not wanted).
+    """
+
+    __tablename__ = "channels"
+    __table_args__ = (Index("ix_channels_state_due_at", "state", "due_at"),)
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID
+    calendar_id: UUID = Field(index=True)
+    connection_id: UUID
+    provider: str
+    state: str
+    secret: bytes = Field(sa_type=LargeBinary)
+    resource_id: str | None = None
+    opened_at: datetime
+    expires_at: datetime | None = None
+    due_at: datetime
+    attempts: int = 0
+
+
+class PushRow(Table, table=True):
+    """A calendar's wish to be watched: when a channel is next to be opened; null when it cannot be."""
+
+    __tablename__ = "pushes"
+    __table_args__ = (
+        Index(
+            "ix_pushes_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
+
+    calendar_id: UUID = Field(primary_key=True, foreign_key="calendars.id", ondelete="CASCADE")
+    project_id: UUID
+    due_at: datetime | None = None
+    failures: int = 0
+    unsupported_reason: str | None = None
+
+
+class EventRow(Table, table=True):
+    """One occurrence: `body` is the event's JSON, the columns are what queries need of it."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("calendar_id", "provider_event_id"),
+        Index("ix_events_calendar_id_series_id", "calendar_id", "series_id"),
+        Index("ix_events_calendar_id_starts_at", "calendar_id", "starts_at"),
+        Index("ix_events_project_id_starts_at", "project_id", "starts_at"),
+        Index(
+            "ix_events_meetings",
+            "project_id",
+            "starts_at",
+            "ends_at",
+            sqlite_where=text("is_meeting"),
+            postgresql_where=text("is_meeting"),
+        ),
+        Index("ix_events_project_id_meeting_key", "project_id", "meeting_key"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    project_id: UUID
+    calendar_id: UUID = Field(foreign_key="calendars.id", ondelete="CASCADE")
+    provider_event_id: str
+    series_id: str | None = None
+    ical_uid: str | None = None
+    starts_at: datetime
+    ends_at: datetime
+    status: str
+    platform: str | None = None
+    is_meeting: bool = False
+    is_declined: bool = False
+    meeting_key: str
+    fingerprint: bytes = Field(sa_type=LargeBinary)
+    previous_fingerprint: bytes | None = Field(default=None, sa_type=LargeBinary)
+    flaps: int = 0
+    body: str = Field(sa_type=Text)
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+
+class EventSourceRow(Table, table=True):
+    """The provider's row behind an event, as received, compressed (zlib)."""
+
+    __tablename__ = "event_sources"
+
+    event_id: UUID = Field(primary_key=True, foreign_key="events.id", ondelete="CASCADE")
+    raw: bytes = Field(sa_type=LargeBinary)
+
+
+class QuarantinedRow(Table, table=True):
+    """A provider's row that could not be read as an event, with the reason."""
+
+    __tablename__ = "quarantined_rows"
+
+    calendar_id: UUID = Field(primary_key=True, foreign_key="calendars.id", ondelete="CASCADE")
+    provider_event_id: str = Field(primary_key=True)
+    reason: str
+    raw: bytes = Field(sa_type=LargeBinary)
+    at: datetime
+
+
+class ChangeRow(Table, table=True):
+    """One entry of a project's change log: `body` is the change as JSON without its `seq`."""
+
+    __tablename__ = "changes"
+    __table_args__ = (Index("ix_changes_event_id_seq", "event_id", "seq"), Index("ix_changes_at", "at"))
+
+    project_id: UUID = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    event_id: UUID
+    calendar_id: UUID
+    kind: str
+    at: datetime
+    body: str = Field(sa_type=Text)
+
+
+class IdempotencyRow(Table, table=True):
+    """The first answer to a POST with an Idempotency-Key; `status` is null while that request is still running."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    project_id: UUID = Field(primary_key=True)
+    route: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    fingerprint: bytes = Field(sa_type=LargeBinary)
+    object_id: UUID
+    status: int | None = None
+    answer: bytes | None = Field(default=None, sa_type=LargeBinary)
+    created_at: datetime

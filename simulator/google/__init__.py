@@ -1,0 +1,1 @@
+"""A fake Google: OAuth token endpoint, Calendar API v3 and push channels over one in-memory world."""
