@@ -1,0 +1,115 @@
+"""The values that travel through this package: a notice, a lease, a target and a dispatch."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+STANDARD = "standard"
+"""The format of a body in the envelope of Standard Webhooks; other formats are bodies that the caller makes."""
+
+
+class EndpointState(StrEnum):
+    """Where an endpoint stands; a deleted one is kept, without its secret, for the history of its deliveries."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+class DeliveryState(StrEnum):
+    """Where one message to one endpoint stands.
+
+    pending    to be sent at `next_at`; while a lease is on the row, `next_at` is the end of that lease
+    delivered  answered 2xx
+    failed     all attempts used up, or the receiver asked to abort
+    parked     its endpoint was disabled; enabling makes it pending again
+    cancelled  its endpoint was deleted
+    """
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """News of one project, not yet addressed to anybody.
+
+    `data` is a Struct, a JSON-like value or ready JSON (`msgspec.Raw`). With a `format` other than `standard` it is
+    the whole body, and only endpoints of that format get it.
+    """
+
+    project_id: UUID
+    type: str
+    data: Any
+    at: datetime
+    calendar_id: UUID | None = None
+    format: str = STANDARD
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The right of one process to send a delivery and to record what came of it, until it runs out."""
+
+    owner: UUID
+    until: datetime
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What sending needs to know of an endpoint; `version` rises with each change, also of the secret."""
+
+    endpoint_id: UUID
+    project_id: UUID
+    version: int
+    url: str
+    rate_limit: int | None
+    sealed_secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Target(endpoint_id={self.endpoint_id}, version={self.version})"
+
+
+class Dispatch(msgspec.Struct, frozen=True):
+    """One attempt to be made: this body to this target, as attempt number `attempt` (1 is the first).
+
+    `schedule_start` is how many attempts came before the present round of retries: a resend starts a new round.
+    Without a `lease` it only says that a row is due, and a deliverer has to claim it.
+    """
+
+    delivery_id: UUID
+    message_id: UUID
+    target: Target
+    type: str
+    body: bytes
+    lease: Lease | None
+    attempt: int = 1
+    schedule_start: int = 0
+
+    @property
+    def round_attempt(self) -> int:
+        """The place of this attempt in the schedule of retries, from 1."""
+        return self.attempt - self.schedule_start
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    timestamp: datetime
+    data: Any
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def body(notice: Notice) -> bytes:
+    """The exact bytes that are stored, signed and sent: `{"type","timestamp","data"}`, the time in UTC with `Z`.
+
+    Raises ValueError when the notice's time has no zone.
+    """
+    if notice.format != STANDARD:
+        return _encoder.encode(notice.data)
+    if notice.at.tzinfo is None:
+        raise ValueError("a notice's time needs a time zone")
+    return _encoder.encode(_Envelope(notice.type, notice.at.astimezone(UTC), notice.data))

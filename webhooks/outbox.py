@@ -1,0 +1,178 @@
+"""The outbox: news becomes messages and deliveries inside the transaction that makes the news true.
+
+A dispatch leaves from memory once the transaction is committed. Should the process die before that, the lease on the
+row runs out, a claim finds it, and the same bytes go out under the same id.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from webhooks.message import STANDARD, DeliveryState, Dispatch, EndpointState, Lease, Notice, Target, body
+from webhooks.tables import deliveries, endpoints, messages
+
+ON_REQUEST = ("event.",)
+"""Families of types that only those endpoints get which name them."""
+
+FIFO = "fifo"
+
+
+class Subscriber(NamedTuple):
+    """An enabled endpoint as the fan-out needs it. Ids of calendars are text, as in the stored JSON."""
+
+    target: Target
+    event_types: list[str] | None
+    calendar_ids: list[str] | None
+    fifo: bool
+    format: str
+
+
+class Placed(NamedTuple):
+    """The rows to insert, and the dispatches to hand to a deliverer after the commit."""
+
+    messages: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+    dispatches: list[Dispatch]
+
+
+_SUBSCRIBERS = select(
+    endpoints.c.id,
+    endpoints.c.project_id,
+    endpoints.c.version,
+    endpoints.c.url,
+    endpoints.c.rate_limit,
+    endpoints.c.secret,
+    endpoints.c.event_types,
+    endpoints.c.calendar_ids,
+    endpoints.c.ordering,
+    endpoints.c.format,
+).where(
+    endpoints.c.project_id.in_(bindparam("projects", expanding=True)),
+    endpoints.c.state == EndpointState.ENABLED.value,
+)
+_INSERT_MESSAGE = insert(messages)
+_INSERT_DELIVERY = insert(deliveries)
+
+
+async def put(
+    conn: AsyncConnection,
+    notices: Sequence[Notice],
+    *,
+    now: datetime,
+    lease: Lease | None = None,
+    only: UUID | None = None,
+) -> list[Dispatch]:
+    """Store a message for each notice that somebody subscribes to, and a delivery for each subscriber.
+
+    To be called inside the transaction that makes the news true; hand the answer to `Deliverer.submit` after the
+    commit, never before. With a `lease` the deliveries are born leased to this process, as attempt 1; without one
+    they are due at once for whoever claims them, and the answer is empty. `only` addresses one endpoint, whatever
+    it subscribes to (a test message).
+    """
+    if not notices:
+        return []
+    rows = await conn.execute(_SUBSCRIBERS, {"projects": list({notice.project_id for notice in notices})})
+    subscribers = [
+        Subscriber(
+            target=Target(row.id, row.project_id, row.version, row.url, row.rate_limit, row.secret),
+            event_types=row.event_types if only is None else ["*"],
+            calendar_ids=row.calendar_ids if only is None else None,
+            fifo=row.ordering == FIFO,
+            format=row.format if only is None else STANDARD,
+        )
+        for row in rows
+        if only is None or row.id == only
+    ]
+    placed = fan_out(notices, subscribers, now=now, lease=lease)
+    if placed.messages:
+        await conn.execute(_INSERT_MESSAGE, placed.messages)
+        await conn.execute(_INSERT_DELIVERY, placed.deliveries)
+    return placed.dispatches
+
+
+def fan_out(
+    notices: Iterable[Notice], subscribers: Sequence[Subscriber], *, now: datetime, lease: Lease | None
+) -> Placed:
+    """Match notices with subscribers. Apart from the fresh ids a pure function.
+
+    A delivery in order (fifo) is never born leased: whether it is its turn is for the claim to find out.
+    """
+    placed = Placed([], [], [])
+    by_project: dict[UUID, list[Subscriber]] = defaultdict(list)
+    for subscriber in subscribers:
+        by_project[subscriber.target.project_id].append(subscriber)
+    for notice in notices:
+        wanting = [subscriber for subscriber in by_project[notice.project_id] if wants(subscriber, notice)]
+        if not wanting:
+            continue
+        message_id, content = uuid7(), body(notice)
+        placed.messages.append(
+            {
+                "id": message_id,
+                "project_id": notice.project_id,
+                "type": notice.type,
+                "calendar_id": notice.calendar_id,
+                "body": content,
+                "at": notice.at,
+                "created_at": now,
+            }
+        )
+        for subscriber in wanting:
+            fifo_key = notice.calendar_id if subscriber.fifo else None
+            dispatch = Dispatch(
+                delivery_id=uuid7(),
+                message_id=message_id,
+                target=subscriber.target,
+                type=notice.type,
+                body=content,
+                lease=lease if fifo_key is None else None,
+            )
+            placed.deliveries.append(_row(dispatch, fifo_key, now))
+            if lease is not None:
+                placed.dispatches.append(dispatch)
+    return placed
+
+
+def _row(dispatch: Dispatch, fifo_key: UUID | None, now: datetime) -> dict[str, Any]:
+    lease = dispatch.lease
+    return {
+        "id": dispatch.delivery_id,
+        "project_id": dispatch.target.project_id,
+        "message_id": dispatch.message_id,
+        "endpoint_id": dispatch.target.endpoint_id,
+        "state": DeliveryState.PENDING.value,
+        "attempts": 0,
+        "schedule_start": 0,
+        "next_at": lease.until if lease else now,
+        "lease": lease.owner if lease else None,
+        "fifo_key": fifo_key,
+    }
+
+
+def wants(subscriber: Subscriber, notice: Notice) -> bool:
+    """Whether an endpoint subscribes to a notice of its project: same format, a type it names, a calendar it names.
+
+    No list of types means all but those of `ON_REQUEST`; `event.*` means the family, `*` everything. A notice that
+    belongs to no calendar passes the filter by calendar.
+    """
+    if notice.format != subscriber.format:
+        return False
+    calendars = subscriber.calendar_ids
+    if calendars is not None and notice.calendar_id is not None and str(notice.calendar_id) not in calendars:
+        return False
+    if subscriber.event_types is None:
+        return not notice.type.startswith(ON_REQUEST)
+    return any(covers(pattern, notice.type) for pattern in subscriber.event_types)
+
+
+def covers(pattern: str, event_type: str) -> bool:
+    """Whether a pattern (`calendar.active`, `event.*`, `*`) covers a type."""
+    if pattern.endswith("*"):
+        return event_type.startswith(pattern[:-1])
+    return pattern == event_type

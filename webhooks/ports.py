@@ -1,0 +1,43 @@
+"""What this package asks of the program around it: a database, HTTP clients, a cipher and a clock."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Clock = Callable[[], datetime]
+"""Answers the present moment as an aware datetime."""
+
+Observe = Callable[[str, float], None]
+"""Told about each finished attempt: `delivered` or the kind of failure, and how long it took in seconds."""
+
+
+class Sessions(Protocol):
+    """Hands out database connections, SQLite or PostgreSQL."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection to read from; it must not hold a lock that a writer waits for."""
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One transaction (BEGIN IMMEDIATE on SQLite), committed on exit and rolled back by an exception."""
+
+
+class Clients(Protocol):
+    """Slots of HTTP clients that judge an address before they dial it."""
+
+    def borrow(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        """A client with one connection, the borrower's alone until the exit.
+
+        A refused address is a subclass of `httpx.ConnectError` whose `kind` says why (`blocked_address`, `dns`).
+        """
+
+
+class Cipher(Protocol):
+    """Authenticated encryption bound to a place, so that a sealed value cannot be moved to another row."""
+
+    def seal(self, plaintext: bytes, place: str) -> bytes: ...
+
+    def open(self, sealed: bytes, place: str) -> bytes: ...
