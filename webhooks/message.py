@@ -1,6 +1,6 @@
-"""The values that travel through this package: a notice, a lease, a target and a dispatch."""
+"""The values that travel through this package: a notice becomes a dispatch to a target, which becomes an outcome."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -92,6 +92,28 @@ class Dispatch(msgspec.Struct, frozen=True):
     def round_attempt(self) -> int:
         """The place of this attempt in the schedule of retries, from 1."""
         return self.attempt - self.schedule_start
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of one request; a failure is a value. Durations are in seconds.
+
+    `error_kind` is None for a 2xx, else one of timeout, connect, dns, tls, protocol, status, or the kind that the
+    client's guard gave (blocked_address). `answer` is the first 4 KiB of the body, fit to be stored and shown.
+    `retry_after` and `control` are the headers Retry-After and webhook-delivery as they came.
+    """
+
+    at: datetime
+    duration: float
+    status: int | None = None
+    error_kind: str | None = None
+    error_detail: str | None = None
+    answer: str = ""
+    retry_after: str | None = None
+    control: str | None = None
+
+    @property
+    def ended_at(self) -> datetime:
+        return self.at + timedelta(seconds=self.duration)
 
 
 class _Envelope(msgspec.Struct):

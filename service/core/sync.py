@@ -64,10 +64,11 @@ Item = Listed | Removed | Malformed
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a round; `token` is on the last page only."""
+    """One page of a round; `token` is on the last page only, `time_zone` where the provider says the calendar's."""
 
     items: Sequence[Item]
     token: str | None = None
+    time_zone: str | None = None
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

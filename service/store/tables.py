@@ -76,6 +76,7 @@ class OAuthClientRow(Table, table=True):
     client_secret: bytes = Field(sa_type=LargeBinary)
     rejected_reason: str | None = None
     rejected_until: datetime | None = None
+    rejection_announced: bool = False
     created_at: datetime
     updated_at: datetime
 
@@ -211,7 +212,10 @@ class PushRow(Table, table=True):
 
 
 class EventRow(Table, table=True):
-    """One occurrence: `body` is the event's JSON, the columns are what queries need of it."""
+    """One occurrence: `body` is the event's JSON, the columns are what queries need of it.
+
+    `attendee_emails` is every address between bars (`|a@example.com|b@example.com|`), so that one can be looked for.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
@@ -236,6 +240,8 @@ class EventRow(Table, table=True):
     provider_event_id: str
     series_id: str | None = None
     ical_uid: str | None = None
+    organizer_email: str | None = None
+    attendee_emails: str = ""
     starts_at: datetime
     ends_at: datetime
     status: str

@@ -12,7 +12,7 @@ SILENT_FIELDS = {"reminders", "colorId"}
 
 
 def touch(state: State, calendar: Calendar, record: Record, *, silent: bool = False) -> None:
-    record.revision = calendar.revision = state.next_revision()
+    record.revision = state.bump(calendar)
     if not silent:
         record.updated = max(state.now(), record.updated + timedelta(milliseconds=1))
 
@@ -56,7 +56,7 @@ def end_of(start: Moment, old_start: Moment, old_end: Moment) -> Moment:
 
 def store(state: State, calendar: Calendar, record: Record) -> Record:
     record.created = record.updated = state.now()
-    record.revision = calendar.revision = state.next_revision()
+    record.revision = state.bump(calendar)
     calendar.records[record.id] = record
     calendar.ghosts.pop(record.id, None)
     return record
@@ -73,10 +73,19 @@ def replace_body(state: State, calendar: Calendar, record: Record, body: dict[st
     record.body = body
     touch(state, calendar, record, silent=differing <= SILENT_FIELDS)
     if was_series or is_series:
+        _turn_single(calendar, record, was_series=was_series, is_series=is_series)
         if differing & {"start", "recurrence", "status"}:
             record.slots = None
         _settle_series(state, calendar, record, before, slots_of(state, record) if is_series else [])
     return True
+
+
+def _turn_single(calendar: Calendar, record: Record, *, was_series: bool, is_series: bool) -> None:
+    """A single event that becomes a series vanishes from expanded listings, and the other way round."""
+    if is_series and not was_series:
+        calendar.ghosts[record.id] = Ghost(record.id, record.revision)
+    else:
+        calendar.ghosts.pop(record.id, None)
 
 
 def _settle_series(state: State, calendar: Calendar, master: Record, before: list[Slot], after: list[Slot]) -> None:
@@ -97,7 +106,7 @@ def _settle_series(state: State, calendar: Calendar, master: Record, before: lis
 
 
 def bury_exception(state: State, calendar: Calendar, master: Record, exception: Record) -> None:
-    calendar.revision = state.next_revision()
+    state.bump(calendar)
     del calendar.records[exception.id]
     if exception.slot is not None:
         del master.exceptions[exception.slot.name]
@@ -108,7 +117,7 @@ def bury_exception(state: State, calendar: Calendar, master: Record, exception: 
 def _announced(state: State, lost: list[Slot]) -> list[Slot]:
     """Google tells of only the next weeks of lost instances; at least of the next one, or nobody could know."""
     now = state.now().timestamp()
-    upcoming = [slot for slot in lost if slot.start.at >= now - 86400]
+    upcoming = [slot for slot in lost if slot.start.at >= now - 3 * 86400]
     limit = now + state.settings.tombstone_days * 86400
     near = [slot for slot in upcoming if slot.start.at <= limit]
     return near or upcoming[:1]

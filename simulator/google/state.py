@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from simulator.google.faults import Fault
 from simulator.google.moments import Moment
+from simulator.google.pushes import Channel, Push, PushRules
 from simulator.google.recurrence import Slot
 
 CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar"
 PAST_CALLS_KEPT = 20_000
+PUSHES_KEPT = 20_000
 
 
 @dataclass(slots=True)
@@ -110,22 +113,6 @@ class Calendar:
 
 
 @dataclass(slots=True)
-class Channel:
-    id: str
-    resource_id: str
-    calendar_id: str
-    address: str
-    token: str | None
-    expires_at: datetime
-    project: str
-    client_id: str
-    email: str
-    uri: str
-    number: int = 0
-    stopped: bool = False
-
-
-@dataclass(slots=True)
 class Call:
     """One request that the fake has answered."""
 
@@ -164,6 +151,7 @@ class State:
 
     def __init__(self, clock: Callable[[], datetime] | None = None, seed: int = 0) -> None:
         self._clock = clock or (lambda: datetime.now(UTC))
+        self.wake: Callable[[], None] = lambda: None
         self.seed = seed
         self.clear()
 
@@ -179,6 +167,13 @@ class State:
         self.calendars: dict[str, Calendar] = {}
         self.lists: dict[str, dict[str, ListEntry]] = {}
         self.channels: dict[tuple[str, str], Channel] = {}
+        self.watchers: dict[str, list[Channel]] = {}
+        self.push_rules = PushRules()
+        self.pushes: deque[Push] = deque(maxlen=PUSHES_KEPT)
+        self.held_pushes: list[Push] = []
+        self.dirty: dict[str, str] = {}
+        self.faults: list[Fault] = []
+        self.spent: dict[str, deque[float]] = {}
         self.calls: deque[Call] = deque(maxlen=PAST_CALLS_KEPT)
         self.counters: Counter[str] = Counter()
         self.revision = 0
@@ -195,6 +190,12 @@ class State:
     def next_revision(self) -> int:
         self.revision += 1
         return self.revision
+
+    def bump(self, calendar: Calendar) -> int:
+        """A new revision of a calendar, of which its watchers are to hear."""
+        calendar.revision = self.next_revision()
+        self.dirty.setdefault(calendar.id, "exists")
+        return calendar.revision
 
     def make_id(self, length: int = 26) -> str:
         """An id in base32hex, as Google gives to events."""
