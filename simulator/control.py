@@ -1,0 +1,55 @@
+"""The control API: every public method of a world as `POST /simulator/<method>` with a JSON object of arguments."""
+
+import inspect
+from typing import Any
+
+import msgspec
+
+from simulator.google.answers import Answer, Request, as_json
+from simulator.google.errors import GoogleError, OAuthError
+from simulator.google.world import World
+
+CONTROL_ROOT = "/simulator"
+OPERATIONS = (
+    "add_client", "set_client", "add_account", "set_account", "grant", "connect", "credentials", "add_calendar",
+    "share_calendar", "set_list_entry", "delete_calendar", "add_event", "add_meeting", "edit_event", "move_event",
+    "cancel_event", "split_series", "respond", "add_poison", "clear_poison", "read_event", "read_truth",
+    "read_calendars", "invalidate_sync_tokens", "revoke_consent", "expire_access_tokens", "add_fault",
+    "clear_faults", "set_push", "release_pushes", "set", "read_calls", "read_counters", "reset_counters", "advance",
+    "reset",
+)  # fmt: skip
+
+
+def control(world: World, request: Request) -> Answer:
+    """Run one operation. GET takes its arguments from the query, POST from a JSON body."""
+    name = request.path.removeprefix(CONTROL_ROOT).strip("/").replace("-", "_")
+    if not name:
+        return as_json(200, {"operations": [describe(world, each) for each in OPERATIONS]})
+    if name not in OPERATIONS:
+        return as_json(404, {"error": f"no operation {name!r}; GET {CONTROL_ROOT} lists them"})
+    try:
+        arguments = _read_arguments(request)
+        inspect.signature(getattr(world, name)).bind(**arguments)
+        return as_json(200, {"result": msgspec.to_builtins(getattr(world, name)(**arguments))})
+    except (GoogleError, OAuthError) as error:
+        return as_json(error.status, error.body())
+    except KeyError as error:
+        return as_json(404, {"error": f"unknown id {error}"})
+    except (TypeError, ValueError) as error:
+        return as_json(400, {"error": str(error)})
+
+
+def describe(world: World, name: str) -> dict[str, Any]:
+    method = getattr(world, name)
+    return {"name": name, "does": inspect.getdoc(method) or "", "arguments": str(inspect.signature(method))}
+
+
+def _read_arguments(request: Request) -> dict[str, Any]:
+    if request.method == "GET":
+        return {name: values[-1] for name, values in request.query.items()}
+    if not request.body:
+        return {}
+    arguments = msgspec.json.decode(request.body)
+    if not isinstance(arguments, dict):
+        raise TypeError("the body must be a JSON object of arguments")
+    return arguments
