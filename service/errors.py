@@ -2,8 +2,10 @@
 
 GatewayError                    the client's to act on: becomes a problem document (RFC 9457)
 ProviderError                   the provider's answer, ended by a flow, where it becomes a Fact or a GatewayError
+├── AccessRejected              the access token is not taken: refresh it once and ask again
 ├── GrantRejected               the user's consent is gone: a new refresh token is needed
-├── ScopeMissing                the user (or an administrator) withheld what we need to read
+├── ScopeMissing                the user withheld what we need to read
+├── PolicyForbids               the organisation forbids it: its administrator must act, not the user
 ├── ClientRejected              the integrator's client id, secret or API project is at fault
 ├── CursorExpired               the sync token is worthless: list everything again
 ├── CalendarGone                the calendar was deleted or is no longer shared
@@ -54,12 +56,20 @@ class ProviderError(Exception):
         self.reason = reason
 
 
+class AccessRejected(ProviderError):
+    """The access token was refused, which says nothing yet about the grant behind it."""
+
+
 class GrantRejected(ProviderError):
     """The refresh token is revoked, expired or was never good."""
 
 
 class ScopeMissing(ProviderError):
-    """The grant lacks a scope, or a policy of the organisation forbids it."""
+    """The grant lacks a scope."""
+
+
+class PolicyForbids(ProviderError):
+    """An administrator of the user's organisation has shut the app, or the calendar, out."""
 
 
 class ClientRejected(ProviderError):

@@ -1,0 +1,219 @@
+"""HTTP clients for the way out, in slots of one connection each, and the guard that judges an address before dialling it.
+
+    Slots.borrow ──► httpx.AsyncClient ──► Transport ──► (Guard: look up, judge every address, dial the judged one)
+
+One httpx client with many connections scans them all at each request; single-connection clients that share one TLS
+context do ten times as much. The guard sits below the URL, where the connection is made, so that a name whose address
+changes between two requests is judged anew each time; TLS still checks the certificate against the name.
+"""
+
+import asyncio
+import contextlib
+import functools
+import http.cookiejar
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+from service.errors import GatewayError
+from service.providers.addresses import (
+    Address,
+    Policy,
+    is_ordinary,
+    judge_url,
+    literal_address,
+    ordinary_rule,
+    port_of,
+)
+
+LOOK_UP_SECONDS: Final = 5.0
+KEEP_ALIVE_SECONDS: Final = 55.0
+"""A little less than the minute after which common load balancers hang up."""
+
+MOST_DIALLED: Final = 6
+
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
+"""Answers every address of a host; none when it has none."""
+
+TransportFactory = Callable[[ssl.SSLContext, Policy | None], httpx.AsyncBaseTransport]
+
+
+class DialRefused(httpx.ConnectError):
+    """No connection was made, by our own decision; `kind` says why."""
+
+    kind = "blocked_address"
+
+
+class AddressBlocked(DialRefused):
+    """The host leads, in whole or in part, to an address that may not be dialled."""
+
+
+class HostUnknown(DialRefused):
+    """The host's name has no address, or none in time."""
+
+    kind = "dns"
+
+
+async def look_up(host: str, port: int) -> list[Address]:
+    """The addresses of a host by the system's resolver; an empty list when it has none or takes over five seconds."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(LOOK_UP_SECONDS):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return []
+    texts = dict.fromkeys(str(sockaddr[0]) for _family, _type, _protocol, _name, sockaddr in found)
+    return [address for text in texts if (address := literal_address(text)) is not None]
+
+
+async def resolve_and_judge(url: str, policy: Policy, purpose: str, *, resolve: Resolve = look_up) -> None:
+    """Judge a URL that a user gives us, by its text and by where it leads now; `purpose` as in `judge_url`.
+
+    Raises GatewayError 422 `blocked_url`. It is a courtesy to the user: the guard judges again at every connection.
+    """
+    parsed = judge_url(url, policy, purpose)
+    addresses = await resolve(parsed.raw_host.decode("ascii"), port_of(parsed))
+    if not addresses:
+        raise GatewayError(422, "blocked_url", "The URL names a host that does not resolve.")
+    if not is_ordinary(parsed, purpose) and not all(policy.is_excepted(address) for address in addresses):
+        raise GatewayError(422, "blocked_url", f"The URL {ordinary_rule(purpose)}.")
+    if not all(policy.permits(address, port_of(parsed)) for address in addresses):
+        raise GatewayError(422, "blocked_url", "The URL leads to an address that is not public.")
+
+
+class Guard(httpcore.AsyncNetworkBackend):
+    """Makes connections for httpcore, only where the policy permits every address of the host."""
+
+    def __init__(self, policy: Policy, resolve: Resolve = look_up) -> None:
+        self._policy = policy
+        self._resolve = resolve
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  (httpcore's signature)
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to one of the addresses that were judged; they are tried in the resolver's order.
+
+        Raises AddressBlocked or HostUnknown, which httpx passes on as they are, and httpcore's own errors.
+        """
+        if (host.lower(), port) in self._policy.own:
+            raise AddressBlocked("the host is this gateway")
+        addresses = (await self._resolve(host, port))[:MOST_DIALLED]
+        if not addresses:
+            raise HostUnknown("the host does not resolve")
+        if not all(self._policy.permits(address, port) for address in addresses):
+            raise AddressBlocked("the host leads to an address that is not public")
+        patience = None if timeout is None else timeout / len(addresses)
+        for address in addresses[:-1]:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._network.connect_tcp(str(address), port, patience, local_address, socket_options)
+        return await self._network.connect_tcp(str(addresses[-1]), port, patience, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Transport(httpx.AsyncHTTPTransport):
+    """httpx's transport over a pool of one connection; httpx has no parameter for the pool's network, so the pool is ours."""
+
+    def __init__(self, tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None = None) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=1,
+            max_keepalive_connections=1,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+            http1=True,
+            http2=False,
+            network_backend=network,
+        )
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no answer is still being read."""
+        return all(connection.is_idle() or connection.is_closed() for connection in self._pool.connections)
+
+
+@functools.cache
+def shared_tls() -> ssl.SSLContext:
+    """The TLS context of every client: making one costs as much as forty requests (18 ms)."""
+    return httpx.create_ssl_context()
+
+
+def open_transport(tls: ssl.SSLContext, guard: Policy | None) -> httpx.AsyncBaseTransport:
+    """The transport of one slot, guarded where there is a policy."""
+    return Transport(tls, None if guard is None else Guard(guard))
+
+
+class Slots:
+    """A bounded set of HTTP clients, each with one connection and one borrower at a time.
+
+    The client returned last is lent first, so that few connections stay warm rather than many cold. `guard` is None
+    where the operator chose the host (a provider), and the policy where a user did. Redirects are not followed,
+    proxies in the environment not used, cookies not kept. Who waits for something while holding a slot must not need
+    another slot of the same set for it.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        guard: Policy | None = None,
+        transport_factory: TransportFactory | None = None,
+        timeout: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[tuple[httpx.AsyncClient, httpx.AsyncBaseTransport]] = []
+        self._guard = guard
+        self._open_transport = transport_factory or open_transport
+        self._timeout = httpx.Timeout(timeout)
+        self._tls = tls
+        self._closed = False
+
+    @contextlib.asynccontextmanager
+    async def borrow(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client, the borrower's alone until the exit; waits while all are lent."""
+        async with self._free:
+            client, transport = self._idle.pop() if self._idle else self._open()
+            kept = False
+            try:
+                yield client
+                kept = True
+            finally:
+                if isinstance(transport, Transport):
+                    # An answer left half read would block the next borrower; an error alone costs no connection.
+                    kept = transport.is_quiet
+                if kept and not self._closed:
+                    self._idle.append((client, transport))
+                else:
+                    await client.aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle clients now and each lent one when it comes back."""
+        self._closed = True
+        while self._idle:
+            client, _transport = self._idle.pop()
+            await client.aclose()
+
+    def _open(self) -> tuple[httpx.AsyncClient, httpx.AsyncBaseTransport]:
+        transport = self._open_transport(self._tls or shared_tls(), self._guard)
+        deaf = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        # Google compresses only for agents that name gzip; a stranger's answer is not worth unpacking.
+        agent, encoding = ("calgate (gzip)", "gzip") if self._guard is None else ("calgate", "identity")
+        client = httpx.AsyncClient(
+            transport=transport,
+            timeout=self._timeout,
+            trust_env=False,
+            follow_redirects=False,
+            cookies=deaf,
+            headers={"user-agent": agent, "accept-encoding": encoding, "accept": "*/*"},
+        )
+        return client, transport
