@@ -76,7 +76,8 @@ class Dispatch(msgspec.Struct, frozen=True):
     """One attempt to be made: this body to this target, as attempt number `attempt` (1 is the first).
 
     `schedule_start` is how many attempts came before the present round of retries: a resend starts a new round.
-    Without a `lease` it only says that a row is due, and a deliverer has to claim it.
+    Without a `lease` it only says that a row is due, and a deliverer has to claim it. `ordered` means that another
+    delivery may wait for this one to end.
     """
 
     delivery_id: UUID
@@ -87,6 +88,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     lease: Lease | None
     attempt: int = 1
     schedule_start: int = 0
+    ordered: bool = False
 
     @property
     def round_attempt(self) -> int:

@@ -132,6 +132,7 @@ def fan_out(
                 type=notice.type,
                 body=content,
                 lease=lease if fifo_key is None else None,
+                ordered=fifo_key is not None,
             )
             placed.deliveries.append(_row(dispatch, fifo_key, now))
             if lease is not None:

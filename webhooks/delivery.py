@@ -1,0 +1,252 @@
+"""The deliverer: dispatches go out at once, due ones are claimed, results are written in groups.
+
+submit() and claim_due() fill the lanes, slots send from them, the journal writes down what came of it. What a crash
+leaves behind is a leased row: when the lease runs out, a claim sends the same bytes again under the same id.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from webhooks.attempt import Sender
+from webhooks.claims import any_due, claim
+from webhooks.journal import Entry, Journal
+from webhooks.keyring import Keyring
+from webhooks.lanes import Lanes
+from webhooks.message import Dispatch, Lease, Outcome
+from webhooks.ports import Cipher, Clients, Clock, Observe, Sessions
+from webhooks.settings import DeliverySettings
+from webhooks.settlement import Result, Settled, settle
+
+STAY = 0.1
+"""For how many seconds a slot goes on with the endpoint that its connection is open to before others have a turn."""
+
+log = logging.getLogger("webhooks")
+
+
+def unobserved(kind: str, seconds: float) -> None:
+    """The observer of those who do not count."""
+
+
+class Deliverer:
+    """Sends webhooks. One per process and event loop; `owner` is what its leases say."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        clients: Clients,
+        cipher: Cipher,
+        clock: Clock,
+        settings: DeliverySettings,
+        *,
+        observe: Observe = unobserved,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.owner: UUID = uuid4()
+        self._sessions = sessions
+        self._clients = clients
+        self._clock = clock
+        self._settings = settings
+        self._observe = observe
+        self._jitter = jitter
+        self._sender = Sender(Keyring(cipher), clock, user_agent=settings.user_agent, deadline=settings.deadline)
+        self._lanes = Lanes(settings.endpoint_concurrency)
+        self._journal = Journal(
+            sessions, clock, settings, owner=self.owner, lease=self.lease, written=self._written, jitter=jitter
+        )
+        self._held: set[UUID] = set()  # deliveries in memory until what came of them is committed
+        self._slots: set[asyncio.Task[None]] = set()
+        self._claiming = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._more_due = False
+        self._closing = False
+
+    def lease(self, now: datetime | None = None) -> Lease:
+        """A lease from now on, for `outbox.put`."""
+        return Lease(self.owner, (now or self._clock()) + timedelta(seconds=self._settings.lease))
+
+    def submit(self, dispatches: Iterable[Dispatch]) -> None:
+        """Send what `outbox.put` answered. To be called right after the commit, never before; does not block."""
+        now = asyncio.get_running_loop().time()
+        for dispatch in dispatches:
+            if dispatch.lease is None:
+                self.wake()
+            elif self._closing:
+                self._journal.add(dispatch)
+            else:
+                self._held.add(dispatch.delivery_id)
+                self._lanes.push(dispatch, now)
+        self._pump()
+
+    def wake(self) -> None:
+        """Let `run` look for due deliveries now instead of at its next tick."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Claim due deliveries whenever woken, and every tick, until drained. Outlives a lost database."""
+        while not self._closing:
+            self._woken.clear()
+            try:
+                await self.claim_due()
+            except Exception:  # of whatever kind: the next tick tries again, and nobody else would
+                log.warning("due webhooks could not be claimed", exc_info=True)
+            try:
+                async with asyncio.timeout(self._settings.tick):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def claim_due(self) -> int:
+        """Lease what is due, as far as there is room in memory, and begin to send it; how many that was."""
+        async with self._claiming:
+            held = self._lanes.held()
+            limit = 2 * self._settings.concurrency - sum(held.values())
+            if self._closing or limit <= 0:
+                self._more_due = not self._closing
+                return 0
+            now = self._clock()
+            async with self._sessions.read() as conn:
+                if not await any_due(conn, now):
+                    self._more_due = False
+                    return 0
+            full = [endpoint_id for endpoint_id in held if not self._lanes.room(endpoint_id)]
+            async with self._sessions.write() as conn:
+                claimed = await claim(
+                    conn,
+                    self.lease(now),
+                    now=now,
+                    limit=limit,
+                    room=self._lanes.room,
+                    held=self._held,
+                    full=full,
+                )
+            self._more_due = claimed.more
+            self.submit(claimed.dispatches)
+            return len(claimed.dispatches)
+
+    async def deliver(self, dispatch: Dispatch) -> Outcome:
+        """Send one dispatch past all queues, write down the outcome and answer with it (a test message)."""
+        self._held.add(dispatch.delivery_id)
+        try:
+            async with self._clients.borrow() as client:
+                outcome = await self._sender.send(client, dispatch)
+            result = Result(dispatch, outcome)
+            async with self._sessions.write() as conn:
+                settled = await settle(
+                    conn,
+                    [result],
+                    owner=self.owner,
+                    now=self._clock(),
+                    jitter=self._jitter,
+                    lease=self.lease(),
+                )
+        finally:
+            self._held.discard(dispatch.delivery_id)
+        self._observe(outcome.error_kind or "delivered", outcome.duration)
+        self._written([result], settled)
+        return outcome
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  a deadline for the work, not for this call
+        """Stop: nothing new is begun, what waits goes back at once, what is in flight has `timeout` seconds to end."""
+        self._closing = True
+        self.wake()
+        end = asyncio.get_running_loop().time() + timeout
+        if self._alarm:
+            self._alarm.cancel()
+        for dispatch in self._lanes.withdraw_all():
+            self._journal.add(dispatch)
+        if self._slots:
+            _, late = await asyncio.wait(self._slots, timeout=timeout)
+            for slot in late:
+                slot.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._journal.close(max(1.0, end - asyncio.get_running_loop().time()))
+
+    def _pump(self) -> None:
+        """Fill free slots from the lanes."""
+        loop = asyncio.get_running_loop()
+        while len(self._slots) < self._settings.concurrency and (dispatch := self._next(None, loop.time())):
+            slot = asyncio.create_task(self._work(dispatch), name="webhooks slot")
+            self._slots.add(slot)
+            slot.add_done_callback(self._freed)
+        pause = self._lanes.pause(loop.time())
+        if pause is not None and not self._closing and len(self._slots) < self._settings.concurrency:
+            if self._alarm:
+                self._alarm.cancel()
+            self._alarm = loop.call_later(pause, self._pump)
+
+    def _freed(self, slot: asyncio.Task[None]) -> None:
+        self._slots.discard(slot)
+        self._pump()
+
+    def _next(self, endpoint_id: UUID | None, now: float) -> Dispatch | None:
+        """The next dispatch with enough left of its lease, of this endpoint or in rotation; the stale ones go back."""
+        fresh_until = self._clock() + timedelta(seconds=self._settings.deadline)
+        while not self._closing:
+            dispatch = self._lanes.follow(endpoint_id, now) if endpoint_id else self._lanes.pop(now)
+            if dispatch is None or (dispatch.lease and dispatch.lease.until >= fresh_until):
+                return dispatch
+            self._lanes.done(dispatch.target.endpoint_id, now, timed_out=None)
+            self._journal.add(dispatch)
+        return None
+
+    async def _work(self, dispatch: Dispatch) -> None:
+        """One slot: send, and go on sending, as long as there is anything to send."""
+        loop = asyncio.get_running_loop()
+        current: Dispatch | None = dispatch
+        try:
+            async with self._clients.borrow() as client:
+                since = loop.time()
+                while current is not None:
+                    endpoint_id = current.target.endpoint_id
+                    self._record(current, await self._sender.send(client, current))
+                    current = None
+                    now = loop.time()
+                    if now - since < STAY:
+                        current = self._next(endpoint_id, now)
+                    if current is None:
+                        since, current = now, self._next(None, now)
+        except Exception as error:  # a client that cannot be had is a failed attempt: given back, it would spin
+            log.exception("no client for a webhook")
+            if current is not None:
+                self._record(current, Outcome(self._clock(), 0.0, error_kind="internal", error_detail=repr(error)))
+                current = None
+        finally:
+            if current is not None:
+                self._lanes.done(current.target.endpoint_id, loop.time(), timed_out=None)
+                self._journal.add(current)
+
+    def _record(self, dispatch: Dispatch, outcome: Outcome) -> None:
+        now = asyncio.get_running_loop().time()
+        self._lanes.done(dispatch.target.endpoint_id, now, timed_out=outcome.error_kind == "timeout")
+        self._journal.add(Result(dispatch, outcome))
+        self._observe(outcome.error_kind or "delivered", outcome.duration)
+        if outcome.error_kind:
+            log.info(
+                "webhook attempt failed",
+                extra={
+                    "message_id": str(dispatch.message_id),
+                    "endpoint_id": str(dispatch.target.endpoint_id),
+                    "attempt": dispatch.attempt,
+                    "status": outcome.status,
+                    "error_kind": outcome.error_kind,
+                },
+            )
+
+    def _written(self, entries: Sequence[Entry], settled: Settled) -> None:
+        """After a commit: forget what is history, take up what it led to."""
+        again = self._more_due
+        for entry in entries:
+            dispatch = entry.dispatch if isinstance(entry, Result) else entry
+            self._held.discard(dispatch.delivery_id)
+            again = again or dispatch.ordered or isinstance(entry, Dispatch)
+        for endpoint_id in settled.disabled:
+            for dispatch in self._lanes.withdraw(endpoint_id):
+                self._journal.add(dispatch)
+        self.submit(settled.dispatches)
+        if again:
+            self.wake()

@@ -1,0 +1,245 @@
+"""Endpoints, the receivers of webhooks: made, listed, changed, disabled, deleted; and their secrets."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import and_, insert, literal_column, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from webhooks.keyring import place
+from webhooks.message import STANDARD, DeliveryState, EndpointState
+from webhooks.ports import Cipher
+from webhooks.signing import SigningKey, new_secret, packed, unpacked
+from webhooks.tables import deliveries, endpoints
+
+OVERLAP = timedelta(hours=24)
+OLD_KEYS = 5
+"""How many old keys may sign beside the new one; past that the oldest stops early and the header stays short."""
+
+CHANGEABLE = frozenset(
+    {"url", "description", "event_types", "calendar_ids", "rate_limit", "ordering"},
+)
+
+
+class EndpointDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user says of a new endpoint. No `event_types` means all but the families on request."""
+
+    url: str
+    description: str | None = None
+    event_types: list[str] | None = None
+    calendar_ids: list[UUID] | None = None
+    rate_limit: int | None = None
+    ordering: str = "best_effort"
+    format: str = STANDARD
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint as it may be shown: everything but the secret. `rate_limit` is per second."""
+
+    id: UUID
+    project_id: UUID
+    url: str
+    description: str | None
+    event_types: list[str] | None
+    calendar_ids: list[UUID] | None
+    rate_limit: int | None
+    ordering: str
+    format: str
+    state: str
+    disabled_reason: str | None
+    disabled_at: datetime | None
+    first_failure_at: datetime | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+_SHOWN = [endpoints.c[name] for name in Endpoint.__struct_fields__]
+
+
+def _known(project_id: UUID, endpoint_id: UUID) -> Any:
+    return and_(
+        endpoints.c.id == endpoint_id,
+        endpoints.c.project_id == project_id,
+        endpoints.c.state != EndpointState.DELETED.value,
+    )
+
+
+async def create(
+    conn: AsyncConnection, cipher: Cipher, project_id: UUID, draft: EndpointDraft, *, now: datetime
+) -> tuple[Endpoint, str]:
+    """Store a new endpoint; the answer's second half is its secret, to be shown once."""
+    endpoint_id, secret = uuid7(), new_secret()
+    endpoint = Endpoint(
+        **msgspec.structs.asdict(draft),
+        id=endpoint_id,
+        project_id=project_id,
+        state=EndpointState.ENABLED.value,
+        disabled_reason=None,
+        disabled_at=None,
+        first_failure_at=None,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    sealed = cipher.seal(packed([SigningKey(secret)]), place(project_id, endpoint_id))
+    row = msgspec.structs.asdict(endpoint) | {"secret": sealed, "failed_messages": 0}
+    await conn.execute(insert(endpoints).values(_storable(row)))
+    return endpoint, secret
+
+
+def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Column values; ids of calendars lie in JSON as text."""
+    row = dict(values)
+    if row.get("calendar_ids") is not None:
+        row["calendar_ids"] = [str(calendar_id) for calendar_id in row["calendar_ids"]]
+    return row
+
+
+async def page(
+    conn: AsyncConnection, project_id: UUID, *, after: UUID | None = None, limit: int = 50
+) -> list[Endpoint]:
+    """The project's endpoints by id, which is by age; `after` is the last id of the page before."""
+    query = select(*_SHOWN).where(
+        endpoints.c.project_id == project_id, endpoints.c.state != EndpointState.DELETED.value
+    )
+    if after is not None:
+        query = query.where(endpoints.c.id > after)
+    rows = await conn.execute(query.order_by(endpoints.c.id).limit(limit))
+    return [_endpoint(row) for row in rows]
+
+
+async def get(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID) -> Endpoint | None:
+    """The endpoint, or None when the project has none of this id."""
+    row = (await conn.execute(select(*_SHOWN).where(_known(project_id, endpoint_id)))).first()
+    return _endpoint(row) if row else None
+
+
+def _endpoint(row: Any) -> Endpoint:
+    return msgspec.convert(row._asdict(), Endpoint)
+
+
+async def change(
+    conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, changes: Mapping[str, Any], *, now: datetime
+) -> Endpoint | None:
+    """Set some of the fields in `CHANGEABLE`; None for an unknown endpoint, ValueError for another field."""
+    if not changes.keys() <= CHANGEABLE:
+        raise ValueError(f"cannot change {', '.join(sorted(changes.keys() - CHANGEABLE))}")
+    return await _update(conn, project_id, endpoint_id, _storable(changes), now=now)
+
+
+async def _update(
+    conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, values: Mapping[str, Any], *, now: datetime
+) -> Endpoint | None:
+    statement = (
+        update(endpoints)
+        .where(_known(project_id, endpoint_id))
+        .values(**values, updated_at=now, version=endpoints.c.version + 1)
+        .returning(*_SHOWN)
+    )
+    row = (await conn.execute(statement)).first()
+    return _endpoint(row) if row else None
+
+
+async def disable(
+    conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, *, reason: str, now: datetime
+) -> Endpoint | None:
+    """Stop sending; what was pending is parked. Announcing it is the caller's choice (`settlement.disabled_notice`)."""
+    values = {"state": EndpointState.DISABLED.value, "disabled_reason": reason, "disabled_at": now}
+    endpoint = await _update(conn, project_id, endpoint_id, values, now=now)
+    if endpoint:
+        await _move(conn, endpoint_id, DeliveryState.PENDING, {"state": DeliveryState.PARKED.value})
+    return endpoint
+
+
+async def enable(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, *, now: datetime) -> Endpoint | None:
+    """Send again, with a clean record; what was parked is due now."""
+    values = {
+        "state": EndpointState.ENABLED.value,
+        "disabled_reason": None,
+        "disabled_at": None,
+        "first_failure_at": None,
+        "failed_messages": 0,
+    }
+    endpoint = await _update(conn, project_id, endpoint_id, values, now=now)
+    if endpoint:
+        await _move(conn, endpoint_id, DeliveryState.PARKED, {"state": DeliveryState.PENDING.value, "next_at": now})
+    return endpoint
+
+
+async def delete(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, *, now: datetime) -> bool:
+    """Forget an endpoint's secret and address and cancel its deliveries; False when there is no such endpoint.
+
+    The row stays until its deliveries are purged, because they are history.
+    """
+    values = {"state": EndpointState.DELETED.value, "secret": b"", "url": "", "description": None}
+    if await _update(conn, project_id, endpoint_id, values, now=now) is None:
+        return False
+    for state in (DeliveryState.PENDING, DeliveryState.PARKED):
+        await _move(conn, endpoint_id, state, {"state": DeliveryState.CANCELLED.value})
+    return True
+
+
+async def _move(conn: AsyncConnection, endpoint_id: UUID, state: DeliveryState, values: Mapping[str, Any]) -> None:
+    """Change the endpoint's deliveries in one state; those in flight are left to their settlement."""
+    await conn.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.state == literal_column(f"'{state.value}'"),
+            deliveries.c.lease.is_(None),
+        )
+        .values(**values)
+    )
+
+
+async def reveal(conn: AsyncConnection, cipher: Cipher, project_id: UUID, endpoint_id: UUID) -> str | None:
+    """The endpoint's current secret, or None when there is no such endpoint."""
+    keys = await _keys(conn, cipher, project_id, endpoint_id)
+    return keys[0].secret if keys else None
+
+
+async def rotate_secret(
+    conn: AsyncConnection,
+    cipher: Cipher,
+    project_id: UUID,
+    endpoint_id: UUID,
+    *,
+    now: datetime,
+    overlap: timedelta = OVERLAP,
+) -> str | None:
+    """Give the endpoint a new secret and answer with it; the old ones go on signing too, for `overlap` at most."""
+    keys = await _keys(conn, cipher, project_id, endpoint_id)
+    if keys is None:
+        return None
+    end = now + overlap
+    old = [SigningKey(key.secret, min(key.expires_at or end, end)) for key in keys if key.signs_at(now)]
+    secret = new_secret()
+    sealed = cipher.seal(packed([SigningKey(secret), *old[:OLD_KEYS]]), place(project_id, endpoint_id))
+    await _update(conn, project_id, endpoint_id, {"secret": sealed}, now=now)
+    return secret
+
+
+async def _keys(conn: AsyncConnection, cipher: Cipher, project_id: UUID, endpoint_id: UUID) -> list[SigningKey] | None:
+    query = select(endpoints.c.secret).where(_known(project_id, endpoint_id)).with_for_update(key_share=True)
+    sealed = (await conn.execute(query)).scalar()
+    return None if sealed is None else unpacked(cipher.open(sealed, place(project_id, endpoint_id)))
+
+
+async def reseal(conn: AsyncConnection, cipher: Cipher, *, after: UUID | None = None, limit: int = 100) -> UUID | None:
+    """Seal up to `limit` secrets anew, under the cipher's first key; the last id done, to go on after, or None."""
+    query = select(endpoints.c.id, endpoints.c.project_id, endpoints.c.secret).where(
+        endpoints.c.state != EndpointState.DELETED.value
+    )
+    if after is not None:
+        query = query.where(endpoints.c.id > after)
+    rows = (await conn.execute(query.order_by(endpoints.c.id).limit(limit).with_for_update(key_share=True))).all()
+    for row in rows:
+        where = place(row.project_id, row.id)
+        sealed = cipher.seal(cipher.open(row.secret, where), where)
+        await conn.execute(update(endpoints).where(endpoints.c.id == row.id).values(secret=sealed))
+    return rows[-1].id if rows else None

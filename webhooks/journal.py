@@ -1,0 +1,112 @@
+"""The one writer of results: it gathers them for some milliseconds and settles them together."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from sqlalchemy.exc import DataError, IntegrityError
+
+from webhooks.claims import release
+from webhooks.message import Dispatch, Lease
+from webhooks.ports import Clock, Sessions
+from webhooks.settings import DeliverySettings
+from webhooks.settlement import Result, Settled, settle
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between tries while the database is away
+
+log = logging.getLogger("webhooks")
+
+Entry = Result | Dispatch
+"""A result to settle, or a dispatch that goes back unsent."""
+
+
+class Journal:
+    """Keeps entries until they are committed, however long the database is away.
+
+    `written` is told, after each commit, the entries that are now history and what they led to.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        clock: Clock,
+        settings: DeliverySettings,
+        *,
+        owner: UUID,
+        lease: Callable[[], Lease],
+        written: Callable[[Sequence[Entry], Settled], None],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._settings = settings
+        self._owner = owner
+        self._lease = lease
+        self._written = written
+        self._jitter = jitter
+        self._entries: list[Entry] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._one_by_one = 0  # how many of the next entries are under suspicion of being unwritable
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry; the writer runs as long as there are any."""
+        self._entries.append(entry)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_all(), name="webhooks journal")
+
+    async def close(self, seconds: float) -> None:
+        """Wait until everything is written, at most so long; what is not is found by its lease."""
+        if self._writer is None:
+            return
+        _, late = await asyncio.wait({self._writer}, timeout=seconds)
+        for writer in late:
+            log.error("webhook results left unwritten: %d", len(self._entries))
+            writer.cancel()
+            await asyncio.wait({writer})
+
+    async def _write_all(self) -> None:
+        pause = SHORTEST_PAUSE
+        try:
+            while self._entries:
+                if len(self._entries) < self._settings.group:
+                    await asyncio.sleep(self._settings.linger)
+                if await self._write_group():
+                    pause = SHORTEST_PAUSE
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+        finally:
+            self._writer = None
+
+    async def _write_group(self) -> bool:
+        """Write the oldest entries; False when the database would not have them now."""
+        group = self._entries[: 1 if self._one_by_one else self._settings.group]
+        settled = Settled([], [])
+        try:
+            settled = await self._commit(group)
+        except (DataError, IntegrityError):
+            # Some entry cannot be written, ever. It must not keep the others from it: find it, log it, let it go.
+            log.exception("webhook results refused by the database", extra={"entries": len(group)})
+            if len(group) > 1:
+                self._one_by_one = len(group)
+                return True
+        except Exception:
+            # A writer that dies loses every later result, so it outlives whatever a lost database raises.
+            log.warning("webhook results wait for the database", exc_info=True, extra={"entries": len(self._entries)})
+            return False
+        self._one_by_one = max(0, self._one_by_one - len(group))
+        del self._entries[: len(group)]
+        self._written(group, settled)
+        return True
+
+    async def _commit(self, group: Sequence[Entry]) -> Settled:
+        now = self._clock()
+        results = [entry for entry in group if isinstance(entry, Result)]
+        returned = [entry.delivery_id for entry in group if isinstance(entry, Dispatch)]
+        async with self._sessions.write() as conn:
+            await release(conn, self._owner, returned, now=now)
+            if not results:
+                return Settled([], [])
+            return await settle(conn, results, owner=self._owner, now=now, jitter=self._jitter, lease=self._lease())

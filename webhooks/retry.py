@@ -1,0 +1,109 @@
+"""What to do after an attempt: deliver, wait and for how long, give up, or disable the endpoint. All of it pure."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from webhooks.message import DeliveryState, Outcome
+
+SCHEDULE = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
+)
+"""The pause after the first attempt, the second, ...; nine pauses make ten attempts."""
+
+LONGEST_PAUSE = timedelta(hours=24)
+JITTER = 0.10
+SLOW_DOWN = timedelta(seconds=60)
+OVERLOADED = frozenset({429, 502, 504})
+HEEDS_RETRY_AFTER = frozenset({429, 503})
+UNBROKEN = timedelta(days=5)
+UNBROKEN_MESSAGES = 3
+
+
+class Health(msgspec.Struct, frozen=True):
+    """An endpoint's clock of unbroken failure, and how many messages have failed while it runs."""
+
+    first_failure_at: datetime | None = None
+    failed_messages: int = 0
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What becomes of the delivery and of its endpoint.
+
+    `next_at` is set when the state is pending. `disable` is the reason to disable the endpoint: `gone` (410),
+    `requested` (by header) or `failing` (five days without a success).
+    """
+
+    state: DeliveryState
+    health: Health
+    next_at: datetime | None = None
+    disable: str | None = None
+
+
+def decide(attempt_number: int, outcome: Outcome, health: Health, now: datetime, jitter: float) -> Decision:
+    """Judge attempt `attempt_number` (from 1) of a round of ten.
+
+    `now` is when the attempt ended and `jitter` a number in [0, 1): up to a tenth is added to a pause and nothing
+    ever taken off, so no attempt is early.
+    """
+    control = (outcome.control or "").strip().lower()
+    if outcome.error_kind is None:
+        disable = "requested" if control == "disable" else None
+        return Decision(DeliveryState.DELIVERED, Health(), disable=disable)
+    health = failed(health, attempt_number, now)
+    disable = reason_to_disable(outcome.status, control, health, now)
+    if control == "abort-message" or attempt_number > len(SCHEDULE):
+        return Decision(DeliveryState.FAILED, health, disable=disable)
+    if disable is not None:
+        return Decision(DeliveryState.PARKED, health, disable=disable)
+    wait = pause(attempt_number, outcome, now)
+    return Decision(DeliveryState.PENDING, health, next_at=now + wait * (1 + JITTER * jitter))
+
+
+def failed(health: Health, attempt_number: int, now: datetime) -> Health:
+    """The endpoint's health after a failed attempt; a message counts once, with its first attempt."""
+    if health.first_failure_at is None:
+        return Health(now, 1)
+    return Health(health.first_failure_at, health.failed_messages + (attempt_number == 1))
+
+
+def reason_to_disable(status: int | None, control: str, health: Health, now: datetime) -> str | None:
+    """Why a failed attempt disables its endpoint, or None."""
+    if status == 410:
+        return "gone"
+    if control == "disable":
+        return "requested"
+    since = health.first_failure_at
+    if since is not None and now - since >= UNBROKEN and health.failed_messages >= UNBROKEN_MESSAGES:
+        return "failing"
+    return None
+
+
+def pause(attempt_number: int, outcome: Outcome, now: datetime) -> timedelta:
+    """How long to wait after a failed attempt, before jitter: the schedule, or longer where the receiver asks."""
+    base = SCHEDULE[attempt_number - 1]
+    if outcome.status in OVERLOADED or outcome.error_kind == "timeout":
+        base = max(base, SLOW_DOWN)
+    if outcome.status in HEEDS_RETRY_AFTER:
+        asked = retry_after(outcome.retry_after, now)
+        if asked is not None:
+            return max(base, min(asked, LONGEST_PAUSE))
+    return base
+
+
+def retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """The pause that a Retry-After header asks for (RFC 9110, 10.2.3), or None when there is none or it is nonsense.
+
+    A date in the past is a negative pause.
+    """
+    text = (value or "").strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return min(timedelta(seconds=int(text[:10])), LONGEST_PAUSE)
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,26 @@
+"""How hard and how long the deliverer tries."""
+
+import msgspec
+
+
+class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of delivery; times in seconds.
+
+    `deadline` is the whole of one attempt, look-up and answer included. `lease` must be well over the deadline: a
+    dispatch that waited in memory until less than a deadline is left of its lease goes back instead of out.
+    `concurrency` requests are in flight at once, `endpoint_concurrency` to one endpoint. Results are written in
+    groups of up to `group`, `linger` after the first. `tick` is how often a due delivery is looked for unasked.
+    """
+
+    user_agent: str = "calgate"
+    deadline: float = 15.0
+    lease: float = 30.0
+    concurrency: int = 64
+    endpoint_concurrency: int = 8
+    group: int = 500
+    linger: float = 0.005
+    tick: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.lease < 2 * self.deadline:
+            raise ValueError("a lease must last for two deadlines: one to wait in memory, one to send")
