@@ -5,7 +5,6 @@ PostgreSQL has one pool. A database that is gone for the moment is one error, wh
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, FromClause, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
@@ -58,11 +56,18 @@ class Database:
         self._holder: asyncio.Task[Any] | None = None
 
     @classmethod
-    def connect(cls, url: str, *, busy_seconds: float = 5.0, connections: int = POSTGRESQL_CONNECTIONS) -> Self:
+    def connect(
+        cls,
+        url: str,
+        *,
+        busy_seconds: float = 5.0,
+        connections: int = POSTGRESQL_CONNECTIONS,
+        foreign_keys: bool = True,
+    ) -> Self:
         """The database at `sqlite:///calgate.db`, `sqlite:////path` or `postgresql://...` (any form libpq takes).
 
         Nothing is dialled before the first transaction. `busy_seconds` is how long another process may keep the lock of
-        a SQLite file. Raises ValueError for any other URL.
+        a SQLite file; `foreign_keys` False leaves them unchecked there, for migrations. Raises ValueError for any other URL.
         """
         path = sqlite_path(url)
         if path is None:
@@ -70,7 +75,7 @@ class Database:
             # The snapshot that a SQLite reader has, on PostgreSQL too; it is part of BEGIN and costs nothing.
             reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return cls(url, "postgresql", None, engine, reader)
-        writer = _sqlite_engine(path, 1, busy_seconds, ["cache_size = -16384"])
+        writer = _sqlite_engine(path, 1, busy_seconds, ["cache_size = -16384", f"foreign_keys = {foreign_keys:d}"])
         reader = _sqlite_engine(path, SQLITE_READERS, busy_seconds, ["cache_size = -4096", "query_only = ON"])
         return cls(url, "sqlite", path, writer, reader)
 
@@ -134,8 +139,9 @@ class Database:
         async with AsyncExitStack() as stack:
             try:
                 conn = await stack.enter_async_context(engine.connect())
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, PoolExhausted) as error:
-                raise _told(error, connecting=True) from error
+            except Exception as error:
+                _tell(error, connecting=True)
+                raise
             try:
                 async with conn.begin():
                     if self.dialect == "sqlite":
@@ -143,11 +149,9 @@ class Database:
                         raw = await conn.get_raw_connection()
                         await cast("Any", raw.driver_connection).execute(begin)
                     yield conn
-            except (ConnectionError, asyncpg.PostgresConnectionError, sqlite3.OperationalError, DBAPIError) as error:
-                told = _told(error, connecting=False)
-                if told is error:
-                    raise
-                raise told from error
+            except Exception as error:
+                _tell(error, connecting=False)
+                raise
 
 
 def after_commit(conn: AsyncConnection, call: Callable[[], None]) -> None:
@@ -203,7 +207,6 @@ def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) 
     pragmas = [
         "journal_mode = WAL",
         "synchronous = FULL",
-        "foreign_keys = ON",
         "temp_store = MEMORY",
         "journal_size_limit = 67108864",
         *more,
@@ -244,6 +247,8 @@ def _postgresql_engine(dsn: str, connections: int) -> AsyncEngine:
 
 async def dial_postgresql(dsn: str) -> Any:
     """A connection of asyncpg's own, as every connection here is made. Raises what asyncpg raises."""
+    import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 (60 ms that SQLite does without)
+
     return await asyncpg.connect(
         dsn,
         timeout=CONNECT_SECONDS,
@@ -251,19 +256,20 @@ async def dial_postgresql(dsn: str) -> Any:
     )
 
 
-def _told(error: Exception, *, connecting: bool) -> Exception:
-    """The error itself, or DatabaseUnavailable where it will pass; it names no value and no address."""
+def _tell(error: Exception, *, connecting: bool) -> None:
+    """Raise DatabaseUnavailable for an error that will pass; it names no value and no address.
+
+    Told by what the error carries, for asyncpg, which has its own tree of errors, is not imported on SQLite.
+    """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     state = str(getattr(cause, "sqlstate", None) or "")
     code = getattr(cause, "sqlite_errorcode", None)
-    passing = (
+    if (
         (connecting and isinstance(error, OSError))
-        or isinstance(error, (ConnectionError, PoolExhausted, asyncpg.PostgresConnectionError))
+        or isinstance(error, (ConnectionError, PoolExhausted))
         or (isinstance(error, DBAPIError) and error.connection_invalidated)
         or state.startswith(_PASSING_CLASSES)
         or state in _PASSING_STATES
         or (code is not None and code & 0xFF in _PASSING_SQLITE)
-    )
-    if not passing:
-        return error
-    return DatabaseUnavailable(f"the database is unavailable ({state or type(cause).__name__})")
+    ):
+        raise DatabaseUnavailable(f"the database is unavailable ({state or type(cause).__name__})") from error

@@ -1,0 +1,36 @@
+"""Projects: the tenants. Everything else belongs to exactly one."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from service.store.database import insert
+from service.store.tables import ProjectRow
+
+DEFAULT: Final = "default"
+
+_PROJECTS: Final = ProjectRow.metadata.tables["projects"]
+
+
+async def create_project(conn: AsyncConnection, name: str, now: datetime) -> UUID:
+    """The id of the project of that name, which is made when it is new."""
+    statement = insert(conn.dialect.name, _PROJECTS).on_conflict_do_nothing(index_elements=["name"])
+    await conn.execute(statement, {"id": uuid7(), "name": name, "seq": 0, "created_at": now})
+    found: UUID = (await conn.execute(select(_PROJECTS.c.id).where(_PROJECTS.c.name == name))).scalar_one()
+    return found
+
+
+async def find_project(conn: AsyncConnection, name: str) -> UUID | None:
+    """The id of the project of that name, if there is one."""
+    return (await conn.execute(select(_PROJECTS.c.id).where(_PROJECTS.c.name == name))).scalar_one_or_none()
+
+
+async def ensure_default(conn: AsyncConnection, now: datetime) -> UUID | None:
+    """The id of the project `default`, made now because the database had no project; None when it has one."""
+    if (await conn.execute(select(_PROJECTS.c.id).limit(1))).first() is not None:
+        return None
+    return await create_project(conn, DEFAULT, now)
