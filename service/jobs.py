@@ -1,0 +1,128 @@
+"""What happens without a request: one table of ticks, run by APScheduler in every replica, and drained before it ends.
+
+    start ──► every tick at its interval, and at once when its topic is woken
+    drain ──► pause ──► what runs may end (at most so many seconds) ──► shutdown
+
+A tick only claims work and does it, so one replica more is harmless, and nothing is lost when one dies in the middle.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
+
+from service.observability import tick_ended
+from service.store.database import DatabaseUnavailable
+
+log: Final = logging.getLogger(__name__)
+
+GRACE: Final = 15.0
+"""How many seconds the work in flight has to end in, once the process was asked to stop."""
+
+
+class Tick(NamedTuple):
+    """Something to do every `seconds`, and at once whenever `topic` is woken."""
+
+    name: str
+    seconds: float
+    run: Callable[[], Awaitable[object]]
+    topic: str | None = None
+
+
+class Jobs:
+    """Runs ticks between `start` and `drain`; each is never twice at once in this process.
+
+    `listen` answers, for a topic, an endless iterator that yields whenever the topic was woken.
+    """
+
+    def __init__(self, ticks: Sequence[Tick], listen: Callable[[str], AsyncIterator[object]]) -> None:
+        self._runners = {tick.name: _Runner(tick) for tick in ticks}
+        self._listen = listen
+        self._scheduler: AsyncIOScheduler | None = None
+        self._listeners: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin; the first run of each tick is at once. To be called on the running loop."""
+        # A late tick is better than a lost one, and one late tick is as good as five.
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._scheduler = AsyncIOScheduler(job_defaults=defaults, timezone="UTC")
+        for runner in self._runners.values():
+            tick = runner.tick
+            self._scheduler.add_job(runner.on_time, "interval", seconds=tick.seconds, id=tick.name)
+            runner.ask()
+            if tick.topic is not None:
+                self._listeners.append(asyncio.create_task(self._follow(runner, tick.topic), name=f"wake {tick.topic}"))
+        self._scheduler.start()
+
+    async def drain(self, grace: float = GRACE) -> None:
+        """Stop: nothing new begins, what runs has `grace` seconds to end and is cancelled then. May be called twice."""
+        if self._scheduler is None:
+            return
+        scheduler, self._scheduler = self._scheduler, None
+        scheduler.pause()
+        for listener in self._listeners:
+            listener.cancel()
+        await asyncio.gather(*self._listeners, return_exceptions=True)
+        await asyncio.gather(*(runner.stop(grace) for runner in self._runners.values()))
+        # APScheduler cancels what it believes to run; by now that is nothing.
+        scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)
+
+    async def _follow(self, runner: "_Runner", topic: str) -> None:
+        async for _ in self._listen(topic):
+            runner.ask()
+
+
+class _Runner:
+    """One tick: asked while it runs, it runs once more afterwards, so that no wish is lost."""
+
+    def __init__(self, tick: Tick) -> None:
+        self.tick = tick
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+        self._stopped = False
+        self._database_is_away = False
+
+    def ask(self) -> None:
+        if self._stopped:
+            return
+        self._again = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"tick {self.tick.name}")
+
+    async def on_time(self) -> None:
+        """The same for APScheduler, which would run a plain function in a thread."""
+        self.ask()
+
+    async def stop(self, grace: float) -> None:
+        self._stopped, self._again = True, False
+        if self._task is None or self._task.done():
+            return
+        await asyncio.wait([self._task], timeout=grace)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while self._again:
+            self._again = False
+            started = time.perf_counter()
+            await self._once()
+            tick_ended(self.tick.name, time.perf_counter() - started)
+
+    async def _once(self) -> None:
+        try:
+            await self.tick.run()
+        except DatabaseUnavailable as error:
+            # An outage is one line when it begins and one when it is over, not one for each tick of it.
+            if not self._database_is_away:
+                log.warning("%s has to wait: %s", self.tick.name, error)
+            self._database_is_away = True
+        except Exception:
+            log.exception("%s failed; it goes on with its next tick", self.tick.name)
+        else:
+            if self._database_is_away:
+                log.info("%s goes on: the database is back", self.tick.name)
+            self._database_is_away = False
