@@ -1,0 +1,76 @@
+"""The command line: says which commands there are, and loads nothing but the one that is run."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+DESCRIPTION = "A calendar gateway for meeting bots: every change of every calendar, as signed webhooks."
+EPILOG = "Settings are CALGATE_* variables, also from a file .env. Exit codes: 0 done, 1 failed, 2 bad usage."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; answers its exit code."""
+    options = parser().parse_args(arguments)
+    module, _, function = options.runs.partition(":")
+    # Imported by name and late: `calgate keys list` need not wait for a web framework.
+    code: int = getattr(importlib.import_module(f"service.commands.{module}"), function)(options)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    top = argparse.ArgumentParser(prog="calgate", description=DESCRIPTION, epilog=EPILOG)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    serve = _command(commands, "serve", "serving:serve", "migrate the database, then run the gateway")
+    serve.add_argument("--role", choices=("all", "api", "worker"), default="all", help="what this process does")
+    serve.add_argument("--host", help="address to listen on (CALGATE_HOST)")
+    serve.add_argument("--port", type=_port, help="port to listen on, 0 for a free one (CALGATE_PORT)")
+    serve.add_argument(
+        "--no-migrate", action="store_true", help="fail when the database is behind, instead of migrating"
+    )
+
+    demo = _command(
+        commands, "demo", "trying:demo", "see it work: gateway, simulated Google and receiver on this machine"
+    )
+    demo.add_argument("--keep", action="store_true", help="leave it running, and say what to try")
+
+    simulator = _command(commands, "simulator", "trying:simulator", "the simulated provider alone, to test against")
+    simulator.add_argument("--port", type=_port, default=8421, help="port to listen on (8421)")
+    simulator.add_argument("--seed", type=int, default=1, help="the same seed makes the same calendars (1)")
+
+    _command(commands, "migrate", "upkeep:migrate", "bring the database to this version")
+    _command(commands, "check", "upkeep:check", "verify settings, database, migrations, key ring and clock")
+
+    keys = commands.add_parser("keys", help="API keys").add_subparsers(metavar="ACTION", required=True)
+    create = _command(keys, "create", "keys:create", "make a key and print it alone; it cannot be shown again")
+    create.add_argument("--project", required=True, help="the key's project, made when it is new")
+    create.add_argument("--scope", choices=("read", "write", "admin"), default="admin", help="what it may do (admin)")
+    _command(keys, "list", "keys:show", "all keys, without their secrets")
+    revoke = _command(keys, "revoke", "keys:revoke", "a key stops working at once")
+    revoke.add_argument("id", help="the key's id, as `keys list` shows it")
+
+    secrets = commands.add_parser("secrets", help="stored secrets").add_subparsers(metavar="ACTION", required=True)
+    _command(secrets, "rotate", "upkeep:rotate", "re-encrypt everything under the first key, while the gateway runs")
+
+    _command(commands, "openapi", "documents:openapi", "print the OpenAPI document")
+    return top
+
+
+def _command(group: Any, name: str, runs: str, says: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = group.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
+    command.set_defaults(runs=runs)
+    return command
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
