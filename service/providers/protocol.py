@@ -11,6 +11,8 @@ from typing import Protocol
 import httpx
 import msgspec
 
+from service.core.credentials import OAuthClient as OAuthClient
+from service.core.credentials import TokenGrant as TokenGrant
 from service.core.schedule import Window
 from service.core.sync import Item, Page
 
@@ -25,29 +27,6 @@ class RawCalendar(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str | None = None
     access_role: str | None = None
     color: str | None = None
-
-
-class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
-    """An integrator's OAuth client; `tenant` is Microsoft's."""
-
-    client_id: str
-    client_secret: str
-    tenant: str | None = None
-
-    def __repr__(self) -> str:
-        return f"OAuthClient(client_id={self.client_id!r}, client_secret=***)"
-
-
-class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A token endpoint's good answer; `refresh_token` only when the provider rotated it."""
-
-    access_token: str
-    expires_at: datetime
-    refresh_token: str | None = None
-    scopes: frozenset[str] = frozenset()
-
-    def __repr__(self) -> str:
-        return f"TokenGrant(expires_at={self.expires_at!r}, scopes={sorted(self.scopes)!r})"
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,9 +18,11 @@ from uuid import UUID, uuid4
 import httpx
 import msgspec
 
+from service.core.credentials import StoredTokens as StoredTokens
+from service.core.credentials import TokenGrant
 from service.errors import ClientRejected, GrantRejected, Throttled, TransientFault
 from service.providers.guarded_http import Slots
-from service.providers.protocol import OAuthClient, TokenGrant
+from service.core.credentials import OAuthClient
 
 MOST_HELD: Final = 10_000
 LEASE: Final = timedelta(seconds=60)
@@ -31,27 +33,6 @@ MOST_TRIES: Final = 3
 STILL_GOOD: Final = timedelta(seconds=30)
 PAIRING: Final = frozenset({"unauthorized_client"})
 """Reasons that speak of one refresh token under this client: the client's other connections are not at fault."""
-
-
-class StoredTokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store has for a connection; `version` rises with every write of the tokens.
-
-    `client_key` and `user_key` name the quotas of the OAuth client and of the account.
-    """
-
-    provider: str
-    client: OAuthClient
-    client_key: str
-    user_key: str
-    refresh_token: str
-    access_token: str | None = None
-    access_expires_at: datetime | None = None
-    version: int
-    client_rejected_until: datetime | None = None
-    client_rejected_reason: str | None = None
-
-    def __repr__(self) -> str:
-        return f"StoredTokens(user_key={self.user_key!r}, version={self.version})"
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,222 @@
+"""Google Calendar behind the provider port: which requests are sent, and how their pages follow each other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from service.core.schedule import Window
+from service.core.sync import Item, Page
+from service.errors import CalendarGone, TransientFault
+from service.providers.exchange import Answer, ask
+from service.providers.google.answers import judge
+from service.providers.google.push import read_channel, watch_body
+from service.providers.google.reading import UNREADABLE, read_page, read_rows
+from service.providers.google.wire import CALENDAR_FIELDS, PAGE_FIELDS, WireCalendar, WirePage
+from service.providers.grants import LARGEST_ANSWER, judge_refresh
+from service.providers.protocol import Access, OAuthClient, OpenedChannel, RawCalendar, TokenGrant
+
+API_URL: Final = "https://www.googleapis.com/calendar/v3"
+TOKEN_URL: Final = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
+TOKEN_DEADLINE: Final = 20.0
+MOST_PAGES: Final = 1000
+ROWS_AT_ONCE: Final = 250
+"""Rows read between two turns of the event loop: about ten milliseconds."""
+
+_HEADERS: Final = {"accept-encoding": "gzip", "user-agent": "calgate (gzip)"}
+"""Google compresses only when both say gzip (guides/performance)."""
+
+_calendar: Final = msgspec.json.Decoder(WireCalendar)
+
+
+class GoogleCalendar:
+    """The provider `google`; `clock` answers the present moment (UTC), against which a Retry-After is reckoned."""
+
+    name = "google"
+
+    def __init__(
+        self,
+        api_url: str = API_URL,
+        token_url: str = TOKEN_URL,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._token_url = token_url
+        self._clock = clock
+
+    async def refresh(
+        self, http: httpx.AsyncClient, client: OAuthClient, refresh_token: str, now: datetime
+    ) -> TokenGrant:
+        """A new access token (RFC 6749, section 6); raises as `grants.judge_refresh`."""
+        form = {
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+            "refresh_token": refresh_token,
+            "grant_type": "refresh_token",
+        }
+        answer = await ask(
+            http, "POST", self._token_url, headers=_HEADERS, form=form, limit=LARGEST_ANSWER, deadline=TOKEN_DEADLINE
+        )
+        return judge_refresh(answer.status, answer.headers, answer.body, now)
+
+    async def calendars(self, access: Access) -> list[RawCalendar]:
+        """Every calendar in the account's list (calendarList.list), hidden ones too: hiding one is not losing it."""
+        params = {"maxResults": "250", "showHidden": "true", "fields": CALENDAR_FIELDS}
+        found: list[RawCalendar] = []
+        async for page in self._pages(access, "/users/me/calendarList", params):
+            found.extend(calendar for row in page.items or () if (calendar := _read_calendar(row)) is not None)
+        return found
+
+    async def pages(
+        self, access: Access, raw_calendar_id: str, *, token: str | None, window: Window, time_zone: str | None
+    ) -> AsyncIterator[Page]:
+        """A round of events.list with expanded series; a sync token forbids timeMin and timeMax (guides/sync)."""
+        params = _listing() | ({"syncToken": token} if token else _within(window))
+        async for page in self._pages(access, _events_path(raw_calendar_id), params):
+            items = await _read_items(page, time_zone)
+            if page.next_page_token:
+                yield Page(items)
+            elif page.next_sync_token:
+                yield Page(items, page.next_sync_token)
+            else:
+                raise TransientFault("the last page has no sync token")
+
+    async def stretch(
+        self, access: Access, raw_calendar_id: str, *, window: Window, time_zone: str | None
+    ) -> AsyncIterator[Item]:
+        """A windowed events.list whose sync token nobody keeps."""
+        async for page in self._pages(access, _events_path(raw_calendar_id), _listing() | _within(window)):
+            for item in await _read_items(page, time_zone):
+                yield item
+
+    async def series(
+        self, access: Access, raw_calendar_id: str, series_id: str, *, window: Window, time_zone: str | None
+    ) -> AsyncIterator[Item]:
+        """events.instances; a series that is deleted (404, 410) has no occurrences."""
+        events = _events_path(raw_calendar_id)
+        path = f"{events}/{_segment(series_id)}/instances"
+        params = _listing() | _within(window) | {"showDeleted": "false"}
+        del params["singleEvents"]
+        async for page in self._pages(access, path, params, parent=events):
+            for item in await _read_items(page, time_zone):
+                yield item
+
+    async def open_channel(
+        self, access: Access, raw_calendar_id: str, *, channel_id: str, secret: str, address: str, now: datetime
+    ) -> OpenedChannel:
+        """events.watch; raises PushUnsupported, and TransientFault when the id has been used before."""
+        path = f"{_events_path(raw_calendar_id)}/watch"
+        answer = await self._call(access, "POST", path, json=watch_body(channel_id, secret, address))
+        if not answer.is_good:
+            raise judge(answer.status, answer.headers, answer.body, now)
+        return read_channel(answer.body, now)
+
+    async def close_channel(self, access: Access, *, channel_id: str, resource_id: str) -> None:
+        """channels.stop; 404 says that the channel has gone already."""
+        body = {"id": channel_id, "resourceId": resource_id}
+        answer = await self._call(access, "POST", "/channels/stop", json=body)
+        if not answer.is_good and answer.status != 404:
+            raise judge(answer.status, answer.headers, answer.body, self._clock())
+
+    async def _pages(
+        self, access: Access, path: str, params: Mapping[str, str], *, parent: str | None = None
+    ) -> AsyncIterator[WirePage]:
+        """Page after page, each asked for with the same parameters.
+
+        With `parent`, the list that should have the resource, none at all when the resource is gone.
+        """
+        page_token: str | None = None
+        seen: set[str] = set()
+        while True:
+            asked = {**params, "pageToken": page_token} if page_token else params
+            answer = await self._call(access, "GET", path, params=asked)
+            if parent and answer.status in {404, 410}:
+                # A 404 may also be the calendar's: that must not look like a series without occurrences.
+                answer = await self._call(access, "GET", parent, params={"maxResults": "1", "fields": "timeZone"})
+                if answer.status == 200:
+                    return
+            if answer.status != 200:
+                raise judge(answer.status, answer.headers, answer.body, self._clock())
+            page = _decode_page(answer.body)
+            yield page
+            page_token = page.next_page_token
+            if not page_token:
+                return
+            if page_token in seen or len(seen) >= MOST_PAGES:
+                raise TransientFault("the pages do not end")
+            seen.add(page_token)
+
+    async def _call(
+        self, access: Access, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
+    ) -> Answer:
+        return await ask(
+            access.http,
+            method,
+            self._api_url + path,
+            params={"prettyPrint": "false", **(params or {})},
+            headers={**_HEADERS, "authorization": f"Bearer {access.token}"},
+            json=json,
+        )
+
+
+def _events_path(raw_calendar_id: str) -> str:
+    return f"/calendars/{_segment(raw_calendar_id)}/events"
+
+
+def _segment(identifier: str) -> str:
+    # "." and ".." cannot be escaped in a path, and would lead to another resource.
+    if identifier in {"", ".", ".."}:
+        raise CalendarGone("not an id")
+    return quote(identifier, safe="")
+
+
+def _listing() -> dict[str, str]:
+    return {"singleEvents": "true", "maxResults": "2500", "fields": PAGE_FIELDS}
+
+
+def _within(window: Window) -> dict[str, str]:
+    return {"timeMin": _rfc3339(window.start), "timeMax": _rfc3339(window.end)}
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _decode_page(body: bytes) -> WirePage:
+    try:
+        return read_page(body)
+    except (*UNREADABLE, ValueError):
+        raise TransientFault("a page cannot be read") from None
+
+
+async def _read_items(page: WirePage, time_zone: str | None) -> list[Item]:
+    rows = page.items or []
+    items: list[Item] = []
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        items += read_rows(rows[start : start + ROWS_AT_ONCE], time_zone or page.time_zone)
+    return items
+
+
+def _read_calendar(row: msgspec.Raw) -> RawCalendar | None:
+    try:
+        wire = _calendar.decode(row)
+    except UNREADABLE:
+        return None
+    if not wire.id:
+        return None
+    return RawCalendar(
+        id=wire.id,
+        name=wire.summary_override or wire.summary or wire.id,
+        description=wire.description,
+        is_primary=bool(wire.primary),
+        time_zone=wire.time_zone,
+        access_role=wire.access_role,
+        color=wire.background_color,
+    )

@@ -1,0 +1,233 @@
+"""Google's rows in our words: `WireEvent` → `Event`, and what to do with a row that cannot be read."""
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from service.core.event import Attendee, Event, Meeting, Organizer
+from service.core.meeting_links import Candidate, detect
+from service.core.sync import Item, Listed, Malformed, Removed
+from service.providers.google.wire import WireAttendee, WireEvent, WireMoment, WirePage, WirePerson, WireTombstone
+
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
+LONGEST_ID: Final = 1024
+"""Google's own limit for ids (events.insert)."""
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_event: Final = msgspec.json.Decoder(WireEvent)
+_tombstone: Final = msgspec.json.Decoder(WireTombstone)
+_page: Final = msgspec.json.Decoder(WirePage)
+_surrogates: Final = re.compile("[\ud800-\udfff]")
+_midnight: Final = time()
+_day: Final = timedelta(days=1)
+
+
+def read_page(body: bytes) -> WirePage:
+    """The page with its rows still raw; raises one of UNREADABLE, or ValueError, when it is no JSON of a page."""
+    try:
+        return _page.decode(body)
+    except UNREADABLE:
+        # Half an emoji anywhere in a page makes the strict reader refuse it all.
+        return _page.decode(repair(body))
+
+
+def read_rows(rows: Iterable[msgspec.Raw], zone_name: str | None) -> list[Item]:
+    """Each row by itself, so that a bad one spoils no other; all-day events are placed in the zone named."""
+    zone = find_zone(zone_name) or UTC
+    return [read_row(bytes(row), zone, zone_name) for row in rows]
+
+
+def read_row(raw: bytes, zone: tzinfo, zone_name: str | None) -> Item:
+    """The row as an event, as the news that it is gone, or as something to set aside."""
+    try:
+        # PostgreSQL's text cannot hold NUL, which JSON can only spell like this.
+        wire = _event.decode(repair(raw) if b"\\u0000" in raw else raw)
+    except UNREADABLE:
+        try:
+            wire = _event.decode(repair(raw))
+        except (*UNREADABLE, ValueError) as error:
+            return _salvage(raw, str(error))
+    event_id = wire.id
+    if not event_id or len(event_id) > LONGEST_ID or len(wire.recurring_event_id or "") > LONGEST_ID:
+        return Malformed(_name_of(raw), "id missing or too long", raw)
+    if wire.status == "cancelled":
+        return Removed(event_id, wire.recurring_event_id or None)
+    if wire.start is None or not (wire.start.date_time or wire.start.date):
+        return Malformed(event_id, "no start", raw)
+    try:
+        return Listed(_normalise(wire, event_id, wire.start, zone, zone_name), raw)
+    except (ValueError, OverflowError) as error:
+        return Malformed(event_id, str(error), raw)
+
+
+def repair(body: bytes) -> bytes:
+    """The same JSON without NUL characters, lone surrogates and bytes that are not UTF-8; ValueError when it is none."""
+    return msgspec.json.encode(_scrub(json.loads(body.decode("utf-8", "replace"))))
+
+
+@functools.lru_cache(maxsize=1024)
+def find_zone(name: str | None) -> ZoneInfo | None:
+    """The zone of an IANA name, None when there is no such zone."""
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def _normalise(wire: WireEvent, event_id: str, start: WireMoment, zone: tzinfo, zone_name: str | None) -> Event:
+    starts_at = _instant(start, zone)
+    start_date, end_date = None, None
+    if start.date_time:
+        ends_at = _instant(wire.end, zone) if wire.end and (wire.end.date_time or wire.end.date) else starts_at
+    else:
+        start_date, end_date = _days(start, wire.end)
+        ends_at = _at_midnight(end_date, zone)
+    original = _original(wire, event_id, starts_at, zone)
+    attendees = [_attendee(each) for each in wire.attendees] if wire.attendees else []
+    return Event(
+        provider_event_id=event_id,
+        ical_uid=wire.ical_uid[:LONGEST_ID] if wire.ical_uid else None,
+        series_id=wire.recurring_event_id or None,
+        original_starts_at=original,
+        is_exception=original is not None and original != starts_at,
+        title=wire.summary,
+        description=wire.description,
+        location=wire.location,
+        starts_at=starts_at,
+        ends_at=max(ends_at, starts_at),
+        is_all_day=start_date is not None,
+        start_date=start_date,
+        end_date=end_date,
+        time_zone=start.time_zone or zone_name,
+        status=wire.status or "confirmed",
+        visibility=wire.visibility or "default",
+        is_busy=wire.transparency != "transparent",
+        organizer=_organizer(wire.organizer) if wire.organizer else None,
+        attendees=attendees,
+        response_status=_own_response(wire, attendees),
+        event_type=wire.event_type or "default",
+        meeting=_meeting(wire) if wire.conference_data or wire.hangout_link else None,
+        html_link=wire.html_link,
+    )
+
+
+def _instant(moment: WireMoment, zone: tzinfo) -> datetime:
+    if not moment.date_time:
+        return _at_midnight(date.fromisoformat(moment.date or ""), zone)
+    at = datetime.fromisoformat(moment.date_time)
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=find_zone(moment.time_zone) or zone)
+    return _in_utc(at)
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except (OverflowError, ValueError):
+        # The first or the last day that a datetime can hold, west or east of Greenwich.
+        return EARLIEST if at.year < 5000 else LATEST
+
+
+def _at_midnight(day: date, zone: tzinfo) -> datetime:
+    return _in_utc(datetime.combine(day, _midnight, zone))
+
+
+def _days(start: WireMoment, end: WireMoment | None) -> tuple[date, date]:
+    first = date.fromisoformat(start.date or "")
+    last = date.fromisoformat(end.date) if end and end.date else first
+    if last <= first:
+        last = first + _day if first < date.max else date.max
+    return first, last
+
+
+def _original(wire: WireEvent, event_id: str, starts_at: datetime, zone: tzinfo) -> datetime | None:
+    """The slot in the series. Where Google does not give it, the id has it: `<series>_20250325T130000Z`."""
+    if not wire.recurring_event_id:
+        return None
+    try:
+        if wire.original_start_time and (wire.original_start_time.date_time or wire.original_start_time.date):
+            return _instant(wire.original_start_time, zone)
+        slot = event_id.rpartition("_")[2]
+        if "T" in slot:
+            return _in_utc(datetime.fromisoformat(slot))
+        return _at_midnight(date.fromisoformat(slot), zone)
+    except ValueError:
+        return starts_at
+
+
+def _attendee(wire: WireAttendee) -> Attendee:
+    return Attendee(
+        email=wire.email.strip().lower() if wire.email else None,
+        name=wire.display_name,
+        response_status=wire.response_status,
+        organizer=bool(wire.organizer),
+        self=bool(wire.self),
+        optional=bool(wire.optional),
+        resource=bool(wire.resource),
+    )
+
+
+def _organizer(wire: WirePerson) -> Organizer:
+    return Organizer(
+        email=wire.email.strip().lower() if wire.email else None, name=wire.display_name, self=bool(wire.self)
+    )
+
+
+def _own_response(wire: WireEvent, attendees: list[Attendee]) -> str | None:
+    for attendee in attendees:
+        if attendee.self:
+            return attendee.response_status
+    # Who calls a meeting and is not on the list comes all the same.
+    return "accepted" if wire.organizer and wire.organizer.self else None
+
+
+def _meeting(wire: WireEvent) -> Meeting | None:
+    candidates = []
+    for entry in (wire.conference_data.entryPoints or ()) if wire.conference_data else ():
+        if entry.entry_point_type == "video" and entry.uri:
+            passcode = entry.passcode or entry.password or entry.pin or entry.access_code or None
+            candidates.append(
+                Candidate(
+                    url=entry.uri, found_in="conferenceData", meeting_id=entry.meeting_code or None, passcode=passcode
+                )
+            )
+    if wire.hangout_link:
+        candidates.append(Candidate(url=wire.hangout_link, found_in="hangoutLink"))
+    return detect(candidates)
+
+
+def _salvage(raw: bytes, reason: str) -> Item:
+    try:
+        tombstone = _tombstone.decode(repair(raw))
+    except (*UNREADABLE, ValueError):
+        return Malformed(_name_of(raw), reason, raw)
+    if not tombstone.id or len(tombstone.id) > LONGEST_ID:
+        return Malformed(_name_of(raw), reason, raw)
+    if tombstone.status == "cancelled":
+        return Removed(tombstone.id, tombstone.recurring_event_id or None)
+    return Malformed(tombstone.id, reason, raw)
+
+
+def _name_of(raw: bytes) -> str:
+    return f"unreadable-{hashlib.blake2b(raw, digest_size=16).hexdigest()}"
+
+
+def _scrub(value: Any) -> Any:
+    if isinstance(value, str):
+        return _surrogates.sub("\ufffd", value.replace("\0", ""))
+    if isinstance(value, list):
+        return [_scrub(each) for each in value]
+    if isinstance(value, dict):
+        return {_scrub(key): _scrub(each) for key, each in value.items()}
+    return value
