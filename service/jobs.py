@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
-from service.observability import tick_ended
+from service.observability import METRICS
 from service.store.database import DatabaseUnavailable
 
 log: Final = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class _Runner:
             self._again = False
             started = time.perf_counter()
             await self._once()
-            tick_ended(self.tick.name, time.perf_counter() - started)
+            METRICS.ticked(self.tick.name, time.perf_counter() - started)
 
     async def _once(self) -> None:
         try:

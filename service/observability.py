@@ -3,13 +3,14 @@
 A leaf: it imports nothing of the gateway, so that flows, providers and routes may all report here.
 """
 
+import collections
 import logging
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol, TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -109,89 +110,101 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
 
 # --- Metrics ---------------------------------------------------------------------------------------------------------
 
-registry: Final = CollectorRegistry()
-ProcessCollector(registry=registry)
-
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _REMOTE: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 
 
-def _counter(name: str, says: str, *labels: str) -> Counter:
-    return Counter(f"calgate_{name}", says, labels, registry=registry)
+class OfKind(Protocol):
+    """An entry of the change log, as far as it is counted."""
+
+    @property
+    def kind(self) -> str: ...
 
 
-def _seconds(name: str, says: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-    return Histogram(f"calgate_{name}_seconds", says, labels, buckets=buckets, registry=registry)
+class Metrics:
+    """Everything that is counted, in a registry of its own; all names begin with `calgate_`. Times are in seconds."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = self._counter("http_requests", "Requests answered", "method", "route", "status")
+        self._request_seconds = self._histogram(
+            "http_request", "From a request to its answer", _FAST, "method", "route"
+        )
+        self._syncs = self._counter("syncs", "Rounds of synchronisation", "provider", "outcome")
+        self._sync_seconds = self._histogram(
+            "sync", "From a calendar's claim to its settled result", _REMOTE, "provider"
+        )
+        self._calls = self._counter("provider_calls", "Requests sent to providers", "provider", "outcome")
+        self._changes = self._counter("changes", "Changes written to the change log", "kind")
+        self._deliveries = self._counter("deliveries", "Attempts to deliver a webhook", "outcome")
+        self._delivery_seconds = self._histogram("delivery", "An attempt to deliver a webhook", _REMOTE)
+        self._pushes = self._counter("push_notices", "Notices received from providers", "provider", "result")
+        self._tick_seconds = self._histogram("tick", "One run of a background job", _REMOTE, "tick")
+        self._overdue = self._gauge("oldest_due_seconds", "How long the most overdue work has been due", "work")
+        self._calendars = self._gauge("calendars", "Connected calendars", "status")
+        self._build = self._gauge("build_info", "Always 1; the label says which version runs", "version")
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered; `route` is the template, never the path."""
+        self._requests.labels(method, route, status).inc()
+        self._request_seconds.labels(method, route).observe(seconds)
+
+    def synced(self, provider: str, outcome: str, seconds: float, entries: Iterable[OfKind] = ()) -> None:
+        """A round ended: `changed`, `unchanged` or the name of what went wrong, and what it wrote to the change log."""
+        self._syncs.labels(provider, outcome).inc()
+        self._sync_seconds.labels(provider).observe(seconds)
+        for kind, count in collections.Counter(entry.kind for entry in entries).items():
+            self._changes.labels(kind).inc(count)
+
+    def called(self, provider: str, outcome: str) -> None:
+        """One request to a provider; `outcome` is `ok` or the kind of error."""
+        self._calls.labels(provider, outcome).inc()
+
+    def delivered(self, outcome: str, seconds: float) -> None:
+        """An attempt ended: `delivered` or the kind of failure. Fits `webhooks.ports.Observe`."""
+        self._deliveries.labels(outcome).inc()
+        self._delivery_seconds.observe(seconds)
+
+    def pushed(self, provider: str, *, accepted: bool) -> None:
+        """A provider's notice came; a refused one was forged or stale."""
+        # The name comes from a path that anybody may ask for.
+        self._pushes.labels(provider if provider in _PUSHERS else "other", "accepted" if accepted else "refused").inc()
+
+    def ticked(self, tick: str, seconds: float) -> None:
+        """A background job ran once."""
+        self._tick_seconds.labels(tick).observe(seconds)
+
+    def show_backlog(self, *, sync_seconds: float, delivery_seconds: float, calendars: Mapping[str, int]) -> None:
+        """The whole installation: the most overdue work, and how many calendars stand in which state."""
+        self._overdue.labels("sync").set(sync_seconds)
+        self._overdue.labels("delivery").set(delivery_seconds)
+        self._calendars.clear()
+        for status, count in calendars.items():
+            self._calendars.labels(status).set(count)
+
+    def show_version(self, version: str) -> None:
+        """Which version runs."""
+        self._build.labels(version).set(1)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All of it in the text format of Prometheus, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(f"calgate_{name}", says, labels, registry=self._registry)
+
+    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
+        return Gauge(f"calgate_{name}", says, labels, registry=self._registry)
+
+    def _histogram(self, name: str, says: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"calgate_{name}_seconds", says, labels, buckets=buckets, registry=self._registry)
 
 
-def _gauge(name: str, says: str, *labels: str) -> Gauge:
-    return Gauge(f"calgate_{name}", says, labels, registry=registry)
+_PUSHERS: Final = frozenset({"google", "microsoft"})
 
-
-_requests = _counter("http_requests", "Requests answered", "method", "route", "status")
-_request_seconds = _seconds("http_request", "From the request to its answer", _FAST, "method", "route")
-_syncs = _counter("syncs", "Rounds of synchronisation", "provider", "outcome")
-_sync_seconds = _seconds("sync", "From the claim of a calendar to its settled result", _REMOTE, "provider")
-_provider_calls = _counter("provider_calls", "Requests sent to providers", "provider", "outcome")
-_changes = _counter("changes", "Changes written to the change log", "kind")
-_deliveries = _counter("deliveries", "Attempts to deliver a webhook", "outcome")
-_delivery_seconds = _seconds("delivery", "How long an attempt to deliver a webhook took", _REMOTE)
-_push_notices = _counter("push_notices", "Notices received from providers", "provider", "result")
-_tick_seconds = _seconds("tick", "One run of a background job", _REMOTE, "tick")
-_overdue = _gauge("oldest_due_seconds", "How long the most overdue piece of work has been due", "work")
-_calendars = _gauge("calendars", "Connected calendars", "status")
-_build = _gauge("build_info", "Always 1; the label says which version runs", "version")
-
-
-def sync_ended(provider: str, outcome: str, seconds: float) -> None:
-    """A round ended; `outcome` is `changed`, `unchanged` or the name of the fact that it ended with."""
-    _syncs.labels(provider, outcome).inc()
-    _sync_seconds.labels(provider).observe(seconds)
-
-
-def provider_called(provider: str, outcome: str) -> None:
-    """One request to a provider; `outcome` is `ok` or the kind of error."""
-    _provider_calls.labels(provider, outcome).inc()
-
-
-def changes_written(kind: str, count: int = 1) -> None:
-    """`count` changes of a kind (`created`, `updated`, `cancelled`) were committed."""
-    _changes.labels(kind).inc(count)
-
-
-def delivery_ended(outcome: str, seconds: float) -> None:
-    """An attempt ended: `delivered` or the kind of failure, and how long it took. Fits `webhooks.ports.Observe`."""
-    _deliveries.labels(outcome).inc()
-    _delivery_seconds.observe(seconds)
-
-
-def push_received(provider: str, *, accepted: bool) -> None:
-    """A provider's notice came; a refused one was forged or stale."""
-    _push_notices.labels(provider, "accepted" if accepted else "refused").inc()
-
-
-def tick_ended(tick: str, seconds: float) -> None:
-    """A background job ran once."""
-    _tick_seconds.labels(tick).observe(seconds)
-
-
-def show_backlog(*, sync_seconds: float, delivery_seconds: float, calendars: Mapping[str, int]) -> None:
-    """The state of the whole installation: the most overdue work, and how many calendars stand in which state."""
-    _overdue.labels("sync").set(sync_seconds)
-    _overdue.labels("delivery").set(delivery_seconds)
-    _calendars.clear()
-    for status, count in calendars.items():
-        _calendars.labels(status).set(count)
-
-
-def show_version(version: str) -> None:
-    """Which version runs."""
-    _build.labels(version).set(1)
-
-
-def exposition() -> tuple[bytes, str]:
-    """All metrics in the text format of Prometheus, and its content type."""
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+METRICS: Final = Metrics()
+"""The process's own; a counter that is handed through every call would be an argument that nobody decides about."""
 
 
 # --- Requests --------------------------------------------------------------------------------------------------------
@@ -213,7 +226,7 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started, asked = time.perf_counter(), scope["method"]
         status, request_id = 500, ""
 
         async def observe(message: Message) -> None:
@@ -228,22 +241,20 @@ class AccessLog:
         try:
             await self._app(scope, receive, observe)
         finally:
-            _request_ended(scope, status, request_id, time.perf_counter() - started)
+            _log_request(scope, asked, status, request_id, time.perf_counter() - started)
 
 
-def _request_ended(scope: Mapping[str, Any], status: int, request_id: str, seconds: float) -> None:
-    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+def _log_request(scope: Mapping[str, Any], asked: str, status: int, request_id: str, seconds: float) -> None:
+    method = asked if asked in _METHODS else "OTHER"
     route = scope.get("path_template") or "(none)"
-    _requests.labels(method, route, status).inc()
-    _request_seconds.labels(method, route).observe(seconds)
+    METRICS.answered(method, route, status, seconds)
     level = logging.DEBUG if route.startswith(_OF_MACHINES) else logging.INFO
     if access_log.isEnabledFor(level):
-        milliseconds = round(seconds * 1000, 1)
-        access_log.log(
-            level,
-            "%s %s %d",
-            method,
-            route,
-            status,
-            extra={"method": method, "route": route, "status": status, "ms": milliseconds, "request_id": request_id},
-        )
+        fields = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "request_id": request_id,
+        }
+        access_log.log(level, "%s %s %d", method, route, status, extra=fields)

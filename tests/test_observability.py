@@ -3,11 +3,11 @@
 import io
 import json
 import logging
+from typing import NamedTuple
 
 import pytest
 
-from service import observability
-from service.observability import AccessLog, configure_logging, exposition, redact
+from service.observability import METRICS, AccessLog, Metrics, configure_logging, redact
 
 REFRESH = "1//0gLonGrefreshTokenOfGoogle-abc_DEF"
 
@@ -117,7 +117,10 @@ async def test_a_request_is_one_line_and_one_count_by_its_template(stream: io.St
     )
     assert "0198" not in stream.getvalue()
     assert "hidden" not in stream.getvalue()
-    assert b'calgate_http_requests_total{method="GET",route="/calendars/{id:uuid}",status="404"} 1.0' in exposition()[0]
+    assert (
+        b'calgate_http_requests_total{method="GET",route="/calendars/{id:uuid}",status="404"} 1.0'
+        in METRICS.exposition()[0]
+    )
 
 
 @pytest.mark.anyio
@@ -127,7 +130,7 @@ async def test_a_request_that_no_route_takes_is_counted_under_one_name(stream: i
 
     await _request(AccessLog(nobody), "/wp-admin.php")
     assert json.loads(stream.getvalue())["route"] == "(none)"
-    assert b"wp-admin" not in exposition()[0]
+    assert b"wp-admin" not in METRICS.exposition()[0]
 
 
 @pytest.mark.anyio
@@ -140,24 +143,28 @@ async def test_a_crash_is_logged_as_500_and_goes_on_to_the_server(stream: io.Str
     assert json.loads(stream.getvalue())["status"] == 500
 
 
+class Entry(NamedTuple):
+    kind: str
+
+
 def test_the_metrics_are_those_that_dashboards_are_built_on():
-    observability.sync_ended("google", "changed", 0.2)
-    observability.provider_called("google", "ok")
-    observability.changes_written("updated", 3)
-    observability.delivery_ended("delivered", 0.05)
-    observability.push_received("google", accepted=False)
-    observability.show_backlog(sync_seconds=2, delivery_seconds=0, calendars={"active": 5})
-    observability.show_version("0.1.0")
-    text, content_type = exposition()
+    metrics = Metrics()
+    metrics.synced("google", "changed", 0.2, [Entry("updated"), Entry("updated"), Entry("created")])
+    metrics.called("google", "ok")
+    metrics.delivered("delivered", 0.05)
+    metrics.pushed("google", accepted=False)
+    metrics.show_backlog(sync_seconds=2, delivery_seconds=0, calendars={"active": 5})
+    metrics.show_version("0.1.0")
+    text, content_type = metrics.exposition()
     assert content_type.startswith("text/plain")
     for expected in (
-        'calgate_syncs_total{outcome="changed",provider="google"}',
-        'calgate_sync_seconds_count{provider="google"}',
-        'calgate_provider_calls_total{outcome="ok",provider="google"}',
-        'calgate_changes_total{kind="updated"}',
-        'calgate_deliveries_total{outcome="delivered"}',
-        "calgate_delivery_seconds_count",
-        'calgate_push_notices_total{provider="google",result="refused"}',
+        'calgate_syncs_total{outcome="changed",provider="google"} 1.0',
+        'calgate_sync_seconds_count{provider="google"} 1.0',
+        'calgate_provider_calls_total{outcome="ok",provider="google"} 1.0',
+        'calgate_changes_total{kind="updated"} 2.0',
+        'calgate_deliveries_total{outcome="delivered"} 1.0',
+        "calgate_delivery_seconds_count 1.0",
+        'calgate_push_notices_total{provider="google",result="refused"} 1.0',
         'calgate_oldest_due_seconds{work="sync"} 2.0',
         'calgate_calendars{status="active"} 5.0',
         'calgate_build_info{version="0.1.0"} 1.0',
@@ -166,6 +173,13 @@ def test_the_metrics_are_those_that_dashboards_are_built_on():
 
 
 def test_a_status_that_no_calendar_has_any_more_is_not_shown():
-    observability.show_backlog(sync_seconds=0, delivery_seconds=0, calendars={"error": 1})
-    observability.show_backlog(sync_seconds=0, delivery_seconds=0, calendars={"active": 1})
-    assert b'calgate_calendars{status="error"}' not in exposition()[0]
+    metrics = Metrics()
+    metrics.show_backlog(sync_seconds=0, delivery_seconds=0, calendars={"error": 1})
+    metrics.show_backlog(sync_seconds=0, delivery_seconds=0, calendars={"active": 1})
+    assert b'calgate_calendars{status="error"}' not in metrics.exposition()[0]
+
+
+def test_a_made_up_provider_does_not_make_a_metric_of_its_own():
+    metrics = Metrics()
+    metrics.pushed("made-up-by-a-scanner", accepted=False)
+    assert b"scanner" not in metrics.exposition()[0]
