@@ -163,6 +163,15 @@ def diff(old: Event, new: Event) -> dict[str, FieldChange]:
     }
 
 
+def lead_rank(event: Event) -> int:
+    """The place of this copy among the copies of its meeting: the organiser's leads, then who accepted, then the rest."""
+    if event.response_status == DECLINED:
+        return 3
+    if event.organizer is not None and event.organizer.self:
+        return 0
+    return 1 if event.response_status == "accepted" else 2
+
+
 def is_attended(event: Event) -> bool:
     """Whether a bot has something to attend: a link, not cancelled, not declined by the calendar's owner."""
     return event.meeting is not None and event.status != CANCELLED and event.response_status != DECLINED

@@ -13,6 +13,7 @@ series edit removes; so a series that a delta touches in any way but one plain e
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -207,8 +208,11 @@ def unsettled_series(progress: Round, known_series: Iterable[str]) -> list[str]:
     return sorted(progress.unsettled | {series_id for series_id in known_series if series_id in progress.rows})
 
 
-def compare(progress: Round, known: Mapping[str, Known]) -> Comparison:
-    """Hold the round against what the store knows of its rows (`known`, by provider id)."""
+def compare(progress: Round, known: Mapping[str, Known], set_aside: AbstractSet[str] = frozenset()) -> Comparison:
+    """Hold the round against what the store knows of its rows (`known`, by provider id).
+
+    `set_aside` are the ids in quarantine: one that reads well now, or that a full listing lacks, leaves it.
+    """
     found = Comparison(fresh=[], gone=[], quarantined=[], cured=[])
     for provider_id, item in progress.rows.items():
         row = known.get(provider_id)
@@ -223,6 +227,7 @@ def compare(progress: Round, known: Mapping[str, Known]) -> Comparison:
             if row is None or row.fingerprint != print_:
                 found.fresh.append(Fresh(item, body, print_, row))
     found.gone.extend(row for provider_id, row in known.items() if _is_swept(progress, provider_id, row))
+    found.cured.extend(row for row in set_aside if _is_cured(progress, row))
     return found
 
 
@@ -233,7 +238,7 @@ def decide(
     cause: str,
     now: datetime,
     ids: Iterator[UUID],
-    entered: frozenset[str] | set[str] = frozenset(),
+    entered: AbstractSet[str] = frozenset(),
 ) -> Decision:
     """What to write and what to announce; `stored` has the events that `found.needs` names.
 
@@ -260,6 +265,11 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
     if not progress.window.overlaps(row.starts_at, row.ends_at):
         return False
     return progress.full or row.series_id in progress.series
+
+
+def _is_cured(progress: Round, provider_id: str) -> bool:
+    item = progress.rows.get(provider_id)
+    return progress.full if item is None else not isinstance(item, Malformed)
 
 
 def _create(decision: Decision, fresh: Fresh, cause: str, now: datetime, new_id: UUID) -> None:

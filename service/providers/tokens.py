@@ -18,11 +18,9 @@ from uuid import UUID, uuid4
 import httpx
 import msgspec
 
-from service.core.credentials import StoredTokens as StoredTokens
-from service.core.credentials import TokenGrant
+from service.core.credentials import OAuthClient, StoredTokens, TokenGrant
 from service.errors import ClientRejected, GrantRejected, Throttled, TransientFault
 from service.providers.guarded_http import Slots
-from service.core.credentials import OAuthClient
 
 MOST_HELD: Final = 10_000
 LEASE: Final = timedelta(seconds=60)

@@ -1,17 +1,20 @@
 """The tables of the gateway; rows are storage, and what they mean is decided in `service.core`.
 
-    projects ─┬─ api_keys
-              ├─ oauth_clients ─── connections ─── calendars ─┬─ events ─── event_sources
-              ├─ changes (the log, by seq)                    ├─ quarantined_rows
-              └─ idempotency_keys                             └─ channels
+projects ─┬─ api_keys
+          ├─ oauth_clients ─── connections ─── calendars ─┬─ events ─── event_sources
+          ├─ changes (the log, by seq)                    ├─ quarantined_rows
+          └─ idempotency_keys                             └─ channels
 """
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import JSON, Column, Index, LargeBinary, MetaData, Row, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
+
+Found: TypeAlias = Row[*tuple[Any, ...]]
+"""A row as a query answers it, its columns by name."""
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -215,6 +218,8 @@ class EventRow(Table, table=True):
     """One occurrence: `body` is the event's JSON, the columns are what queries need of it.
 
     `attendee_emails` is every address between bars (`|a@example.com|b@example.com|`), so that one can be looked for.
+    `rank` orders the copies of one meeting: the lowest leads. `is_long` marks what lasts so long that looking back a
+    few hours for what is still running would miss it.
     """
 
     __tablename__ = "events"
@@ -230,6 +235,13 @@ class EventRow(Table, table=True):
             "ends_at",
             sqlite_where=text("is_meeting"),
             postgresql_where=text("is_meeting"),
+        ),
+        Index(
+            "ix_events_long_meetings",
+            "project_id",
+            "ends_at",
+            sqlite_where=text("is_meeting AND is_long"),
+            postgresql_where=text("is_meeting AND is_long"),
         ),
         Index("ix_events_project_id_meeting_key", "project_id", "meeting_key"),
     )
@@ -247,7 +259,9 @@ class EventRow(Table, table=True):
     status: str
     platform: str | None = None
     is_meeting: bool = False
-    is_declined: bool = False
+    is_long: bool = False
+    response_status: str | None = None
+    rank: int
     meeting_key: str
     fingerprint: bytes = Field(sa_type=LargeBinary)
     previous_fingerprint: bytes | None = Field(default=None, sa_type=LargeBinary)

@@ -1,0 +1,39 @@
+"""Everything that a flow needs of the world, made once by `service.app` and handed down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from service.providers.guarded_http import Slots
+from service.providers.protocol import Provider, PushReader
+from service.providers.quotas import Quotas
+from service.providers.tokens import Tokens
+from service.settings import Settings
+from service.store.cipher import Cipher
+from service.store.database import Database
+from service.store.wake import Wake
+from webhooks.delivery import Deliverer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The parts of a running gateway.
+
+    `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
+    sends no webhooks. `polled` counts, by OAuth client, the calendars that polling has to serve; housekeeping renews it.
+    """
+
+    settings: Settings
+    database: Database
+    cipher: Cipher
+    providers: Mapping[str, Provider]
+    push_readers: Mapping[str, PushReader]
+    tokens: Tokens
+    slots: Slots
+    quotas: Quotas
+    wake: Wake
+    clock: Callable[[], datetime]
+    draw: Callable[[], float]
+    deliverer: Deliverer | None = None
+    polled: dict[UUID, int] = field(default_factory=dict)

@@ -1,0 +1,45 @@
+"""Forgetting in time: old changes, events, answers and messages go in small pieces; and counting for the budget."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.flows.gateway import Gateway
+from service.store import calendars, changes, events, idempotency
+from webhooks import history
+
+PIECE: Final = 500
+MOST_PIECES: Final = 20
+ANSWERS_KEPT: Final = timedelta(hours=24)
+
+
+async def tidy(gateway: Gateway) -> int:
+    """Drop what is past its retention and count who must be polled; how many rows went.
+
+    A call does a bounded amount of work; what is left waits for the next one.
+    """
+    now = gateway.clock()
+    kept_from = now - timedelta(days=gateway.settings.retention_days)
+    gone = await _drop(gateway, lambda conn: changes.purge(conn, kept_from, PIECE))
+    gone += await _drop(gateway, lambda conn: events.purge(conn, kept_from, PIECE))
+    gone += await _drop(gateway, lambda conn: history.purge(conn, kept_from, limit=PIECE))
+    gone += await _drop(gateway, lambda conn: idempotency.purge(conn, now - ANSWERS_KEPT))
+    async with gateway.database.read() as conn:
+        polled = await calendars.polled_by_client(conn, now)
+    gateway.polled.clear()
+    gateway.polled.update(polled)
+    return gone
+
+
+async def _drop(gateway: Gateway, piece: Callable[[AsyncConnection], Awaitable[int]]) -> int:
+    """Run a purge piece by piece, each in a short transaction, so that nobody waits for it."""
+    gone = 0
+    for _ in range(MOST_PIECES):
+        async with gateway.database.write() as conn:
+            count = await piece(conn)
+        gone += count
+        if count < PIECE:
+            break
+    return gone

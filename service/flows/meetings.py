@@ -1,0 +1,123 @@
+"""Which meetings are coming up: one row for each real meeting, whoever of the project's users has it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from service.core.event import EventView, Meeting, Organizer
+from service.flows.gateway import Gateway
+from service.store import events, meetings
+from service.store.tables import Found
+
+
+class MeetingQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What to list; `after` is the place (start, key) of the last row that the client has."""
+
+    from_: datetime
+    until: datetime
+    platform: str | None = None
+    calendar_id: UUID | None = None
+    include_declined: bool = False
+    limit: int = 50
+    after: tuple[datetime, str] | None = None
+
+
+class MeetingCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """One user's copy of a meeting."""
+
+    event_id: UUID
+    calendar_id: UUID
+    calendar_status: str
+    email: str | None
+    response_status: str | None
+
+
+class MeetingView(msgspec.Struct, frozen=True, kw_only=True):
+    """A real meeting: as its lead copy tells it, with every copy."""
+
+    meeting_key: str
+    meeting_url: str
+    platform: str
+    meeting_id: str | None
+    passcode: str | None
+    starts_at: datetime
+    ends_at: datetime
+    title: str | None
+    organizer: Organizer | None
+    attendee_count: int
+    lead: EventView
+    copies: list[MeetingCopy]
+
+
+async def upcoming(
+    gateway: Gateway, project_id: UUID, query: MeetingQuery
+) -> tuple[list[msgspec.Raw], tuple[datetime, str] | None]:
+    """The meetings of a window by start, as `MeetingView` JSON, and the place to go on from (None: that was all)."""
+    wanted = meetings.Wanted(
+        from_=query.from_,
+        until=query.until,
+        platform=query.platform,
+        calendar_id=query.calendar_id,
+        include_declined=query.include_declined,
+    )
+    async with gateway.database.read() as conn:
+        found = await meetings.leads(conn, project_id, wanted, query.after, query.limit + 1)
+        shown = found[: query.limit]
+        copies = await meetings.copies(
+            conn, project_id, [row.meeting_key for row in shown], include_declined=query.include_declined
+        )
+    by_key: dict[str, list[Found]] = {}
+    for copy in copies:
+        by_key.setdefault(copy.meeting_key, []).append(copy)
+    views = [_view_json(row, by_key.get(row.meeting_key, [])) for row in shown]
+    last = shown[-1] if len(found) > query.limit else None
+    return views, (last.starts_at, last.meeting_key) if last is not None else None
+
+
+class _Told(msgspec.Struct, gc=False):
+    """The part of a stored event that a meeting's row repeats; the rest is passed on undecoded."""
+
+    meeting: Meeting
+    title: str | None = None
+    organizer: msgspec.Raw = msgspec.Raw(b"null")
+    attendees: list[msgspec.Raw] = []
+
+
+_told: Final = msgspec.json.Decoder(_Told)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _view_json(row: Found, copies: Sequence[Found]) -> msgspec.Raw:
+    told = _told.decode(row.body)
+    meeting = told.meeting
+    return msgspec.Raw(
+        _encode(
+            {
+                "meeting_key": row.meeting_key,
+                "meeting_url": meeting.url,
+                "platform": meeting.platform,
+                "meeting_id": meeting.meeting_id,
+                "passcode": meeting.passcode,
+                "starts_at": row.starts_at,
+                "ends_at": row.ends_at,
+                "title": told.title,
+                "organizer": told.organizer,
+                "attendee_count": len(told.attendees),
+                "lead": msgspec.Raw(events.view(row)),
+                "copies": [_copy(copy) for copy in copies],
+            }
+        )
+    )
+
+
+def _copy(row: Found) -> MeetingCopy:
+    return MeetingCopy(
+        event_id=row.id,
+        calendar_id=row.calendar_id,
+        calendar_status=row.calendar_status,
+        email=row.email,
+        response_status=row.response_status,
+    )

@@ -1,0 +1,13 @@
+"""Keeping calendars in step: claim what is due, read the provider, decide, settle.
+
+    claim ──lease──► reading: pages (network, no transaction) ──► core.sync decides ──► settlement (one transaction)
+                        │ ProviderError
+                        └──────────► a Fact ──► core.lifecycle.after ──────────────────► settlement
+
+Each calendar runs as a task of its own, under a lease of its own; a task that dies leaves its lease to run out, and
+the calendar is due again. Nothing of a round is stored before all of it was read, so a crash costs one round.
+"""
+
+from service.flows.sync_calendar.syncer import Syncer
+
+__all__ = ["Syncer"]

@@ -1,0 +1,186 @@
+"""One round of reading: the provider's pages against what the store knows, down to a decision; nothing is written."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from service.core import sync
+from service.core.schedule import Window, window_at, window_stretch
+from service.core.sync import Cursor, Decision, Item, Round
+from service.errors import AccessRejected, CalendarGone, CursorExpired, TransientFault
+from service.flows.gateway import Gateway
+from service.providers.protocol import Access, Provider
+from service.store import events
+from service.store.tables import Found
+
+FEW_ROWS: Final = 1000
+"""A delta with more rows than this is compared with everything the calendar has, which is then the cheaper question."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a round found: the decision, and where the next round goes on."""
+
+    decision: Decision
+    cursor: Cursor
+    time_zone: str | None
+
+
+async def read_calendar(gateway: Gateway, row: Found, now: datetime) -> Reading:
+    """Read a claimed calendar and decide what changed. Raises service.errors.ProviderError.
+
+    An access token that the provider refuses is renewed once; a sync token that it refuses is dropped once.
+    """
+    granted = await gateway.tokens.access(row.connection_id, now)
+    try:
+        return await _with_access(gateway, row, now, granted.token, granted.client_key, granted.user_key)
+    except AccessRejected:
+        granted = await gateway.tokens.access(row.connection_id, now, rejected=granted.token)
+    try:
+        return await _with_access(gateway, row, now, granted.token, granted.client_key, granted.user_key)
+    except AccessRejected as error:
+        raise TransientFault(f"a fresh access token was refused: {error.reason}") from error
+
+
+async def _with_access(
+    gateway: Gateway, row: Found, now: datetime, token: str, client_key: str, user_key: str
+) -> Reading:
+    provider = gateway.providers[row.provider]
+    async with gateway.slots.borrow() as http:
+        access = Access(http=http, token=token, client_key=client_key, user_key=user_key)
+        try:
+            return await _read(gateway, provider, access, row, now)
+        except CalendarGone as error:
+            # A provider having a bad minute says "not found" too; its list of calendars has the last word.
+            if any(listed.id == row.raw_calendar_id for listed in await provider.calendars(access)):
+                raise TransientFault(f"the calendar is listed, but: {error.reason}") from error
+            raise
+
+
+async def _read(gateway: Gateway, provider: Provider, access: Access, row: Found, now: datetime) -> Reading:
+    cursor = stored_cursor(row.cursor)
+    cause = "initial" if row.last_synced_at is None else row.due_cause
+    try:
+        return await _read_round(gateway, provider, access, row, now, cursor, cause)
+    except CursorExpired:
+        if cursor is None:
+            raise TransientFault("the provider refuses the sync token of its own full listing") from None
+    return await _read_round(gateway, provider, access, row, now, None, "resync")
+
+
+async def _read_round(
+    gateway: Gateway,
+    provider: Provider,
+    access: Access,
+    row: Found,
+    now: datetime,
+    cursor: Cursor | None,
+    cause: str,
+) -> Reading:
+    progress, token, zone = await _list(provider, access, row, now, cursor)
+    if cursor is not None and zone != row.time_zone:
+        # All-day events lie elsewhere now, also those that the delta does not mention.
+        progress, token, zone = await _list(provider, access, row, now, None, zone)
+        cause = "resync"
+    await _list_stretch(provider, access, row, now, cursor, progress, zone)
+    await _list_series(gateway, provider, access, row, progress, zone)
+    decision = await _decide(gateway, row, now, progress, cause)
+    covered = progress.stretch or progress.window
+    start = progress.window.start
+    return Reading(
+        decision=decision,
+        cursor=Cursor(token=token, window_start=start, window_end=max(covered.end, progress.window.end)),
+        time_zone=zone,
+    )
+
+
+async def _list(
+    provider: Provider, access: Access, row: Found, now: datetime, cursor: Cursor | None, zone: str | None = None
+) -> tuple[Round, str, str | None]:
+    window = window_at(now, row.horizon_days)
+    if cursor is not None:
+        window = Window(window.start, cursor.window_end)
+    progress = Round(window=window, full=cursor is None)
+    zone = zone or row.time_zone
+    token: str | None = None
+    pages = provider.pages(
+        access, row.raw_calendar_id, token=cursor.token if cursor else None, window=window, time_zone=zone
+    )
+    async for page in pages:
+        sync.absorb(progress, page)
+        token, zone = page.token, page.time_zone or zone
+    if token is None:
+        raise TransientFault("the listing ended without a sync token")
+    return progress, token, zone
+
+
+async def _list_stretch(
+    provider: Provider,
+    access: Access,
+    row: Found,
+    now: datetime,
+    cursor: Cursor | None,
+    progress: Round,
+    zone: str | None,
+) -> None:
+    """List what came into the window since it was last listed."""
+    if progress.full or cursor is None:
+        return
+    stretch = window_stretch(cursor.window_end, now, row.horizon_days)
+    if stretch is None:
+        return
+    items = [item async for item in provider.stretch(access, row.raw_calendar_id, window=stretch, time_zone=zone)]
+    sync.absorb_stretch(progress, stretch, items)
+
+
+async def _list_series(
+    gateway: Gateway, provider: Provider, access: Access, row: Found, progress: Round, zone: str | None
+) -> None:
+    if progress.full or not progress.rows:
+        return
+    async with gateway.database.read() as conn:
+        masters = await events.known_series(conn, row.id, progress.rows)
+    for series_id in sync.unsettled_series(progress, masters):
+        items: list[Item] = [
+            item
+            async for item in provider.series(
+                access, row.raw_calendar_id, series_id, window=progress.window, time_zone=zone
+            )
+        ]
+        sync.absorb_series(progress, series_id, items)
+
+
+async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, cause: str) -> Decision:
+    if row.last_synced_at is None:
+        # Nothing of this calendar was ever written: a round is written as a whole.
+        found = sync.compare(progress, {})
+        return sync.decide(found, {}, cause=cause, now=now, ids=new_ids())
+    if not progress.rows and not progress.full and progress.stretch is None:
+        return Decision()
+    wanted = None if progress.full or progress.stretch or len(progress.rows) > FEW_ROWS else progress.rows
+    async with gateway.database.read() as conn:
+        known = await events.known(conn, row.id, rows=wanted, series=progress.series)
+        set_aside = await events.quarantined(conn, row.id)
+        found = sync.compare(progress, known, set_aside)
+        stored = await events.stored(conn, found.needs)
+    return sync.decide(found, stored, cause=cause, now=now, ids=new_ids(), entered=progress.stretch_ids)
+
+
+def stored_cursor(text: str | None) -> Cursor | None:
+    """The cursor that the last round left; None when there is none, or when it is of another version of the sync."""
+    if text is None:
+        return None
+    try:
+        cursor = msgspec.json.decode(text, type=Cursor)
+    except msgspec.MsgspecError:
+        return None
+    return cursor if cursor.version == sync.SYNC_VERSION else None
+
+
+def new_ids(make: Callable[[], UUID] = uuid7) -> Iterator[UUID]:
+    """Fresh ids for ever, rising with time."""
+    while True:
+        yield make()

@@ -1,0 +1,177 @@
+"""The end of every sync: what it found is written in one transaction, under the lease, together with the news of it.
+
+    guard the leases → events and their sources → how the calendars stand → numbers → change log → outbox
+
+The numbers are taken late, because they lock the project until the commit; who reads the log therefore never sees a
+hole. The results of many calendars share a transaction, and each is still guarded by its own lease.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.core.announcements import CalendarNotice, Entry, state_change, sync_notice
+from service.core.lifecycle import Standing, State
+from service.core.sync import Decision
+from service.store import calendars, changes, events, leases
+from service.store.tables import Found
+from webhooks import outbox
+from webhooks.message import Dispatch, Lease, Notice
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one sync wants written: `row` is the calendar as claimed, with its lease.
+
+    `entries` are the changes of `decision`, encoded; `rejected_client` marks a fault that is the OAuth client's and is
+    announced once for all of its calendars.
+    """
+
+    row: Found
+    now: datetime
+    standing: Standing
+    next_due: datetime | None
+    cursor: str | None
+    last_synced_at: datetime | None
+    next_meeting_at: datetime | None
+    time_zone: str | None
+    decision: Decision
+    entries: Sequence[Entry] = ()
+    event_rows: Sequence[dict[str, Any]] = ()
+    source_rows: Sequence[dict[str, Any]] = ()
+    rejected_client: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether more is to be written than the calendar's own row."""
+        return bool(self.decision) or self.standing.status != self.row.announced_status
+
+    @property
+    def is_first_sync(self) -> bool:
+        """Whether this is the calendar's first whole round, which is announced as one, even when it is empty."""
+        return self.row.last_synced_at is None and self.last_synced_at is not None
+
+    @property
+    def weight(self) -> int:
+        """About how many rows it stands for."""
+        return 1 + 2 * len(self.event_rows) + len(self.entries)
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """Whether the result was applied (False: the lease had passed to another), and what is to be delivered."""
+
+    applied: bool
+    dispatches: Sequence[Dispatch] = ()
+
+
+async def settle(conn: AsyncConnection, settlements: Sequence[Settlement], delivery: Lease | None) -> list[Settled]:
+    """Write the results of syncs; with `delivery` the webhooks are born leased to this process."""
+    news = [settlement for settlement in settlements if settlement.is_news]
+    held: set[UUID] = set()
+    if news:
+        held = await leases.still_held(conn, [(each.row.id, each.row.lease) for each in news])
+        news = [settlement for settlement in news if settlement.row.id in held]
+    await _write_events(conn, news)
+    announced = {each.row.id: await _announced(conn, each) for each in news}
+    await leases.settle(conn, [_calendar_values(each, announced.get(each.row.id)) for each in settlements])
+    notices = [notice for each in news for notice in _state_notices(each, announced[each.row.id])]
+    notices += await _publish(conn, news)
+    dispatches = await outbox.put(conn, notices, now=settlements[0].now, lease=delivery) if notices else []
+    # The dispatches of a group leave together; the first result carries them.
+    results = [Settled(applied=not each.is_news or each.row.id in held) for each in settlements]
+    results[0] = Settled(results[0].applied, dispatches)
+    return results
+
+
+async def _write_events(conn: AsyncConnection, news: Sequence[Settlement]) -> None:
+    event_rows = [row for settlement in news for row in settlement.event_rows]
+    source_rows = [row for settlement in news for row in settlement.source_rows]
+    if event_rows:
+        await events.write(conn, event_rows, source_rows)
+    for settlement in news:
+        if settlement.decision.quarantined:
+            await events.quarantine(conn, settlement.row.id, settlement.decision.quarantined, settlement.now)
+        if settlement.decision.cured:
+            await events.cure(conn, settlement.row.id, settlement.decision.cured)
+
+
+async def _announced(conn: AsyncConnection, settlement: Settlement) -> str:
+    """The status that the world has been told once this is committed."""
+    status = settlement.standing.status
+    told: str = settlement.row.announced_status
+    if state_change(State(told), status) is None:
+        return told
+    if settlement.rejected_client and not await calendars.announce_rejection(conn, settlement.row.oauth_client_id):
+        return told
+    return status.value
+
+
+async def _publish(conn: AsyncConnection, news: Sequence[Settlement]) -> list[Notice]:
+    notices: list[Notice] = []
+    numbered: list[dict[str, Any]] = []
+    # One order of projects everywhere, so that two workers never wait for each other's numbers.
+    speaking = [each for each in news if each.entries or each.is_first_sync]
+    for project_id in sorted({each.row.project_id for each in speaking}):
+        mine = [each for each in speaking if each.row.project_id == project_id]
+        seq = await changes.take_numbers(conn, project_id, sum(len(each.entries) for each in mine))
+        for settlement in mine:
+            rows = changes.rows(
+                settlement.entries,
+                project_id=project_id,
+                calendar_id=settlement.row.id,
+                first_seq=seq,
+                now=settlement.now,
+            )
+            numbered.extend(rows)
+            notices.extend(_change_notices(settlement, seq))
+            seq += len(rows)
+    if numbered:
+        await changes.append(conn, numbered)
+    return notices
+
+
+def _change_notices(settlement: Settlement, first_seq: int) -> list[Notice]:
+    row, now, entries = settlement.row, settlement.now, settlement.entries
+    summary = sync_notice(row.id, entries, first_seq=first_seq, now=now, initial=settlement.is_first_sync)
+    notices = [Notice(row.project_id, "calendar.sync_events", summary, now, row.id)]
+    if not settlement.is_first_sync:
+        notices += [
+            Notice(row.project_id, f"event.{entry.kind}", msgspec.Raw(changes.numbered_body(seq, entry)), now, row.id)
+            for seq, entry in enumerate(entries, first_seq)
+        ]
+    return notices
+
+
+def _state_notices(settlement: Settlement, announced: str) -> list[Notice]:
+    row, standing = settlement.row, settlement.standing
+    if announced == row.announced_status or announced != standing.status.value:
+        return []
+    data = CalendarNotice(
+        calendar_id=row.id,
+        provider=row.provider,
+        email=row.email,
+        raw_calendar_id=row.raw_calendar_id,
+        status=announced,
+        previous_status=row.status,
+        error_code=standing.error_code,
+        error_message=standing.error_message,
+        metadata=row.metadata,
+    )
+    return [Notice(row.project_id, f"calendar.{announced}", data, settlement.now, row.id)]
+
+
+def _calendar_values(settlement: Settlement, announced: str | None) -> dict[str, Any]:
+    row = settlement.row
+    new = calendars.standing_values(settlement.standing) | {
+        "announced_status": announced or row.announced_status,
+        "cursor": settlement.cursor,
+        "last_synced_at": settlement.last_synced_at,
+        "next_meeting_at": settlement.next_meeting_at,
+        "time_zone": settlement.time_zone,
+    }
+    return {"held_id": row.id, "held": row.lease, "next_due": settlement.next_due} | {
+        f"new_{name}": new[name] for name in leases.SETTLED
+    }

@@ -1,0 +1,222 @@
+"""The worker: claims due calendars into its free slots and runs each as a task under its lease."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service import observability
+from service.core import lifecycle, schedule
+from service.core.announcements import entries
+from service.core.lifecycle import Fact, Standing, State
+from service.core.sync import Decision
+from service.errors import ProviderError
+from service.flows.gateway import Gateway
+from service.flows.sync_calendar.facts import fact_of
+from service.flows.sync_calendar.reading import Reading, read_calendar
+from service.flows.sync_calendar.settlement import Settled, Settlement, settle
+from service.store import calendars, events, leases
+from service.store.database import DatabaseUnavailable
+from service.store.group_commit import GroupCommit
+from service.store.tables import Found
+
+LEASE: Final = timedelta(seconds=30)
+RENEW_EVERY: Final = 10.0
+
+
+_log = logging.getLogger(__name__)
+
+
+class Syncer:
+    """Syncs calendars of every project, at most `CALGATE_SYNC_CONCURRENCY` at once."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._most = gateway.settings.sync_concurrency
+        self._running: dict[asyncio.Task[None], Found] = {}
+        self._freed = asyncio.Event()
+        self._claiming = asyncio.Lock()
+        self._renewer: asyncio.Task[None] | None = None
+        self._settler: GroupCommit[Settlement, Settled] = GroupCommit(
+            gateway.database, self._settle, weigh=lambda settlement: settlement.weight
+        )
+
+    async def run_due(self) -> int:
+        """Claim and start calendars until none is due, waiting for free slots; how many were started.
+
+        Raises DatabaseUnavailable when nothing could be claimed.
+        """
+        started = 0
+        async with self._claiming:
+            while True:
+                free = self._most - len(self._running)
+                # A claim costs the same for one calendar as for many: wait until it is worth its while.
+                if free < max(1, self._most // 4):
+                    self._freed.clear()
+                    await self._freed.wait()
+                    continue
+                claimed = await self._claim(free)
+                for row in claimed:
+                    self._start(row)
+                started += len(claimed)
+                if len(claimed) < free:
+                    return started
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - a bound on the whole, after which leases go back
+        """Let running syncs end, for at most `timeout` seconds; give the leases of the others back."""
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=timeout)
+        left = dict(self._running)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._renewer is not None:
+            self._renewer.cancel()
+            await asyncio.gather(self._renewer, return_exceptions=True)
+        if left:
+            async with self._gateway.database.write() as conn:
+                held = [(row.id, row.lease) for row in left.values()]
+                await leases.release(conn, held, self._gateway.clock())
+
+    async def _claim(self, most: int) -> Sequence[Found]:
+        now = self._gateway.clock()
+        async with self._gateway.database.write() as conn:
+            return await leases.claim(conn, now=now, until=now + LEASE, owner=uuid4(), most=most)
+
+    def _start(self, row: Found) -> None:
+        task = asyncio.create_task(self._run(row), name=f"sync {row.id}")
+        self._running[task] = row
+        task.add_done_callback(self._ended)
+        if self._renewer is None or self._renewer.done():
+            self._renewer = asyncio.create_task(self._renew_leases(), name="sync leases")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._freed.set()
+
+    async def _renew_leases(self) -> None:
+        while self._running:
+            await asyncio.sleep(RENEW_EVERY)
+            held = [(row.id, row.lease) for row in self._running.values()]
+            if not held:
+                return
+            try:
+                async with self._gateway.database.write() as conn:
+                    await leases.renew(conn, held, self._gateway.clock() + LEASE)
+            except DatabaseUnavailable:
+                _log.warning("leases could not be prolonged; results that come too late will be dropped")
+
+    async def _run(self, row: Found) -> None:
+        """One calendar's sync, whatever happens in it; only a database that is gone leaves it to the lease."""
+        began = perf_counter()
+        now = self._gateway.clock()
+        try:
+            settlement, outcome = await self._attempt(row, now)
+            settled = await self._settler.submit(settlement)
+        except DatabaseUnavailable:
+            _log.warning("calendar %s: the database is away; its lease runs out and it is read again", row.id)
+            return
+        except Exception:  # noqa: BLE001 - the edge of a task: nobody else would ever hear of it
+            _log.exception("calendar %s: a sync could not be settled; its lease runs out and it is read again", row.id)
+            return
+        if not settled.applied:
+            outcome = "superseded"
+        if settled.dispatches and self._gateway.deliverer is not None:
+            self._gateway.deliverer.submit(settled.dispatches)
+        observability.sync_ended(row.provider, outcome, perf_counter() - began)
+        for kind, count in Counter(entry.kind for entry in settlement.entries).items():
+            observability.changes_written(kind, count)
+
+    async def _attempt(self, row: Found, now: datetime) -> tuple[Settlement, str]:
+        gateway = self._gateway
+        try:
+            reading = await read_calendar(gateway, row, now)
+        except ProviderError as error:
+            fact = fact_of(error)
+            return self._failed(row, fact, now), type(fact).__name__
+        except DatabaseUnavailable:
+            raise
+        except Exception:  # noqa: BLE001
+            # A fault of ours in one calendar must not stop the others, nor this one for ever.
+            _log.exception("calendar %s: the sync failed by a fault of calgate's", row.id)
+            fact = lifecycle.TransientFailure("an internal fault; the gateway's log has the details")
+            return self._failed(row, fact, now), "internal"
+        return await self._synced(row, reading, now), "changed" if reading.decision else "unchanged"
+
+    async def _synced(self, row: Found, reading: Reading, now: datetime) -> Settlement:
+        gateway = self._gateway
+        standing = lifecycle.after(calendars.standing(row), lifecycle.Synced(), now, gateway.draw())
+        decision = reading.decision
+        next_meeting = await self._next_meeting(row, decision, now)
+        interval = schedule.poll_interval(
+            timedelta(seconds=gateway.settings.poll_seconds),
+            pushed=row.push_until is not None and row.push_until > now,
+            until_next_meeting=next_meeting - now if next_meeting else None,
+            polled_calendars=gateway.polled.get(row.oauth_client_id, 0),
+        )
+        return Settlement(
+            row=row,
+            now=now,
+            standing=standing,
+            next_due=schedule.next_poll(now, interval, gateway.draw()),
+            cursor=msgspec.json.encode(reading.cursor).decode(),
+            last_synced_at=now,
+            next_meeting_at=next_meeting,
+            time_zone=reading.time_zone,
+            decision=decision,
+            entries=entries(decision.changes, row.id, now),
+            event_rows=events.rows(decision.upserts, project_id=row.project_id, calendar_id=row.id, now=now),
+            source_rows=events.sources(decision.upserts),
+        )
+
+    def _failed(self, row: Found, fact: Fact, now: datetime) -> Settlement:
+        before = calendars.standing(row)
+        standing: Standing = lifecycle.after(before, fact, now, self._gateway.draw())
+        if standing.status is not before.status or standing.status is State.ERROR:
+            _log.warning("calendar %s: %s (%s)", row.id, standing.status, standing.error_message)
+        return Settlement(
+            row=row,
+            now=now,
+            standing=standing,
+            next_due=standing.retry_at,
+            cursor=row.cursor,
+            last_synced_at=row.last_synced_at,
+            next_meeting_at=row.next_meeting_at,
+            time_zone=row.time_zone,
+            decision=Decision(),
+            rejected_client=isinstance(fact, lifecycle.ClientRejected),
+        )
+
+    async def _next_meeting(self, row: Found, decision: Decision, now: datetime) -> datetime | None:
+        """When the next meeting starts, as far as the pace of polling needs to know it."""
+        if row.push_until is not None and row.push_until > now:
+            return None
+        coming = [
+            upsert.event.starts_at
+            for upsert in decision.upserts
+            if upsert.event.meeting is not None and upsert.event.starts_at > now
+        ]
+        known = row.next_meeting_at
+        if known is not None and known <= now:
+            async with self._gateway.database.read() as conn:
+                known = await events.next_meeting(conn, row.id, now)
+        return min([*coming, *([known] if known else [])], default=None)
+
+    async def _settle(self, conn: AsyncConnection, settlements: Sequence[Settlement]) -> Sequence[Settled]:
+        deliverer = self._gateway.deliverer
+        now = self._gateway.clock()
+        delivery = deliverer.lease(now) if deliverer is not None else None
+        results = await settle(conn, settlements, delivery)
+        news = [each for each in settlements if each.entries]
+        for project_id in {each.row.project_id for each in news}:
+            self._gateway.wake.after(conn, f"changes:{project_id}")
+        if news and deliverer is None:
+            self._gateway.wake.after(conn, "deliver")
+        return results

@@ -1,0 +1,170 @@
+"""Calendars as users see and change them; as jobs they are claimed and settled in `leases.py`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import delete, func, null, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.core.lifecycle import Standing, State
+from service.store.database import insert
+from service.store.tables import CalendarRow, ConnectionRow, Found, OAuthClientRow, QuarantinedRow, Table
+
+_calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
+_connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
+_clients = Table.metadata.tables[str(OAuthClientRow.__tablename__)]
+_quarantined = Table.metadata.tables[str(QuarantinedRow.__tablename__)]
+_c = _calendars.c
+
+STANDING = Standing.__struct_fields__
+"""The columns that hold how a calendar stands, named as in `core.lifecycle.Standing`."""
+
+
+class CalendarFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calendars to list; `metadata` holds values that must be equal, by top-level key."""
+
+    provider: str | None = None
+    status: str | None = None
+    email: str | None = None
+    metadata: dict[str, str] = {}
+
+
+def standing(row: Found) -> Standing:
+    """How a stored calendar stands."""
+    found = {name: getattr(row, name) for name in STANDING}
+    return Standing(**found | {"status": State(row.status)})
+
+
+def standing_values(now_stands: Standing) -> dict[str, Any]:
+    """A standing as column values."""
+    return {name: getattr(now_stands, name) for name in STANDING} | {"status": now_stands.status.value}
+
+
+async def add(conn: AsyncConnection, values: Mapping[str, Any]) -> bool:
+    """Add a calendar unless its connection has one with that raw id; whether it was added."""
+    statement = insert(conn.dialect.name, _calendars).on_conflict_do_nothing(
+        index_elements=[_c.connection_id, _c.raw_calendar_id]
+    )
+    return (await conn.execute(statement.values(**values))).rowcount == 1
+
+
+async def by_raw_id(conn: AsyncConnection, connection_id: UUID, raw_calendar_id: str) -> Found:
+    """The calendar of a connection with this raw id, locked until the transaction ends."""
+    query = select(_calendars).where(_c.connection_id == connection_id, _c.raw_calendar_id == raw_calendar_id)
+    return (await conn.execute(query.with_for_update())).one()
+
+
+async def locked(conn: AsyncConnection, project_id: UUID, calendar_id: UUID) -> Found | None:
+    """One calendar, locked until the transaction ends; None when the project has no such calendar."""
+    query = select(_calendars).where(_c.id == calendar_id, _c.project_id == project_id).with_for_update()
+    return (await conn.execute(query)).one_or_none()
+
+
+async def one(conn: AsyncConnection, project_id: UUID, calendar_id: UUID) -> Found | None:
+    """One calendar; None when the project has no such calendar."""
+    query = select(_calendars).where(_c.id == calendar_id, _c.project_id == project_id)
+    return (await conn.execute(query)).one_or_none()
+
+
+async def listed(
+    conn: AsyncConnection, project_id: UUID, wanted: CalendarFilter, after: UUID | None, limit: int
+) -> Sequence[Found]:
+    """Calendars in the order in which they were connected, those behind the id `after`."""
+    query = select(_calendars).where(_c.project_id == project_id).order_by(_c.id).limit(limit)
+    exact = {_c.provider: wanted.provider, _c.status: wanted.status}
+    query = query.where(*(column == value for column, value in exact.items() if value is not None))
+    if wanted.email is not None:
+        query = query.where(func.lower(_c.email) == wanted.email.lower())
+    for key, value in wanted.metadata.items():
+        query = query.where(_c.metadata[key].as_string() == value)
+    if after is not None:
+        query = query.where(_c.id > after)
+    return (await conn.execute(query)).all()
+
+
+async def quarantined_count(conn: AsyncConnection, calendar_id: UUID) -> int:
+    """How many of the calendar's rows are set aside."""
+    query = select(func.count()).where(_quarantined.c.calendar_id == calendar_id)
+    return (await conn.execute(query)).scalar_one()
+
+
+async def change(conn: AsyncConnection, calendar_id: UUID, values: Mapping[str, Any], now: datetime) -> None:
+    """Set columns of a calendar; its `version` rises."""
+    await conn.execute(
+        update(_calendars).where(_c.id == calendar_id).values(**values, version=_c.version + 1, updated_at=now)
+    )
+
+
+async def make_due(conn: AsyncConnection, calendar_id: UUID, at: datetime, cause: str, *, full: bool = False) -> None:
+    """Ask for a read at `at`, or sooner if it is due sooner; a disconnected calendar stays as it is."""
+    values: dict[str, Any] = {"due_at": at, "due_cause": cause}
+    sooner = [_c.id == calendar_id, _c.due_at > at]
+    if full:
+        values["cursor"] = null()
+        sooner = [_c.id == calendar_id, _c.due_at.is_not(None)]
+    await conn.execute(update(_calendars).where(*sooner).values(**values))
+
+
+async def make_all_due(conn: AsyncConnection, project_id: UUID, at: datetime, *, full: bool) -> int:
+    """Ask for a read of every calendar of a project that is not disconnected; how many there are."""
+    values: dict[str, Any] = {"due_at": at, "due_cause": "resync"}
+    if full:
+        values["cursor"] = null()
+    query = update(_calendars).where(_c.project_id == project_id, _c.due_at.is_not(None))
+    return (await conn.execute(query.values(**values))).rowcount
+
+
+async def recheck_client(conn: AsyncConnection, oauth_client_id: UUID, now: datetime) -> None:
+    """The client has a new secret that works: its calendars that were waiting for one are due now."""
+    await conn.execute(
+        update(_calendars)
+        .where(_c.oauth_client_id == oauth_client_id, _c.error_code == "client_rejected", _c.due_at > now)
+        .values(due_at=now)
+    )
+
+
+async def move_connection(conn: AsyncConnection, connection_id: UUID, oauth_client_id: UUID) -> None:
+    """The connection is under another client from now on, and so are its calendars."""
+    await conn.execute(
+        update(_calendars)
+        .where(_c.connection_id == connection_id, _c.oauth_client_id != oauth_client_id)
+        .values(oauth_client_id=oauth_client_id)
+    )
+
+
+async def remove(conn: AsyncConnection, row: Found) -> None:
+    """Delete a calendar with its events, its connection with the last of its calendars, and so the client."""
+    await conn.execute(delete(_calendars).where(_c.id == row.id))
+    others = select(_c.id).where(_c.connection_id == row.connection_id).exists()
+    await conn.execute(delete(_connections).where(_connections.c.id == row.connection_id, ~others))
+    users = select(_connections.c.id).where(_connections.c.oauth_client_id == row.oauth_client_id).exists()
+    await conn.execute(delete(_clients).where(_clients.c.id == row.oauth_client_id, ~users))
+
+
+async def polled_by_client(conn: AsyncConnection, now: datetime) -> dict[UUID, int]:
+    """How many calendars of each OAuth client have no push and so must be polled."""
+    query = (
+        select(_c.oauth_client_id, func.count().label("calendars"))
+        .where(_c.due_at.is_not(None), or_(_c.push_until.is_(None), _c.push_until <= now))
+        .group_by(_c.oauth_client_id)
+    )
+    return {row.oauth_client_id: row.calendars for row in await conn.execute(query)}
+
+
+async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
+    """How many calendars stand in each state."""
+    query = select(_c.status, func.count().label("calendars")).group_by(_c.status)
+    return {row.status: row.calendars for row in await conn.execute(query)}
+
+
+async def announce_rejection(conn: AsyncConnection, oauth_client_id: UUID) -> bool:
+    """Whether a client's rejection is still to be announced; True for the first that asks, until it is accepted again."""
+    statement = (
+        update(_clients)
+        .where(_clients.c.id == oauth_client_id, _clients.c.rejection_announced.is_(False))
+        .values(rejection_announced=True)
+    )
+    return (await conn.execute(statement)).rowcount == 1

@@ -1,0 +1,147 @@
+"""Push channels, and the calendars that wait for one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.database import insert
+from service.store.tables import CalendarRow, ChannelRow, Found, PushRow, Table
+
+OPENING: Final = "opening"
+OPEN: Final = "open"
+CLOSING: Final = "closing"
+
+_channels = Table.metadata.tables[str(ChannelRow.__tablename__)]
+_pushes = Table.metadata.tables[str(PushRow.__tablename__)]
+_calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
+_c = _calendars.c
+
+_notified = (
+    select(
+        _channels.c.calendar_id,
+        _channels.c.project_id,
+        _channels.c.secret,
+        _channels.c.resource_id,
+        _c.due_at,
+        _c.last_attempt_at,
+        _c.retry_at,
+        _c.push_received_at,
+    )
+    .join(_calendars, _c.id == _channels.c.calendar_id)
+    .where(_channels.c.id == bindparam("channel"), _channels.c.provider == bindparam("from_provider"))
+)
+
+
+async def want(conn: AsyncConnection, calendar_id: UUID, project_id: UUID, at: datetime) -> None:
+    """Have a channel opened for a calendar at `at`, as if it had never been tried."""
+    values = {"due_at": at, "failures": 0, "unsupported_reason": None}
+    statement = insert(conn.dialect.name, _pushes).values(calendar_id=calendar_id, project_id=project_id, **values)
+    await conn.execute(statement.on_conflict_do_update(index_elements=[_pushes.c.calendar_id], set_=values))
+
+
+async def claim_wanted(conn: AsyncConnection, now: datetime, until: datetime, most: int) -> Sequence[Found]:
+    """Take up to `most` calendars that are due for a channel; should their taker die, they are due again at `until`."""
+    due = (
+        select(_pushes.c.calendar_id)
+        .where(_pushes.c.due_at <= now)
+        .order_by(_pushes.c.due_at)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    taken = update(_pushes).where(_pushes.c.calendar_id.in_(due.scalar_subquery())).values(due_at=until)
+    found = (await conn.execute(taken.returning(_pushes.c.calendar_id, _pushes.c.failures))).all()
+    if not found:
+        return []
+    failures = {row.calendar_id: row.failures for row in found}
+    query = select(
+        _c.id, _c.project_id, _c.connection_id, _c.provider, _c.raw_calendar_id, _c.status, _pushes.c.failures
+    ).join(_pushes, _pushes.c.calendar_id == _c.id)
+    return (await conn.execute(query.where(_c.id.in_(list(failures))))).all()
+
+
+async def reschedule(
+    conn: AsyncConnection, calendar_id: UUID, at: datetime | None, *, failures: int, reason: str | None = None
+) -> None:
+    """When to try next; None when this calendar cannot be watched, for `reason`."""
+    statement = update(_pushes).where(_pushes.c.calendar_id == calendar_id)
+    await conn.execute(statement.values(due_at=at, failures=failures, unsupported_reason=reason))
+
+
+async def begin(conn: AsyncConnection, values: Mapping[str, Any]) -> None:
+    """Store a channel before it is asked for: its first notice may come before the provider's answer."""
+    await conn.execute(insert(conn.dialect.name, _channels).values(**values, state=OPENING))
+
+
+async def opened(
+    conn: AsyncConnection, channel_id: UUID, calendar_id: UUID, *, resource_id: str, expires_at: datetime, now: datetime
+) -> None:
+    """The provider agreed: this channel serves the calendar, and those before it are to be closed."""
+    await conn.execute(
+        update(_channels)
+        .where(_channels.c.calendar_id == calendar_id, _channels.c.id != channel_id, _channels.c.state == OPEN)
+        .values(state=CLOSING, due_at=now)
+    )
+    await conn.execute(
+        update(_channels)
+        .where(_channels.c.id == channel_id)
+        .values(state=OPEN, resource_id=resource_id, expires_at=expires_at, due_at=expires_at)
+    )
+    await conn.execute(update(_calendars).where(_c.id == calendar_id).values(push_until=expires_at))
+
+
+async def forget(conn: AsyncConnection, channel_id: UUID) -> None:
+    """The channel is gone at the provider."""
+    await conn.execute(delete(_channels).where(_channels.c.id == channel_id))
+
+
+async def of_calendar(conn: AsyncConnection, calendar_id: UUID) -> Sequence[Found]:
+    """Every channel of a calendar."""
+    return (await conn.execute(select(_channels).where(_channels.c.calendar_id == calendar_id))).all()
+
+
+async def forget_calendar(conn: AsyncConnection, calendar_id: UUID) -> None:
+    """Forget every channel of a calendar: what still comes through them is answered as unknown."""
+    await conn.execute(delete(_channels).where(_channels.c.calendar_id == calendar_id))
+
+
+async def claim_closing(conn: AsyncConnection, now: datetime, until: datetime, most: int) -> Sequence[Found]:
+    """Take up to `most` channels to be stopped: replaced ones, and those whose opening was never answered."""
+    due = (
+        select(_channels.c.id)
+        .where(
+            or_(_channels.c.state == CLOSING, _channels.c.state == OPENING),
+            _channels.c.due_at <= now,
+        )
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    taken = (
+        update(_channels)
+        .where(_channels.c.id.in_(due.scalar_subquery()))
+        .values(due_at=until, attempts=_channels.c.attempts + 1)
+    )
+    return (await conn.execute(taken.returning(*_channels.c))).all()
+
+
+async def notified(conn: AsyncConnection, provider: str, channel_id: UUID) -> Found | None:
+    """What is needed to judge a notice through a channel; None when there is no such channel."""
+    return (await conn.execute(_notified, {"channel": channel_id, "from_provider": provider})).one_or_none()
+
+
+async def mark_notified(
+    conn: AsyncConnection, calendar_id: UUID, due_at: datetime, now: datetime, *, postpone: bool
+) -> None:
+    """Make a notified calendar due at `due_at`: the earlier of the two times, or (`postpone`) this one."""
+    statement = update(_calendars).where(_c.id == calendar_id, _c.due_at.is_not(None))
+    if not postpone:
+        statement = statement.where(_c.due_at > due_at)
+    await conn.execute(statement.values(due_at=due_at, due_cause="push", push_received_at=now))
+
+
+async def mark_seen(conn: AsyncConnection, calendar_id: UUID, now: datetime) -> None:
+    """A notice came that asks for nothing."""
+    await conn.execute(update(_calendars).where(_c.id == calendar_id).values(push_received_at=now))

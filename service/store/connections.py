@@ -1,0 +1,204 @@
+"""Connections and the OAuth clients above them: tokens at rest, and the lease under which one worker refreshes them."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import null, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from service.core.credentials import OAuthClient, StoredTokens, TokenGrant
+from service.store.cipher import Cipher, place_of
+from service.store.database import Database, insert
+from service.store.tables import ConnectionRow, Found, OAuthClientRow, Table
+
+_connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
+_clients = Table.metadata.tables[str(OAuthClientRow.__tablename__)]
+_c = _connections.c
+_o = _clients.c
+
+ACCEPTED: Final[dict[str, Any]] = {"rejected_reason": None, "rejected_until": None, "rejection_announced": False}
+
+_stored = select(
+    _c.id,
+    _c.project_id,
+    _c.provider,
+    _c.account,
+    _c.refresh_token,
+    _c.access_token,
+    _c.access_expires_at,
+    _c.token_version,
+    _c.oauth_client_id,
+    _o.client_id,
+    _o.tenant,
+    _o.client_secret,
+    _o.rejected_reason,
+    _o.rejected_until,
+).join(_clients, _o.id == _c.oauth_client_id)
+
+
+class ConnectionTokens:
+    """The tokens of every connection, opened; what `service.providers.tokens` refreshes through."""
+
+    def __init__(self, database: Database, cipher: Cipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    async def load(self, connection_id: UUID) -> StoredTokens | None:
+        """The tokens as committed now; None when the connection is gone."""
+        async with self._database.read() as conn:
+            row = (await conn.execute(_stored.where(_c.id == connection_id))).one_or_none()
+        return self._opened(row) if row is not None else None
+
+    async def lease(self, connection_id: UUID, owner: UUID, now: datetime, until: datetime) -> bool:
+        """Take the right to refresh, unless another owner has it beyond `now`."""
+        statement = (
+            update(_connections)
+            .where(
+                _c.id == connection_id,
+                or_(_c.refresh_leased_until.is_(None), _c.refresh_leased_until <= now, _c.refresh_lease == owner),
+            )
+            .values(refresh_lease=owner, refresh_leased_until=until)
+        )
+        async with self._database.write() as conn:
+            return (await conn.execute(statement)).rowcount == 1
+
+    async def save(self, connection_id: UUID, version: int, grant: TokenGrant, now: datetime) -> bool:
+        """Replace the tokens of `version` and end the lease; False, with nothing written, when they are newer."""
+        async with self._database.write() as conn:
+            project_id = (await conn.execute(select(_c.project_id).where(_c.id == connection_id))).scalar_one_or_none()
+            values: dict[str, Any] = {
+                "access_token": self._seal(project_id, connection_id, "access_token", grant.access_token),
+                "access_expires_at": grant.expires_at,
+                "token_version": version + 1,
+                "refresh_lease": null(),
+                "refresh_leased_until": null(),
+                "updated_at": now,
+            }
+            if grant.refresh_token is not None:
+                values["refresh_token"] = self._seal(project_id, connection_id, "refresh_token", grant.refresh_token)
+            statement = update(_connections).where(_c.id == connection_id, _c.token_version == version)
+            return (await conn.execute(statement.values(**values))).rowcount == 1
+
+    async def release(self, connection_id: UUID, owner: UUID) -> None:
+        """End the lease, if it is the owner's."""
+        statement = (
+            update(_connections)
+            .where(_c.id == connection_id, _c.refresh_lease == owner)
+            .values(refresh_lease=null(), refresh_leased_until=null())
+        )
+        async with self._database.write() as conn:
+            await conn.execute(statement)
+
+    async def client_rejected(self, connection_id: UUID, reason: str, until: datetime) -> None:
+        """Remember that the connection's OAuth client is refused, for all its connections."""
+        await self._mark_client(connection_id, {"rejected_reason": reason, "rejected_until": until})
+
+    async def client_accepted(self, connection_id: UUID) -> None:
+        """Forget that it was."""
+        await self._mark_client(connection_id, ACCEPTED)
+
+    async def _mark_client(self, connection_id: UUID, values: dict[str, Any]) -> None:
+        mine = select(_c.oauth_client_id).where(_c.id == connection_id).scalar_subquery()
+        async with self._database.write() as conn:
+            await conn.execute(update(_clients).where(_o.id == mine).values(**values))
+
+    def _opened(self, row: Found) -> StoredTokens:
+        place = place_of(row.project_id, "oauth_clients", "client_secret", row.oauth_client_id)
+        return StoredTokens(
+            provider=row.provider,
+            client=OAuthClient(
+                client_id=row.client_id,
+                client_secret=self._cipher.open(row.client_secret, place).decode(),
+                tenant=row.tenant or None,
+            ),
+            client_key=row.client_id,
+            user_key=f"{row.client_id} {row.account}",
+            refresh_token=self._open(row, "refresh_token", row.refresh_token),
+            access_token=self._open(row, "access_token", row.access_token) if row.access_token else None,
+            access_expires_at=row.access_expires_at,
+            version=row.token_version,
+            client_rejected_until=row.rejected_until,
+            client_rejected_reason=row.rejected_reason,
+        )
+
+    def _open(self, row: Found, column: str, sealed: bytes) -> str:
+        return self._cipher.open(sealed, place_of(row.project_id, "connections", column, row.id)).decode()
+
+    def _seal(self, project_id: UUID | None, connection_id: UUID, column: str, secret: str) -> bytes:
+        return self._cipher.seal(secret.encode(), place_of(project_id, "connections", column, connection_id))
+
+
+async def put_client(
+    conn: AsyncConnection,
+    cipher: Cipher,
+    project_id: UUID,
+    *,
+    provider: str,
+    client_id: str,
+    tenant: str,
+    client_secret: str,
+    now: datetime,
+) -> UUID:
+    """Store an OAuth client that the provider accepts, or its present secret; its id."""
+    identity = {"project_id": project_id, "provider": provider, "client_id": client_id, "tenant": tenant}
+    new_id = uuid7()
+    fresh = {"id": new_id, **identity, "client_secret": b"", "created_at": now, "updated_at": now}
+    add = insert(conn.dialect.name, _clients).values(**fresh, rejection_announced=False)
+    await conn.execute(add.on_conflict_do_nothing(index_elements=[_o.project_id, _o.provider, _o.client_id, _o.tenant]))
+    mine = (_o[name] == value for name, value in identity.items())
+    found: UUID = (await conn.execute(select(_o.id).where(*mine).with_for_update())).scalar_one()
+    # Sealed for the row that has it, which is only known now.
+    place = place_of(project_id, "oauth_clients", "client_secret", found)
+    sealed = cipher.seal(client_secret.encode(), place)
+    await conn.execute(update(_clients).where(_o.id == found).values(client_secret=sealed, updated_at=now, **ACCEPTED))
+    return found
+
+
+async def put_connection(
+    conn: AsyncConnection,
+    cipher: Cipher,
+    project_id: UUID,
+    oauth_client_id: UUID,
+    *,
+    provider: str,
+    account: str,
+    refresh_token: str,
+    access_token: str,
+    access_expires_at: datetime,
+    now: datetime,
+) -> UUID:
+    """Store a provider account's tokens under a client, or replace those that it had; the connection's id."""
+    fresh = {
+        "id": uuid7(),
+        "project_id": project_id,
+        "oauth_client_id": oauth_client_id,
+        "provider": provider,
+        "account": account,
+        "email": account,
+        "refresh_token": b"",
+        "token_version": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    add = insert(conn.dialect.name, _connections).values(**fresh)
+    await conn.execute(add.on_conflict_do_nothing(index_elements=[_c.project_id, _c.provider, _c.account]))
+    query = select(_c.id).where(_c.project_id == project_id, _c.provider == provider, _c.account == account)
+    found: UUID = (await conn.execute(query.with_for_update())).scalar_one()
+
+    def sealed(column: str, secret: str) -> bytes:
+        return cipher.seal(secret.encode(), place_of(project_id, "connections", column, found))
+
+    values = {
+        "oauth_client_id": oauth_client_id,
+        "refresh_token": sealed("refresh_token", refresh_token),
+        "access_token": sealed("access_token", access_token),
+        "access_expires_at": access_expires_at,
+        "token_version": _c.token_version + 1,
+        "refresh_lease": null(),
+        "refresh_leased_until": null(),
+        "updated_at": now,
+    }
+    await conn.execute(update(_connections).where(_c.id == found).values(**values))
+    return found

@@ -1,0 +1,135 @@
+"""The calendar's row as a job: claiming what is due, keeping a claim alive, and giving it back.
+
+A claim is a lease: a random name and a time. While it lasts `due_at` is `leased_until`; so a holder that dies makes
+its calendars due again, and a `due_at` that is sooner says that somebody (a push, a user) asked for another read
+meanwhile. That wish survives the settling of the read in flight, which keeps the earlier of the two times. Results are
+applied only `WHERE lease = mine`: a holder that came back from a long pause can change nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, case, null, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.tables import CalendarRow, Found, Table
+
+_calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
+_c = _calendars.c
+
+_due = (
+    select(_c.id)
+    .where(
+        _c.due_at <= bindparam("now"),
+        or_(_c.leased_until.is_(None), _c.leased_until <= bindparam("now")),
+    )
+    .order_by(_c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_claim = (
+    update(_calendars)
+    .where(_c.id.in_(_due.scalar_subquery()))
+    .values(
+        lease=bindparam("owner"),
+        leased_until=bindparam("until"),
+        due_at=bindparam("until"),
+        last_attempt_at=bindparam("now"),
+    )
+    .returning(*_c)
+)
+_renew = (
+    update(_calendars)
+    .where(_c.id == bindparam("held_id"), _c.lease == bindparam("held"))
+    .values(
+        leased_until=bindparam("until"),
+        due_at=case((_c.due_at == _c.leased_until, bindparam("until", type_=_c.due_at.type)), else_=_c.due_at),
+    )
+)
+_release = (
+    update(_calendars)
+    .where(_c.lease == bindparam("held"), _c.id == bindparam("held_id"))
+    .values(lease=null(), leased_until=null(), due_at=bindparam("now"))
+)
+_held = select(_c.id, _c.lease).where(_c.id.in_(bindparam("ids", expanding=True))).with_for_update()
+_settled_due = case(
+    (_c.due_at == _c.leased_until, bindparam("next_due", type_=_c.due_at.type)),
+    (bindparam("next_due", type_=_c.due_at.type).is_(None), null()),
+    (_c.due_at < bindparam("next_due", type_=_c.due_at.type), _c.due_at),
+    else_=bindparam("next_due", type_=_c.due_at.type),
+)
+_settled_cause = case((_c.due_at == _c.leased_until, "poll"), else_=_c.due_cause)
+SETTLED = (
+    "status",
+    "announced_status",
+    "failures",
+    "failing_since",
+    "throttles",
+    "rate_limited_until",
+    "suspicion",
+    "error_code",
+    "error_message",
+    "retry_at",
+    "cursor",
+    "last_synced_at",
+    "next_meeting_at",
+    "time_zone",
+)
+"""The columns that the result of a read sets, beside the lease and the times."""
+
+_settle = (
+    update(_calendars)
+    .where(_c.id == bindparam("held_id"), _c.lease == bindparam("held"))
+    .values(
+        lease=null(),
+        leased_until=null(),
+        due_at=_settled_due,
+        due_cause=_settled_cause,
+        **{name: bindparam(f"new_{name}", type_=_c[name].type) for name in SETTLED},
+    )
+)
+
+
+async def claim(conn: AsyncConnection, *, now: datetime, until: datetime, owner: UUID, most: int) -> Sequence[Found]:
+    """Lease up to `most` due calendars, the longest due first; rows with every column of the calendar."""
+    found = await conn.execute(_claim, {"now": now, "until": until, "owner": owner, "most": most})
+    return found.all()
+
+
+async def renew(conn: AsyncConnection, held: Sequence[tuple[UUID, UUID]], until: datetime) -> None:
+    """Prolong the leases of `held` (calendar, lease) pairs that are still ours."""
+    await conn.execute(_renew, [{"held_id": calendar, "held": lease, "until": until} for calendar, lease in held])
+
+
+async def release(conn: AsyncConnection, held: Sequence[tuple[UUID, UUID]], now: datetime) -> None:
+    """Give leases back unused: their calendars are due at once."""
+    await conn.execute(_release, [{"held_id": calendar, "held": lease, "now": now} for calendar, lease in held])
+
+
+async def still_held(conn: AsyncConnection, held: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+    """Which of these calendars are still under the lease named, locked until the transaction ends."""
+    rows = await conn.execute(_held, {"ids": sorted(calendar for calendar, _ in held)})
+    leases = {row.id: row.lease for row in rows}
+    return {calendar for calendar, lease in held if leases.get(calendar) == lease}
+
+
+async def settle(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the results of reads, each under its lease, and end the leases.
+
+    A row has `held_id`, `held`, `next_due` and `new_<column>` for each of `SETTLED`.
+    """
+    await conn.execute(_settle, rows)
+
+
+async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
+    """When the longest waiting calendar that nobody holds became due."""
+    query = (
+        select(_c.due_at)
+        .where(and_(_c.due_at <= now, or_(_c.leased_until.is_(None), _c.leased_until <= now)))
+        .order_by(_c.due_at)
+        .limit(1)
+    )
+    found: datetime | None = (await conn.execute(query)).scalar()
+    return found
