@@ -8,11 +8,12 @@ from simulator.google.bodies import apply_conference, check_id, normalise
 from simulator.google.changes import find_slot, merged, replace_body, store, touch
 from simulator.google.errors import GoogleError, gone, not_found
 from simulator.google.moments import parse_moment
-from simulator.google.sharing import mirror, pass_on_response
+from simulator.google.sharing import is_home, mirror, pass_on_response
 from simulator.google.state import Calendar, Record, State
 from simulator.google.views import etag_of
 
 KEPT_BY_PUT = ("iCalUID", "organizer", "creator", "sequence", "eventType", "hangoutLink")
+RESCHEDULING = ("start", "end", "recurrence", "location", "summary")
 FORBIDDEN_ON_INSTANCE = {"recurrence", "iCalUID"}
 
 
@@ -149,14 +150,23 @@ def _rewrite(
     if link and "hangoutLink" not in changed:
         body["hangoutLink"] = link
     apply_conference(state, body, conference, before)
-    if {"start", "end", "recurrence", "location", "summary"} & changed:
+    if any(body.get(name) != before.get(name) for name in RESCHEDULING):
         body["sequence"] = before.get("sequence", 0) + 1
     if record.master is None:
         replace_body(state, calendar, record, body)
     else:
         _override(state, calendar, record, before, body)
+    if not is_home(state, calendar, body):
+        _pass_on_answer(state, calendar, record, body)
     mirror(state, calendar, record)
     return record
+
+
+def _pass_on_answer(state: State, calendar: Calendar, record: Record, body: dict[str, Any]) -> None:
+    """Of what a guest writes about the guests, his own answer is what others get to see."""
+    for attendee in body.get("attendees", []):
+        if attendee["email"] == calendar.id:
+            pass_on_response(state, record, calendar.id, attendee["responseStatus"])
 
 
 def _override(state: State, calendar: Calendar, record: Record, before: dict[str, Any], body: dict[str, Any]) -> None:

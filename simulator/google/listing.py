@@ -1,6 +1,6 @@
 """events.list and events.instances: windows, pages, and incremental rounds by sync token."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulator.google.bodies import EVENT_TYPES
@@ -71,7 +71,7 @@ def list_instances(state: State, calendar: Calendar, role: str, event_id: str, q
         raise not_found()
     if "recurrence" not in master.body:
         raise invalid("The event is not recurring.")
-    listing = read_listing(state, query, None)
+    listing = replace(read_listing(state, query, None), expanded=True)
     revision, after, _ = _read_page_token(calendar, query)
     rows = list(walk_series(state, calendar, master))
     if (wanted := text(query, "originalStart")) is not None:

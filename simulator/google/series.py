@@ -46,12 +46,12 @@ def _following(
         **master.body,
         "recurrence": continue_rules(master.body["recurrence"], used),
         "start": start,
-        "end": end_of(start, master.body["start"], master.body["end"]),
         **changes,
     }
-    if "start" in changes and "end" not in changes:
-        moved = parse_moment(changes["start"], calendar.time_zone, "start")
-        body["end"] = end_of(moved, master.body["start"], master.body["end"])
+    if "start" in changes:
+        body["start"] = parse_moment(changes["start"], start.zone, "start")
+    if "end" not in changes:
+        body["end"] = end_of(body["start"], master.body["start"], master.body["end"])
     new_id = SPLIT_SUFFIX.sub("", master.id) + suffix
     body["iCalUID"] = f"{new_id}@google.com"
     return Record(new_id, normalise(state, calendar, body), state.now(), state.now(), 0)
