@@ -9,18 +9,22 @@ A tick only claims work and does it, so one replica more is harmless, and nothin
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
 from service.observability import METRICS
 from service.store.database import DatabaseUnavailable
+from service.store.wake import Listener
 
 log: Final = logging.getLogger(__name__)
 
 GRACE: Final = 15.0
 """How many seconds the work in flight has to end in, once the process was asked to stop."""
+
+IDLE: Final = 3600.0
 
 
 class Tick(NamedTuple):
@@ -35,10 +39,10 @@ class Tick(NamedTuple):
 class Jobs:
     """Runs ticks between `start` and `drain`; each is never twice at once in this process.
 
-    `listen` answers, for a topic, an endless iterator that yields whenever the topic was woken.
+    `listen` is that of `service.store.wake.Wake`.
     """
 
-    def __init__(self, ticks: Sequence[Tick], listen: Callable[[str], AsyncIterator[object]]) -> None:
+    def __init__(self, ticks: Sequence[Tick], listen: Callable[[str], AbstractContextManager[Listener]]) -> None:
         self._runners = {tick.name: _Runner(tick) for tick in ticks}
         self._listen = listen
         self._scheduler: AsyncIOScheduler | None = None
@@ -72,8 +76,10 @@ class Jobs:
         await asyncio.sleep(0)
 
     async def _follow(self, runner: "_Runner", topic: str) -> None:
-        async for _ in self._listen(topic):
-            runner.ask()
+        with self._listen(topic) as news:
+            while True:
+                if await news.wait(IDLE):
+                    runner.ask()
 
 
 class _Runner:

@@ -2,26 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from service.jobs import Jobs, Tick
 from service.store.database import DatabaseUnavailable
+from service.store.wake import Listener
 
 pytestmark = pytest.mark.anyio
 
 
 class Wakes:
-    """The wake-ups of one topic, by hand."""
+    """Wake-ups by hand."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[str] = asyncio.Queue()
+        self.listeners: dict[str, Listener] = {}
 
-    async def listen(self, topic: str) -> AsyncIterator[str]:
-        while True:
-            assert await self.queue.get() == topic
-            yield topic
+    @contextmanager
+    def listen(self, topic: str) -> Iterator[Listener]:
+        self.listeners[topic] = Listener()
+        yield self.listeners[topic]
 
 
 class Work:
@@ -65,7 +67,7 @@ async def test_a_wake_up_does_not_wait_for_the_clock():
     jobs = Jobs([Tick("work", 3600, work, "sync")], wakes.listen)
     jobs.start()
     await until(lambda: work.ended == 1)
-    wakes.queue.put_nowait("sync")
+    wakes.listeners["sync"].rouse()
     await until(lambda: work.ended == 2)
     await jobs.drain()
 
@@ -77,8 +79,9 @@ async def test_ten_wake_ups_during_a_run_are_one_more_run_and_none_beside_it():
     jobs.start()
     await until(lambda: work.begun == 1)
     for _ in range(10):
-        wakes.queue.put_nowait("sync")
-    await until(wakes.queue.empty)
+        await asyncio.sleep(0)
+        wakes.listeners["sync"].rouse()
+    await asyncio.sleep(0.02)
     work.gate.set()
     await until(lambda: work.ended == 2)
     await asyncio.sleep(0.02)

@@ -1,0 +1,130 @@
+"""What an operator does around a gateway: migrate, check, and rotate the keys of stored secrets."""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import func, select
+
+from service.commands.session import DONE, CommandFailed, fail, load_settings, run, say, utc_now
+from service.settings import Settings, SettingsError
+from service.store import keyring
+from service.store.cipher import Cipher, KeyRing, KeyRingError
+from service.store.database import Database, DatabaseUnavailable
+from service.store.migrations import MigrationError, head, is_current, upgrade
+from service.store.tables import KeyringRow
+
+_KEYRING: Final = KeyringRow.metadata.tables["keyring"]
+
+CLOCK_TOLERANCE: Final = timedelta(seconds=2)
+"""Leases compare the clocks of replicas; they last 15 seconds and more."""
+
+
+def migrate(_options: argparse.Namespace) -> int:
+    """Bring the database to this version; nothing happens when it is there."""
+    return run(_migrate())
+
+
+def check(_options: argparse.Namespace) -> int:
+    """Verify what a gateway needs to start, all of it, so that one run shows everything that is wrong."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return fail(f"settings: {error}")
+    say("ok  settings")
+    return run(_check(settings))
+
+
+def rotate(_options: argparse.Namespace) -> int:
+    """Seal every stored secret anew under the first key of the ring."""
+    return run(_rotate())
+
+
+async def _migrate() -> int:
+    settings = load_settings()
+    async with Database.connect(settings.database_url) as database:
+        was_current = await is_current(database)
+    if not was_current:
+        await upgrade(settings.database_url)
+    say(f"{'already at' if was_current else 'migrated to'} version {head()}")
+    return DONE
+
+
+async def _rotate() -> int:
+    settings = load_settings()
+    async with Database.connect(settings.database_url) as database:
+        if not await is_current(database):
+            raise CommandFailed("the database is not at this version: run `calgate migrate` first")
+        unlocked = await keyring.unlock(database, settings.secret_keys)
+        rotated = await keyring.rotate(database, unlocked.cipher)
+    say(f"{rotated.resealed} values sealed anew under the key {unlocked.cipher.ring.first!r}")
+    if rotated.unreadable:
+        raise CommandFailed(f"{rotated.unreadable} values cannot be opened by any key of the ring; keep the old keys")
+    return DONE
+
+
+async def _check(settings: Settings) -> int:
+    database = Database.connect(settings.database_url)
+    checks: tuple[tuple[str, Callable[[Database, Settings], Awaitable[None]]], ...] = (
+        ("database", _check_database),
+        ("migrations", _check_migrations),
+        ("key ring", _check_keys),
+        ("clock", _check_clock),
+    )
+    code = DONE
+    async with database:
+        for name, verify in checks:
+            try:
+                await verify(database, settings)
+            except (CommandFailed, KeyRingError, MigrationError, DatabaseUnavailable) as error:
+                code = fail(f"{name}: {error}")
+                if verify is _check_database:
+                    break  # the others would only repeat it
+            else:
+                say(f"ok  {name}")
+    return code
+
+
+async def _check_database(database: Database, _settings: Settings) -> None:
+    if _is_missing(database):
+        raise CommandFailed(f"{database.path} does not exist; `calgate migrate` or `calgate serve` makes it")
+    async with database.write() as conn:
+        await conn.execute(select(1))
+
+
+async def _check_migrations(database: Database, _settings: Settings) -> None:
+    if _is_missing(database) or not await is_current(database):
+        raise CommandFailed(f"the database is not at version {head()}: run `calgate migrate`")
+
+
+async def _check_keys(database: Database, settings: Settings) -> None:
+    """Read the ring and try it on the database, without making a key file or writing anything."""
+    ring = None if settings.secret_keys is None else KeyRing.parse(settings.secret_keys)
+    if _is_missing(database) or not await is_current(database):
+        return  # the ring is bound to the database at the first start
+    async with database.read() as conn:
+        is_new = (await conn.execute(select(_KEYRING.c.id))).first() is None
+    if is_new and ring is None and database.path is not None:
+        return  # and so is the key file
+    if ring is None:
+        ring = (await keyring.unlock(database, None)).cipher.ring
+    async with database.read() as conn:
+        if not is_new and not await keyring.is_proved(conn, Cipher(ring)):
+            raise CommandFailed("CALGATE_SECRET_KEYS is not the key ring of this database")
+
+
+async def _check_clock(database: Database, _settings: Settings) -> None:
+    if database.dialect == "sqlite":
+        return  # the same machine
+    before = utc_now()
+    async with database.read() as conn:
+        theirs = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+    ours = before + (utc_now() - before) / 2
+    if abs(theirs - ours) > CLOCK_TOLERANCE:
+        raise CommandFailed(f"this machine is {(ours - theirs).total_seconds():+.1f} s off the database's clock")
+
+
+def _is_missing(database: Database) -> bool:
+    # Asking SQLite would make the file.
+    return database.path is not None and not database.path.exists()
