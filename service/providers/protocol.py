@@ -11,10 +11,20 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from service.core.credentials import OAuthClient as OAuthClient
-from service.core.credentials import TokenGrant as TokenGrant
+from service.core.credentials import OAuthClient, TokenGrant
 from service.core.schedule import Window
 from service.core.sync import Item, Page
+
+__all__ = [
+    "Access",
+    "OAuthClient",
+    "OpenedChannel",
+    "Provider",
+    "PushNotice",
+    "PushReader",
+    "RawCalendar",
+    "TokenGrant",
+]
 
 
 class RawCalendar(msgspec.Struct, frozen=True, kw_only=True):

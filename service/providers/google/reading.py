@@ -194,7 +194,7 @@ def _own_response(wire: WireEvent, attendees: list[Attendee]) -> str | None:
 
 def _meeting(wire: WireEvent) -> Meeting | None:
     candidates = []
-    for entry in (wire.conference_data.entryPoints or ()) if wire.conference_data else ():
+    for entry in (wire.conference_data.entry_points or ()) if wire.conference_data else ():
         if entry.entry_point_type == "video" and entry.uri:
             passcode = entry.passcode or entry.password or entry.pin or entry.access_code or None
             candidates.append(
