@@ -42,8 +42,13 @@ class JudgedTransport(httpx.AsyncBaseTransport):
             )
         response = await self.inner.handle_async_request(request)
         if is_api and self.judge_answers and "json" in response.headers.get("content-type", "json"):
-            content = await response.aread()
-            judge_response(request.method, request.url.raw_path.decode(), response.status_code, content)
+            # Read as sent and handed on unread, so that whoever asked reads it in their own way.
+            raw = b"".join([chunk async for chunk in response.aiter_raw()])
+            await response.aclose()
+            status, headers = response.status_code, response.headers
+            judged = httpx.Response(status, headers=headers, content=raw)
+            judge_response(request.method, request.url.raw_path.decode(), status, judged.content)
+            response = httpx.Response(status, headers=headers, stream=httpx.ByteStream(raw), request=request)
         return response
 
     async def aclose(self) -> None:

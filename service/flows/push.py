@@ -13,11 +13,11 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from service import observability
 from service.core import schedule
 from service.core.lifecycle import State
 from service.errors import ProviderError, PushUnsupported
 from service.flows.gateway import Gateway
+from service.observability import METRICS
 from service.providers.protocol import Access, PushNotice
 from service.store import calendars, channels
 from service.store.tables import Found
@@ -66,14 +66,14 @@ async def received(
     reader = gateway.push_readers.get(provider)
     notice = reader.notice(headers) if reader is not None else None
     if notice is None or notice.channel_id != str(channel_id):
-        observability.push_received(provider, accepted=False)
+        METRICS.pushed(provider, accepted=False)
         return False
     async with gateway.database.read() as conn:
         channel = await channels.notified(conn, provider, channel_id)
     if channel is None or not _is_genuine(channel, notice):
-        observability.push_received(provider, accepted=False)
+        METRICS.pushed(provider, accepted=False)
         return False
-    observability.push_received(provider, accepted=True)
+    METRICS.pushed(provider, accepted=True)
     if notice.is_first:
         return True
     now = gateway.clock()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -12,7 +11,6 @@ from uuid import uuid4
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service import observability
 from service.core import lifecycle, schedule
 from service.core.announcements import entries
 from service.core.lifecycle import Fact, Standing, State
@@ -22,6 +20,7 @@ from service.flows.gateway import Gateway
 from service.flows.sync_calendar.facts import fact_of
 from service.flows.sync_calendar.reading import Reading, read_calendar
 from service.flows.sync_calendar.settlement import Settled, Settlement, settle
+from service.observability import METRICS
 from service.store import calendars, events, leases
 from service.store.database import DatabaseUnavailable
 from service.store.group_commit import GroupCommit
@@ -47,6 +46,11 @@ class Syncer:
         self._settler: GroupCommit[Settlement, Settled] = GroupCommit(
             gateway.database, self._settle, weigh=lambda settlement: settlement.weight
         )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a sync is running."""
+        return bool(self._running)
 
     async def run_due(self) -> int:
         """Claim and start calendars until none is due, waiting for free slots; how many were started.
@@ -130,9 +134,7 @@ class Syncer:
             outcome = "superseded"
         if settled.dispatches and self._gateway.deliverer is not None:
             self._gateway.deliverer.submit(settled.dispatches)
-        observability.sync_ended(row.provider, outcome, perf_counter() - began)
-        for kind, count in Counter(entry.kind for entry in settlement.entries).items():
-            observability.changes_written(kind, count)
+        METRICS.synced(row.provider, outcome, perf_counter() - began, settlement.entries)
 
     async def _attempt(self, row: Found, now: datetime) -> tuple[Settlement, str]:
         gateway = self._gateway

@@ -1,0 +1,198 @@
+"""A gateway on a stage: the real flows over a real store, a fake Google in the same process, and a clock that is moved."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+from discovery import JudgedTransport
+from sqlalchemy import select
+from uuid_utils.compat import uuid7
+
+from service.core.announcements import Change
+from service.core.credentials import GoogleCredentials
+from service.core.event import EventView
+from service.core.schedule import window_at
+from service.flows import connect, meetings
+from service.flows.gateway import Gateway
+from service.flows.sync_calendar import Syncer
+from service.providers.guarded_http import Slots
+from service.providers.quotas import Quotas
+from service.providers.registry import make_providers, make_push_readers
+from service.providers.tokens import Tokens
+from service.settings import Settings
+from service.store import calendars, changes, events
+from service.store.cipher import Cipher
+from service.store.connections import ConnectionTokens
+from service.store.database import Database
+from service.store.wake import Wake
+from simulator.app import create_app
+from simulator.google.world import World
+from webhooks import endpoints, tables
+
+BASE = "http://google.test"
+
+
+class Stage:
+    """One gateway, one project, one world; `sync` runs everything that is due."""
+
+    def __init__(self, gateway: Gateway, world: World, project: UUID, clock: Any) -> None:
+        self.gateway = gateway
+        self.world = world
+        self.project = project
+        self.clock = clock
+        self.syncer = Syncer(gateway)
+
+    async def connect(self, email: str = "ada@example.com", **wish: Any) -> UUID:
+        """Connect the primary calendar of an account, which is made when it is new."""
+        calendar_id, _ = await self.post(self.world.connect(email), **wish)
+        return calendar_id
+
+    async def post(self, credentials: dict[str, str], **wish: Any) -> tuple[UUID, bool]:
+        given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
+        new = connect.NewCalendar(credentials=GoogleCredentials(**given), **wish)
+        return await connect.add(self.gateway, self.project, new, uuid7())
+
+    async def sync(self) -> int:
+        """Run what is due now, and wait for it."""
+        started = await self.syncer.run_due()
+        while self.syncer.is_busy:
+            await asyncio.sleep(0.001)
+        return started
+
+    async def sync_again(self, calendar_id: UUID) -> None:
+        """Poll one calendar now."""
+        async with self.gateway.database.write() as conn:
+            await calendars.make_due(conn, calendar_id, self.clock(), "poll")
+        assert await self.sync() >= 1
+
+    async def calendar(self, calendar_id: UUID) -> Any:
+        async with self.gateway.database.read() as conn:
+            return await calendars.one(conn, self.project, calendar_id)
+
+    async def events(self, calendar_id: UUID, *, live: bool = True) -> list[EventView]:
+        """The stored events of a calendar as users see them."""
+        async with self.gateway.database.read() as conn:
+            rows = await events.listed(conn, self.project, events.EventFilter(calendar_id=calendar_id), None, 10_000)
+        shown = [msgspec.json.decode(events.view(row), type=EventView) for row in rows]
+        return [event for event in shown if not live or event.status != "cancelled"]
+
+    async def changes(self, after: int = 0) -> list[Change]:
+        async with self.gateway.database.read() as conn:
+            found = await changes.read(conn, self.project, after, 10_000, None)
+        return [msgspec.json.decode(body, type=Change) for _, body in found]
+
+    async def last_seq(self) -> int:
+        async with self.gateway.database.read() as conn:
+            return await changes.last_seq(conn, self.project)
+
+    async def meetings(self, **query: Any) -> list[meetings.MeetingView]:
+        now = self.clock()
+        wanted = meetings.MeetingQuery(**{"from_": now, "until": now + timedelta(hours=24), **query})
+        views, _ = await meetings.upcoming(self.gateway, self.project, wanted)
+        return [msgspec.json.decode(view, type=meetings.MeetingView) for view in views]
+
+    async def subscribe(self, *types: str) -> UUID:
+        """An endpoint that gets these types (none named: the default); nothing is sent to it."""
+        async with self.gateway.database.write() as conn:
+            endpoint, _ = await endpoints.create(
+                conn,
+                self.gateway.cipher,
+                self.project,
+                endpoints.EndpointDraft(url="https://receiver.example.com/hook", event_types=list(types) or None),
+                now=self.clock(),
+            )
+        return endpoint.id
+
+    async def messages(self) -> list[tuple[str, Any]]:
+        """Every message in the outbox: type and data, oldest first."""
+        query = select(tables.messages.c.type, tables.messages.c.body).order_by(tables.messages.c.id)
+        async with self.gateway.database.read() as conn:
+            rows = (await conn.execute(query)).all()
+        return [(row.type, msgspec.json.decode(row.body)["data"]) for row in rows]
+
+    def truth(self, calendar: str, *, days: int = 30) -> dict[str, tuple[Any, ...]]:
+        """What a perfect consumer would have of a calendar inside the window: id to (start, end, title, link)."""
+        window = window_at(self.clock(), days)
+        rows = self.world.read_truth(calendar, window.start.isoformat(), window.end.isoformat())
+        return {row["id"]: seen(row) for row in rows}
+
+    async def stored(self, calendar_id: UUID, *, days: int = 30) -> dict[str, tuple[Any, ...]]:
+        """What the store has of it, in the same shape."""
+        window = window_at(self.clock(), days)
+        return {
+            event.provider_event_id: kept(event)
+            for event in await self.events(calendar_id)
+            if window.overlaps(event.starts_at, event.ends_at)
+        }
+
+
+def seen(row: dict[str, Any]) -> tuple[Any, ...]:
+    """The part of a provider's row that must be in the store."""
+    entries = row.get("conferenceData", {}).get("entryPoints", [])
+    video = next((entry["uri"] for entry in entries if entry["entryPointType"] == "video"), None)
+    start, end = row["start"], row["end"]
+    return (
+        _moment(start),
+        _moment(end),
+        row.get("summary"),
+        video or row.get("hangoutLink"),
+        sorted((who["email"], who.get("responseStatus")) for who in row.get("attendees", [])),
+    )
+
+
+def kept(event: EventView) -> tuple[Any, ...]:
+    """An event of the store in the shape of `seen`."""
+    return (
+        str(event.start_date) if event.is_all_day else event.starts_at,
+        str(event.end_date) if event.is_all_day else event.ends_at,
+        event.title,
+        event.meeting.url if event.meeting else None,
+        sorted((who.email, who.response_status) for who in event.attendees),
+    )
+
+
+def _moment(value: dict[str, str]) -> Any:
+    return value["date"] if "date" in value else datetime.fromisoformat(value["dateTime"])
+
+
+@asynccontextmanager
+async def set_stage(
+    database: Database, cipher: Cipher, clock: Any, project: UUID, world: World, **settings: Any
+) -> AsyncIterator[Stage]:
+    """A stage whose every request to the fake Google is judged by Google's discovery document."""
+    app = create_app(world)
+
+    def transport(*_: Any) -> httpx.AsyncBaseTransport:
+        return JudgedTransport(httpx.ASGITransport(app))
+
+    providers = make_providers(google_api_url=f"{BASE}/calendar/v3", google_token_url=f"{BASE}/token", clock=clock)
+    slots, token_slots = (Slots(8, None, transport_factory=transport) for _ in range(2))
+    tokens = Tokens(ConnectionTokens(database, cipher), providers, token_slots)
+    async with Wake(database) as wake:
+        gateway = Gateway(
+            settings=Settings(public_url="http://127.0.0.1:9", **settings),
+            database=database,
+            cipher=cipher,
+            providers=providers,
+            push_readers=make_push_readers(),
+            tokens=tokens,
+            slots=slots,
+            quotas=Quotas(),
+            wake=wake,
+            clock=clock,
+            draw=lambda: 0.5,
+        )
+        stage = Stage(gateway, world, project, clock)
+        try:
+            yield stage
+        finally:
+            await stage.syncer.drain(1)
+            await tokens.drain()
+            await slots.aclose()
+            await token_slots.aclose()
+            await app.postman.close()
