@@ -9,6 +9,7 @@ from datetime import datetime
 from socket import gaierror
 from time import perf_counter
 from typing import NamedTuple, cast
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -19,6 +20,8 @@ from webhooks.signing import Signature
 
 READ_AT_MOST = 64 * 1024
 KEEP_AT_MOST = 4 * 1024
+
+DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 log = logging.getLogger("webhooks")
 
@@ -56,8 +59,11 @@ class Sender:
 
     def __init__(self, keyring: Keyring, clock: Clock, *, user_agent: str, deadline: float) -> None:
         self._keyring = keyring
+        self._reached: WeakKeyDictionary[httpx.AsyncClient, bytes] = WeakKeyDictionary()
         self._clock = clock
         self._deadline = deadline
+        # The deadline rules; a shorter time to connect leaves some for a host's other addresses.
+        self._timeout = {"connect": deadline / 2, "read": None, "write": None, "pool": None}
         self._headers = [
             (b"Accept", b"*/*"),
             (b"Accept-Encoding", b"identity"),
@@ -75,7 +81,7 @@ class Sender:
             opened = self._keyring.open(dispatch.target)
             signature = opened.signer.sign(str(dispatch.message_id), at, dispatch.body.decode())
             async with asyncio.timeout(self._deadline):
-                await exchange.run(client, self._request(dispatch, opened, signature))
+                await self._exchange(exchange, client, opened, self._request(dispatch, opened, signature))
         except (TimeoutError, httpx.TimeoutException):
             failure = Failure("timeout", f"no complete answer within {self._deadline:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -86,6 +92,19 @@ class Sender:
         answer = text_of(exchange.content, opened, signature)
         return outcome_of(exchange.response, failure, answer, at, perf_counter() - started)
 
+    async def _exchange(
+        self, exchange: Exchange, client: httpx.AsyncClient, opened: Opened, request: httpx.Request
+    ) -> None:
+        """Send, once more at once when a connection from before was dead: many servers hang up idle ones after 5 s."""
+        try:
+            await exchange.run(client, request)
+        except BaseException as error:
+            reused = self._reached.pop(client, None) == opened.host
+            if not reused or exchange.response is not None or not isinstance(error, DROPPED):
+                raise
+            await exchange.run(client, request)
+        self._reached[client] = opened.host
+
     def _request(self, dispatch: Dispatch, opened: Opened, signature: Signature) -> httpx.Request:
         headers = [
             (b"Host", opened.host),
@@ -95,7 +114,13 @@ class Sender:
             (b"webhook-timestamp", signature.timestamp.encode()),
             (b"webhook-signature", signature.value.encode()),
         ]
-        return httpx.Request("POST", opened.url, headers=headers, stream=httpx.ByteStream(dispatch.body))
+        return httpx.Request(
+            "POST",
+            opened.url,
+            headers=headers,
+            stream=httpx.ByteStream(dispatch.body),
+            extensions={"timeout": self._timeout},
+        )
 
 
 def outcome_of(

@@ -80,10 +80,11 @@ _RELEASE = (
 
 
 class Claimed(NamedTuple):
-    """The dispatches that are ours now, and whether more was due than we had room for."""
+    """The dispatches that are ours now; the endpoints with more due than they have room for; whether others have too."""
 
     dispatches: list[Dispatch]
-    more: bool
+    crowded: Collection[UUID]
+    cut_short: bool
 
 
 def padded(ids: Sequence[UUID]) -> list[UUID]:
@@ -112,9 +113,9 @@ async def claim(
     `held` are deliveries that this process has in memory, whatever their leases say; `full` are the endpoints known
     to have no room. Deliveries of endpoints that are disabled or deleted are parked or cancelled on the way.
     """
-    picked, more = await _pick(conn, now=now, limit=limit, room=room, held=held, full=full)
+    picked, crowded = await _pick(conn, now=now, limit=limit, room=room, held=held, full=full)
     if not picked:
-        return Claimed([], more)
+        return Claimed([], crowded, cut_short=False)
     ids = padded(picked)
     await conn.execute(_TAKE, {"ids": ids, "owner": lease.owner, "until": lease.until})
     rows = (await conn.execute(_LOAD, {"ids": ids})).all()
@@ -125,7 +126,8 @@ async def claim(
         idle = [row.id for row in rows if row.state == state.value]
         if idle:
             await conn.execute(_SHELVE, {"ids": padded(idle), "to": to.value, "now": now})
-    return Claimed([_dispatch(row, lease) for row in rows if row.state == EndpointState.ENABLED.value], more)
+    ours = [_dispatch(row, lease) for row in rows if row.state == EndpointState.ENABLED.value]
+    return Claimed(ours, crowded, cut_short=len(picked) >= limit)
 
 
 async def _pick(
@@ -136,7 +138,7 @@ async def _pick(
     room: Callable[[UUID], int],
     held: Collection[UUID],
     full: Collection[UUID],
-) -> tuple[list[UUID], bool]:
+) -> tuple[list[UUID], set[UUID]]:
     """Choose ids; an endpoint whose backlog fills a page is left out of the next, so that it hides nobody else."""
     picked: list[UUID] = []
     per_endpoint: Counter[UUID] = Counter()
@@ -155,7 +157,7 @@ async def _pick(
             picked.append(row.id)
         if len(found) < page["most"] or len(picked) >= limit:
             break
-    return picked, bool(closed) or len(picked) >= limit
+    return picked, closed
 
 
 def _dispatch(row: Any, lease: Lease) -> Dispatch:

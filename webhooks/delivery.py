@@ -7,7 +7,7 @@ leaves behind is a leased row: when the lease runs out, a claim sends the same b
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -53,7 +53,7 @@ class Deliverer:
         self._observe = observe
         self._jitter = jitter
         self._sender = Sender(Keyring(cipher), clock, user_agent=settings.user_agent, deadline=settings.deadline)
-        self._lanes = Lanes(settings.endpoint_concurrency)
+        self._lanes = Lanes(settings.endpoint_concurrency, most_slow=max(1, settings.concurrency // 2))
         self._journal = Journal(
             sessions, clock, settings, owner=self.owner, lease=self.lease, written=self._written, jitter=jitter
         )
@@ -62,7 +62,8 @@ class Deliverer:
         self._claiming = asyncio.Lock()
         self._woken = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._more_due = False
+        self._crowded: Collection[UUID] = ()  # endpoints with more due than was claimed, when last looked
+        self._cut_short = False
         self._closing = False
 
     def lease(self, now: datetime | None = None) -> Lease:
@@ -103,17 +104,15 @@ class Deliverer:
     async def claim_due(self) -> int:
         """Lease what is due, as far as there is room in memory, and begin to send it; how many that was."""
         async with self._claiming:
-            held = self._lanes.held()
-            limit = 2 * self._settings.concurrency - sum(held.values())
+            limit = 2 * self._settings.concurrency - self._lanes.load()
             if self._closing or limit <= 0:
-                self._more_due = not self._closing
+                self._cut_short = True
                 return 0
             now = self._clock()
             async with self._sessions.read() as conn:
                 if not await any_due(conn, now):
-                    self._more_due = False
+                    self._crowded, self._cut_short = (), False
                     return 0
-            full = [endpoint_id for endpoint_id in held if not self._lanes.room(endpoint_id)]
             async with self._sessions.write() as conn:
                 claimed = await claim(
                     conn,
@@ -122,9 +121,9 @@ class Deliverer:
                     limit=limit,
                     room=self._lanes.room,
                     held=self._held,
-                    full=full,
+                    full=self._lanes.full(),
                 )
-            self._more_due = claimed.more
+            self._crowded, self._cut_short = claimed.crowded, claimed.cut_short
             self.submit(claimed.dispatches)
             return len(claimed.dispatches)
 
@@ -239,11 +238,12 @@ class Deliverer:
 
     def _written(self, entries: Sequence[Entry], settled: Settled) -> None:
         """After a commit: forget what is history, take up what it led to."""
-        again = self._more_due
+        again = self._cut_short
         for entry in entries:
             dispatch = entry.dispatch if isinstance(entry, Result) else entry
             self._held.discard(dispatch.delivery_id)
-            again = again or dispatch.ordered or isinstance(entry, Dispatch)
+            made_room = dispatch.target.endpoint_id in self._crowded
+            again = again or made_room or dispatch.ordered or isinstance(entry, Dispatch)
         for endpoint_id in settled.disabled:
             for dispatch in self._lanes.withdraw(endpoint_id):
                 self._journal.add(dispatch)

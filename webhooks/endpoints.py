@@ -70,10 +70,16 @@ def _known(project_id: UUID, endpoint_id: UUID) -> Any:
 
 
 async def create(
-    conn: AsyncConnection, cipher: Cipher, project_id: UUID, draft: EndpointDraft, *, now: datetime
+    conn: AsyncConnection,
+    cipher: Cipher,
+    project_id: UUID,
+    draft: EndpointDraft,
+    *,
+    now: datetime,
+    endpoint_id: UUID | None = None,
 ) -> tuple[Endpoint, str]:
-    """Store a new endpoint; the answer's second half is its secret, to be shown once."""
-    endpoint_id, secret = uuid7(), new_secret()
+    """Store a new endpoint, under an id of the caller's choice; the answer's second half is its secret, to be shown once."""
+    endpoint_id, secret = endpoint_id or uuid7(), new_secret()
     endpoint = Endpoint(
         **msgspec.structs.asdict(draft),
         id=endpoint_id,

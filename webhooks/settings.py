@@ -18,7 +18,7 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 64
     endpoint_concurrency: int = 8
     group: int = 500
-    linger: float = 0.005
+    linger: float = 0.01
     tick: float = 1.0
 
     def __post_init__(self) -> None:
