@@ -31,9 +31,9 @@ _AFTER_COMMIT: Final = "calgate_after_commit"
 # sqlite.org/rescode.html: BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL. The rest is somebody's mistake.
 _PASSING_SQLITE: Final = frozenset({5, 6, 7, 10, 13, 14, 15})
 # postgresql.org/docs/current/errcodes-appendix.html: connection, resources, shutdown and start-up; then the conflicts of
-# concurrent transactions, a lock that was not had in time, and a server that was demoted to a replica.
+# concurrent transactions, a lock that was not had in time, and a cancelled statement.
 _PASSING_CLASSES: Final = ("08", "53", "57P")
-_PASSING_STATES: Final = frozenset({"40001", "40P01", "55P03", "57014", "25006"})
+_PASSING_STATES: Final = frozenset({"40001", "40P01", "55P03", "57014"})
 
 
 class DatabaseUnavailable(Exception):
@@ -126,11 +126,12 @@ class Database:
     async def _announced(self) -> AsyncIterator[AsyncConnection]:
         calls: list[Callable[[], None]] = []
         async with self._transaction(self._writer, "BEGIN IMMEDIATE") as conn:
-            conn.info[_AFTER_COMMIT] = calls
+            info = conn.info  # asked for once: a connection that broke meanwhile does not answer
+            info[_AFTER_COMMIT] = calls
             try:
                 yield conn
             finally:
-                conn.info.pop(_AFTER_COMMIT, None)
+                del info[_AFTER_COMMIT]
         for call in calls:
             call()
 
