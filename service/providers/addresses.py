@@ -52,6 +52,7 @@ _PORTS: Final[dict[str, set[int]]] = {"webhook": {443, 8443}, "caldav": {443, 84
 _PUBLIC_PORTS: Final = set[int]().union(*_PORTS.values())
 _PRIVATE_SUFFIXES: Final = ("localhost", "local", "internal")
 _LONGEST_URL: Final = 4096
+_USERINFO: Final = re.compile(r"[^/?#]*//[^/?#]*@")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\\]")
 
 
@@ -109,7 +110,7 @@ def judge_url(url: str, policy: Policy, purpose: str) -> httpx.URL:
         raise _blocked("cannot be read") from None
     if parsed.scheme not in {"http", "https"}:
         raise _blocked("must begin with https://")
-    if parsed.userinfo or "@" in parsed.netloc.decode("ascii", "replace"):
+    if parsed.userinfo or _USERINFO.match(url):
         raise _blocked("must not carry a user name or password")
     if "#" in url:
         raise _blocked("must not have a fragment")

@@ -4,9 +4,10 @@ Every call either returns a result or raises one of `service.errors.ProviderErro
 answer leaves its module.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import httpx
 import msgspec
@@ -14,6 +15,11 @@ import msgspec
 from service.core.credentials import OAuthClient, TokenGrant
 from service.core.schedule import Window
 from service.core.sync import Item, Page
+from service.errors import Throttled
+from service.providers.quotas import Quotas
+
+LONGEST_TURN: Final = 5.0
+"""For how many seconds a call waits for our own quota; who would wait longer is told to come again."""
 
 __all__ = [
     "Access",
@@ -40,15 +46,30 @@ class RawCalendar(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to make one provider call: the bearer token, whom it is for, and the connection to make it on.
+    """The right to call a provider: the bearer token, whom it is for, and the connection to call on.
 
-    `client_key` and `user_key` name the quotas that the call counts against.
+    `client_key` and `user_key` name the quotas that each call counts against; without `quotas` nobody counts.
     """
 
     http: httpx.AsyncClient
     token: str
     client_key: str
     user_key: str
+    quotas: Quotas | None = None
+
+    async def take_turn(self, clock: Callable[[], datetime]) -> None:
+        """Count one call, having waited for its turn if that comes within seconds. Raises Throttled if it does not."""
+        waited = 0.0
+        while self.quotas is not None:
+            now = clock()
+            turn = self.quotas.reserve(self.client_key, self.user_key, now)
+            if turn is None:
+                return
+            pause = (turn - now).total_seconds()
+            if waited + pause > LONGEST_TURN:
+                raise Throttled("our own share of the provider's quota is used up", turn, scope="client")
+            await asyncio.sleep(pause)
+            waited += pause
 
     def __repr__(self) -> str:
         return f"Access(user_key={self.user_key!r})"

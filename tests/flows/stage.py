@@ -1,6 +1,5 @@
 """A gateway on a stage: the real flows over a real store, a fake Google in the same process, and a clock that is moved."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -60,8 +59,7 @@ class Stage:
     async def sync(self) -> int:
         """Run what is due now, and wait for it."""
         started = await self.syncer.run_due()
-        while self.syncer.is_busy:
-            await asyncio.sleep(0.001)
+        await self.syncer.idle()
         return started
 
     async def sync_again(self, calendar_id: UUID) -> None:

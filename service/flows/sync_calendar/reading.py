@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from service.core import sync
 from service.core.schedule import Window, window_at, window_stretch
 from service.core.sync import Cursor, Decision, Item, Round
-from service.errors import AccessRejected, CalendarGone, CursorExpired, TransientFault
+from service.errors import AccessRejected, CalendarGone, CursorExpired, Throttled, TransientFault
 from service.flows.gateway import Gateway
 from service.providers.protocol import Access, Provider
 from service.store import events
@@ -50,9 +50,15 @@ async def _with_access(
 ) -> Reading:
     provider = gateway.providers[row.provider]
     async with gateway.slots.borrow() as http:
-        access = Access(http=http, token=token, client_key=client_key, user_key=user_key)
+        access = Access(http=http, token=token, client_key=client_key, user_key=user_key, quotas=gateway.quotas)
         try:
             return await _read(gateway, provider, access, row, now)
+        except Throttled as error:
+            # The others who share the quota should hear it from us, not each from the provider.
+            if error.retry_at is not None:
+                key = client_key if error.scope == "client" else user_key
+                gateway.quotas.penalise(error.scope, key, error.retry_at)
+            raise
         except CalendarGone as error:
             # A provider having a bad minute says "not found" too; its list of calendars has the last word.
             if any(listed.id == row.raw_calendar_id for listed in await provider.calendars(access)):

@@ -47,10 +47,10 @@ class Syncer:
             gateway.database, self._settle, weigh=lambda settlement: settlement.weight
         )
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a sync is running."""
-        return bool(self._running)
+    async def idle(self) -> None:
+        """Wait until no sync is running."""
+        while self._running:
+            await asyncio.wait(list(self._running))
 
     async def run_due(self) -> int:
         """Claim and start calendars until none is due, waiting for free slots; how many were started.

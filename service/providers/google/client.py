@@ -80,9 +80,9 @@ class GoogleCalendar:
         async for page in self._pages(access, _events_path(raw_calendar_id), params):
             items = await _read_items(page, time_zone)
             if page.next_page_token:
-                yield Page(items)
+                yield Page(items, time_zone=page.time_zone)
             elif page.next_sync_token:
-                yield Page(items, page.next_sync_token)
+                yield Page(items, page.next_sync_token, page.time_zone)
             else:
                 raise TransientFault("the last page has no sync token")
 
@@ -154,6 +154,7 @@ class GoogleCalendar:
     async def _call(
         self, access: Access, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
     ) -> Answer:
+        await access.take_turn(self._clock)
         return await ask(
             access.http,
             method,
