@@ -1,0 +1,45 @@
+"""The routes that show the documentation: the OpenAPI document, and Scalar, which reads it in the browser."""
+
+from typing import Any, Final
+
+from litestar import MediaType, Request, Response, get
+from litestar.datastructures import State
+
+from service.api import openapi
+from service.api.auth import PUBLIC
+from service.api.paging import json_bytes
+
+_CDN: Final = "https://cdn.jsdelivr.net"
+_POLICY: Final = (
+    f"default-src 'none'; script-src {_CDN}; style-src 'unsafe-inline' {_CDN}; font-src https://fonts.scalar.com {_CDN} data:; "
+    "img-src 'self' data: https:; connect-src 'self'; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
+)
+_PAGE: Final = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>calgate</title>
+</head>
+<body>
+<script id="api-reference" data-url="/openapi.json"></script>
+<script src="{_CDN}/npm/@scalar/api-reference"></script>
+</body>
+</html>
+"""
+
+
+@get("/openapi.json", include_in_schema=False, opt=PUBLIC, sync_to_thread=False)
+def show_document(request: Request[Any, Any, State]) -> Response[bytes]:
+    state = request.app.state
+    if "document" not in state:
+        state["document"] = openapi.encoded(request.app)
+    return json_bytes(state["document"])
+
+
+@get("/docs", include_in_schema=False, opt=PUBLIC, media_type=MediaType.HTML, sync_to_thread=False)
+def show_docs() -> Response[str]:
+    return Response(_PAGE, media_type=MediaType.HTML, headers={"content-security-policy": _POLICY})
+
+
+ROUTES: Final = [show_document, show_docs]

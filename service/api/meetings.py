@@ -1,0 +1,80 @@
+"""The route that a bot scheduler asks: which meetings are coming up."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+
+from service.api.auth import ApiRequest
+from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Moment, Page, json_page, moment
+from service.api.problems import invalid
+from service.flows import meetings
+from service.flows.gateway import Gateway
+from service.flows.meetings import MeetingQuery, MeetingView
+
+DEFAULT_WINDOW: Final = timedelta(hours=24)
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LONGEST: Final = timedelta(days=366)
+
+
+@get(
+    "/meetings",
+    operation_id="listMeetings",
+    summary="List the coming meetings",
+    description="One row for each real meeting, by start; what is cancelled or was declined is left out. A meeting that "
+    "runs at `from` is in the list.",
+    tags=["Meetings"],
+    responses={200: ResponseSpec(Page[MeetingView], description="A page", generate_examples=False)},
+)
+async def list_meetings(
+    request: ApiRequest,
+    gateway: NamedDependency[Gateway],
+    from_: Annotated[
+        Moment, QueryParameter(name="from", description="What ends after this moment; default now.")
+    ] = None,
+    until: Annotated[Moment, QueryParameter(description="What starts before this moment; default 24 h later.")] = None,
+    within: Annotated[
+        str | None, QueryParameter(description="Instead of `until`: `90s`, `15m`, `8h`, `2d`.", max_length=8)
+    ] = None,
+    platform: Annotated[str | None, QueryParameter(description="`zoom`, `google_meet`, ...", max_length=64)] = None,
+    calendar_id: Annotated[UUID | None, QueryParameter(description="With a copy on this calendar.")] = None,
+    include_declined: Annotated[bool, QueryParameter(description="Also what every copy's owner declined.")] = False,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[bytes]:
+    project_id = request.auth.project_id
+    cursors = Cursors(gateway.cipher, project_id, "meetings")
+    start = moment(from_, "from") or gateway.clock()
+    query = MeetingQuery(
+        from_=start,
+        until=_end(start, moment(until, "until"), within),
+        platform=platform,
+        calendar_id=calendar_id,
+        include_declined=include_declined,
+        limit=limit,
+        after=cursors.read(cursor, tuple[datetime, str]),
+    )
+    rows, last = await meetings.upcoming(gateway, project_id, query)
+    return json_page(rows, None if last is None else cursors.write(last))
+
+
+def _end(start: datetime, until: datetime | None, within: str | None) -> datetime:
+    if within is None:
+        return until or start + DEFAULT_WINDOW
+    if until is not None:
+        raise invalid("within", "and `until` exclude each other")
+    match = _DURATION.fullmatch(within)
+    length = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+    if length is None or length > _LONGEST:
+        raise invalid("within", "is a length of time such as 90s, 15m, 8h or 2d, up to a year")
+    return start + length
+
+
+ROUTES: Final = [list_meetings]
