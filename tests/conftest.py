@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,8 @@ from service.store.cipher import Cipher, KeyRing, generate_key
 from service.store.database import Database
 from service.store.migrations import upgrade
 from service.store.projects import create_project
+
+pytest.register_assert_rewrite("contracts")
 
 TEMPLATE = "calgate_template"
 
