@@ -11,13 +11,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
+from service.flows import housekeeping, push
+from service.flows.gateway import Gateway
+from service.flows.sync_calendar.syncer import Syncer
 from service.observability import METRICS
+from service.store import calendars, leases
 from service.store.database import DatabaseUnavailable
 from service.store.wake import Listener
+from webhooks import history
+from webhooks.delivery import Deliverer
 
 log: Final = logging.getLogger(__name__)
 
@@ -132,3 +139,37 @@ class _Runner:
             if self._database_is_away:
                 log.info("%s goes on: the database is back", self.tick.name)
             self._database_is_away = False
+
+
+def ticks_of_worker(gateway: Gateway, syncer: Syncer, deliverer: Deliverer) -> list[Tick]:
+    """Everything that a process with the role `worker` or `all` does by itself."""
+
+    async def deliver() -> None:
+        deliverer.wake()
+
+    return [
+        Tick("sync", 1, syncer.run_due, "sync"),
+        Tick("deliver", 1, deliver, "deliver"),
+        Tick("push channels", 5, lambda: push.renew_due(gateway)),
+        Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),
+        *ticks_of_everybody(gateway),
+    ]
+
+
+def ticks_of_everybody(gateway: Gateway) -> list[Tick]:
+    """What every process does, because each is asked for its metrics."""
+    return [Tick("gauges", 15, lambda: measure(gateway))]
+
+
+async def measure(gateway: Gateway) -> None:
+    """Show how far behind the work is, and how the calendars stand. Raises DatabaseUnavailable."""
+    now = gateway.clock()
+    async with gateway.database.read() as conn:
+        sync = await leases.oldest_due(conn, now)
+        delivery = await history.oldest_due(conn, now)
+        standing = await calendars.count_by_status(conn)
+    METRICS.show_backlog(sync_seconds=_age(sync, now), delivery_seconds=_age(delivery, now), calendars=standing)
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds()) if since else 0.0

@@ -1,0 +1,184 @@
+"""The composition root: makes every part of a gateway, puts them together, and takes them apart in the reverse order.
+
+database ── cipher ── wake ── HTTP slots ── tokens, deliverer ── the gateway ── routes, jobs
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, MutableMapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from service.api.draining import Draining
+from service.api.routes import create_api, webhook_policy
+from service.flows.gateway import Gateway
+from service.flows.sync_calendar.syncer import Syncer
+from service.jobs import GRACE, Jobs, ticks_of_everybody, ticks_of_worker
+from service.observability import METRICS, AccessLog
+from service.providers.addresses import Policy
+from service.providers.guarded_http import Slots
+from service.providers.quotas import Quotas
+from service.providers.registry import make_providers, make_push_readers
+from service.providers.tokens import Tokens
+from service.settings import Settings, version
+from service.store import keyring
+from service.store.cipher import Cipher
+from service.store.connections import ConnectionTokens
+from service.store.database import Database
+from service.store.wake import Wake
+from webhooks.delivery import Deliverer
+from webhooks.settings import DeliverySettings
+
+log: Final = logging.getLogger(__name__)
+
+Role = Literal["all", "api", "worker"]
+Clock = Callable[[], datetime]
+
+SPARE_SLOTS: Final = 16
+"""Provider clients beyond those of the syncs: for connecting, listing and push channels."""
+
+TOKEN_SLOTS: Final = 16
+DELIVERY_GRACE: Final = 3.0
+"""Of the time to stop in, what the deliverer has for itself after the syncs ended and announced their news."""
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+class App:
+    """A gateway as an ASGI application: entered before it is served, drained at the signal to stop, left at the end.
+
+    Entering raises KeyRingError and DatabaseUnavailable; the database has to be at this program's version.
+    """
+
+    def __init__(self, settings: Settings, role: Role, clock: Clock, draw: Callable[[], float]) -> None:
+        self._settings = settings
+        self._role = role
+        self._clock = clock
+        self._draw = draw
+        self._draining = Draining()
+        self._policy = webhook_policy(settings)
+        self._stack = AsyncExitStack()
+        self._work: _Work | None = None
+        self._asgi: Callable[..., Any] | None = None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if self._asgi is None:
+            raise RuntimeError("the gateway is not open: `async with create_app(settings) as app`")
+        await self._asgi(scope, receive, send)
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            gateway = await self._open_gateway(stack)
+            api = create_api(gateway, self._draining, policy=self._policy)
+            await stack.enter_async_context(api.lifespan())
+            self._asgi = AccessLog(api)
+            self._work = _Work(gateway, self._role)
+            self._work.start()
+            # Last in, first out: the work ends before what it works with is closed.
+            stack.push_async_callback(self.drain)
+            self._stack = stack.pop_all()
+        METRICS.show_version(version)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._asgi = None
+        await self._stack.aclose()
+
+    async def drain(self, grace: float = GRACE) -> None:
+        """Stop working, while requests are still answered; may be called twice.
+
+        Readiness turns 503, claiming stops, what is in flight has `grace` seconds to end, leases are given back.
+        """
+        self._draining.begin()
+        if self._work is not None:
+            work, self._work = self._work, None
+            await work.drain(grace)
+
+    async def _open_gateway(self, stack: AsyncExitStack) -> Gateway:
+        settings = self._settings
+        database = await stack.enter_async_context(Database.connect(settings.database_url))
+        unlocked = await keyring.unlock(database, settings.secret_keys)
+        if unlocked.made_key_file:
+            log.warning(
+                "made the key file %s.key: without it the stored secrets are lost, so back it up", database.path
+            )
+        wake = await stack.enter_async_context(Wake(database))
+        slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS)
+        providers = make_providers(
+            google_api_url=settings.google_api_url, google_token_url=settings.google_token_url, clock=self._clock
+        )
+        # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
+        tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, _slots(stack, TOKEN_SLOTS))
+        stack.push_async_callback(tokens.drain)
+        return Gateway(
+            settings=settings,
+            database=database,
+            cipher=unlocked.cipher,
+            providers=providers,
+            push_readers=make_push_readers(),
+            tokens=tokens,
+            slots=slots,
+            quotas=Quotas(),
+            wake=wake,
+            clock=self._clock,
+            draw=self._draw,
+            deliverer=None if self._role == "api" else self._make_deliverer(stack, database, unlocked.cipher),
+        )
+
+    def _make_deliverer(self, stack: AsyncExitStack, database: Database, cipher: Cipher) -> Deliverer:
+        # Our own tick looks for what is due; the deliverer's is only the net below it.
+        bounds = DeliverySettings(user_agent=f"calgate/{version}", tick=30)
+        clients = _slots(stack, bounds.concurrency, self._policy)
+        return Deliverer(database, clients, cipher, self._clock, bounds, observe=METRICS.delivered, jitter=self._draw)
+
+
+def create_app(
+    settings: Settings, *, role: Role = "all", clock: Clock = utc_now, draw: Callable[[], float] = random.random
+) -> App:
+    """A gateway, not yet open; nothing is dialled, opened or started before it is entered."""
+    return App(settings, role, clock, draw)
+
+
+class _Work:
+    """What a process does by itself, according to its role."""
+
+    def __init__(self, gateway: Gateway, role: Role) -> None:
+        deliverer = gateway.deliverer
+        self._deliverer = deliverer
+        self._syncer: Syncer | None = None
+        if role == "api" or deliverer is None:
+            ticks = ticks_of_everybody(gateway)
+        else:
+            self._syncer = Syncer(gateway)
+            ticks = ticks_of_worker(gateway, self._syncer, deliverer)
+        self._jobs = Jobs(ticks, gateway.wake.listen)
+        self._delivery: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._deliverer is not None:
+            self._delivery = asyncio.create_task(self._deliverer.run(), name="webhooks")
+        self._jobs.start()
+
+    async def drain(self, grace: float) -> None:
+        end = time.monotonic() + grace
+        until_delivery = max(0.0, grace - DELIVERY_GRACE)
+        syncs = [self._syncer.drain(until_delivery)] if self._syncer is not None else []
+        await asyncio.gather(self._jobs.drain(until_delivery), *syncs)
+        if self._deliverer is not None and self._delivery is not None:
+            await self._deliverer.drain(max(1.0, end - time.monotonic()))
+            await self._delivery
+
+
+def _slots(stack: AsyncExitStack, size: int, guard: Policy | None = None) -> Slots:
+    slots = Slots(size, guard)
+    stack.push_async_callback(slots.aclose)
+    return slots

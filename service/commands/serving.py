@@ -1,0 +1,159 @@
+"""`calgate serve`: from the settings to a listening gateway, and from the signal to stop to a clean end."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+import uvicorn
+from sqlalchemy import text
+
+from service.app import App, create_app
+from service.commands.session import DONE, CommandFailed, load_settings, run, say, utc_now
+from service.jobs import GRACE
+from service.observability import configure_logging
+from service.settings import Settings, version
+from service.store import api_keys, projects
+from service.store.database import Database
+from service.store.migrations import head, is_current, upgrade
+
+log: Final = logging.getLogger(__name__)
+
+KEEP_ALIVE: Final = 65
+"""Seconds; longer than the minute for which common proxies keep a connection, so that they are the ones to close it."""
+
+BACKLOG: Final = 2048
+_FIRST_START_LOCK: Final = 0x63616C676B6579  # "calgkey": any number that no other program locks in our database
+
+
+class Server(uvicorn.Server):
+    """A server that says when it listens, and leaves signals alone: uvicorn would end before the work has ended."""
+
+    def __init__(self, config: uvicorn.Config, greet: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._greet = greet
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._greet()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run a gateway until SIGTERM or SIGINT."""
+    return run(_serve(options))
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
+    settings = msgspec.structs.replace(settings, **given)
+    with _bound(settings) as listener:
+        settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
+        await _prepare(settings, may_migrate=not options.no_migrate)
+        async with create_app(settings, role=options.role) as app:
+            await _answer(app, listener, settings)
+    log.info("stopped")
+    return DONE
+
+
+@contextlib.contextmanager
+def _bound(settings: Settings) -> Iterator[socket.socket]:
+    """The socket to listen on; taken first, so that a port in use is told before anything is touched."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host.strip("[]"), settings.port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise CommandFailed(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
+        yield listener
+
+
+async def _prepare(settings: Settings, *, may_migrate: bool) -> None:
+    """Bring the database to this version, and make the first project and key where there is none."""
+    async with Database.connect(settings.database_url) as database:
+        if not await is_current(database):
+            if not may_migrate:
+                raise CommandFailed(f"the database is not at version {head()}: run `calgate migrate`")
+            await upgrade(settings.database_url)
+            log.info("migrated the database to version %s", head())
+        key = await _first_key(database)
+    if key is not None:
+        # Printed, never logged: a log is kept.
+        say(f"First start: made the project `default`. Its API key, shown only this once:\n\n    {key}\n")
+
+
+async def _first_key(database: Database) -> str | None:
+    async with database.write() as conn:
+        if database.dialect == "postgresql":  # replicas that start together take turns
+            await conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _FIRST_START_LOCK})
+        project_id = await projects.ensure_default(conn, utc_now())
+        return await api_keys.create_key(conn, project_id, "admin", utc_now()) if project_id else None
+
+
+async def _answer(app: App, listener: socket.socket, settings: Settings) -> None:
+    """Serve until a signal comes, then until the work in flight has ended."""
+    server = Server(_config(app, settings), lambda: _greet(settings))
+    loop = asyncio.get_running_loop()
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        if stopping:
+            server.force_exit = True  # asked twice: at once
+        else:
+            stopping.append(loop.create_task(_stop(app, server), name="stop"))
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    await server.serve(sockets=[listener])
+    await asyncio.gather(*stopping)
+
+
+def _config(app: App, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",  # the loop is running
+        lifespan="off",  # the application is open
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        timeout_keep_alive=KEEP_ALIVE,
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=65536,
+    )
+
+
+def _greet(settings: Settings) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    if settings.allow_networks:
+        networks = ", ".join(str(network) for network in settings.allow_networks)
+        log.warning("webhooks, ICS and CalDAV may reach private networks: %s", networks)
+    if settings.public_url is None:
+        log.info("without CALGATE_PUBLIC_URL providers cannot push; calendars are polled")
+    say(f"calgate {version} listens on http://{host}:{settings.port}")
+
+
+async def _stop(app: App, server: Server) -> None:
+    """Readiness turns 503 and claiming stops at once; connections are closed when the work has ended."""
+    log.info("stopping: what is in flight has %d seconds to end", GRACE)
+    end = time.monotonic() + GRACE
+    try:
+        await app.drain(GRACE)
+    finally:
+        server.config.timeout_graceful_shutdown = max(1, int(end - time.monotonic()))
+        server.should_exit = True
