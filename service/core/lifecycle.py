@@ -140,8 +140,8 @@ def _synced(_standing: Standing, _fact: Synced, _now: datetime, _jitter: float) 
     return Standing(status=State.ACTIVE)
 
 
-def _reconnected(_standing: Standing, _fact: Reconnected, now: datetime, _jitter: float) -> Standing:
-    return Standing(status=State.SYNCING, retry_at=now)
+def _reconnected(_standing: Standing, _fact: Reconnected, _now: datetime, _jitter: float) -> Standing:
+    return Standing(status=State.SYNCING)
 
 
 def _throttled(standing: Standing, fact: Throttled, now: datetime, jitter: float) -> Standing:

@@ -137,7 +137,8 @@ async def remove(gateway: Gateway, project_id: UUID, calendar_id: UUID, expected
             raise _unknown()
         _check_version(row, expected_version)
         await channels.forget_calendar(conn, calendar_id)
-        await calendars.remove(conn, row)
+        await calendars.remove(conn, calendar_id)
+        await connections.forget_unused(conn, row.connection_id)
         dispatches = await _announce(gateway, conn, row, "calendar.deleted", now, previous=row.status)
     _deliver(gateway, dispatches)
     gateway.tokens.forget(row.connection_id)
@@ -239,7 +240,7 @@ async def _connect(
         client_secret=credentials.client_secret,
         now=now,
     )
-    connection_id = await connections.put_connection(
+    connection_id, previous_client = await connections.put_connection(
         conn,
         gateway.cipher,
         project_id,
@@ -251,7 +252,9 @@ async def _connect(
         access_expires_at=admission.grant.expires_at,
         now=now,
     )
-    await calendars.move_connection(conn, connection_id, client_id)
+    if previous_client != client_id:
+        await calendars.move_connection(conn, connection_id, client_id)
+        await connections.forget_unused_client(conn, previous_client)
     await calendars.recheck_client(conn, client_id, now)
     return connection_id, client_id
 

@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.lifecycle import Standing, State
 from service.store.database import insert
-from service.store.tables import CalendarRow, ConnectionRow, Found, OAuthClientRow, QuarantinedRow, Table
+from service.store.tables import CalendarRow, Found, OAuthClientRow, QuarantinedRow, Table
 
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
-_connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
 _clients = Table.metadata.tables[str(OAuthClientRow.__tablename__)]
 _quarantined = Table.metadata.tables[str(QuarantinedRow.__tablename__)]
 _c = _calendars.c
@@ -135,13 +134,9 @@ async def move_connection(conn: AsyncConnection, connection_id: UUID, oauth_clie
     )
 
 
-async def remove(conn: AsyncConnection, row: Found) -> None:
-    """Delete a calendar with its events, its connection with the last of its calendars, and so the client."""
-    await conn.execute(delete(_calendars).where(_c.id == row.id))
-    others = select(_c.id).where(_c.connection_id == row.connection_id).exists()
-    await conn.execute(delete(_connections).where(_connections.c.id == row.connection_id, ~others))
-    users = select(_connections.c.id).where(_connections.c.oauth_client_id == row.oauth_client_id).exists()
-    await conn.execute(delete(_clients).where(_clients.c.id == row.oauth_client_id, ~users))
+async def remove(conn: AsyncConnection, calendar_id: UUID) -> None:
+    """Delete a calendar with its events."""
+    await conn.execute(delete(_calendars).where(_c.id == calendar_id))
 
 
 async def polled_by_client(conn: AsyncConnection, now: datetime) -> dict[UUID, int]:

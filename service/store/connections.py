@@ -4,16 +4,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import null, or_, select, update
+from sqlalchemy import delete, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from service.core.credentials import OAuthClient, StoredTokens, TokenGrant
 from service.store.cipher import Cipher, place_of
 from service.store.database import Database, insert
-from service.store.tables import ConnectionRow, Found, OAuthClientRow, Table
+from service.store.tables import CalendarRow, ConnectionRow, Found, OAuthClientRow, Table
 
 _connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
+_calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _clients = Table.metadata.tables[str(OAuthClientRow.__tablename__)]
 _c = _connections.c
 _o = _clients.c
@@ -168,8 +169,11 @@ async def put_connection(
     access_token: str,
     access_expires_at: datetime,
     now: datetime,
-) -> UUID:
-    """Store a provider account's tokens under a client, or replace those that it had; the connection's id."""
+) -> tuple[UUID, UUID]:
+    """Store a provider account's tokens under a client, or replace those that it had.
+
+    The connection's id, and the id of the client that it was under until now.
+    """
     fresh = {
         "id": uuid7(),
         "project_id": project_id,
@@ -184,8 +188,11 @@ async def put_connection(
     }
     add = insert(conn.dialect.name, _connections).values(**fresh)
     await conn.execute(add.on_conflict_do_nothing(index_elements=[_c.project_id, _c.provider, _c.account]))
-    query = select(_c.id).where(_c.project_id == project_id, _c.provider == provider, _c.account == account)
-    found: UUID = (await conn.execute(query.with_for_update())).scalar_one()
+    query = select(_c.id, _c.oauth_client_id).where(
+        _c.project_id == project_id, _c.provider == provider, _c.account == account
+    )
+    row = (await conn.execute(query.with_for_update())).one()
+    found: UUID = row.id
 
     def sealed(column: str, secret: str) -> bytes:
         return cipher.seal(secret.encode(), place_of(project_id, "connections", column, found))
@@ -201,4 +208,19 @@ async def put_connection(
         "updated_at": now,
     }
     await conn.execute(update(_connections).where(_c.id == found).values(**values))
-    return found
+    return found, row.oauth_client_id
+
+
+async def forget_unused(conn: AsyncConnection, connection_id: UUID) -> None:
+    """Forget a connection that has no calendars any more, and then its client if it has no other connections."""
+    used = select(_calendars.c.id).where(_calendars.c.connection_id == connection_id).exists()
+    ended = delete(_connections).where(_c.id == connection_id, ~used).returning(_c.oauth_client_id)
+    client_id = (await conn.execute(ended)).scalar_one_or_none()
+    if client_id is not None:
+        await forget_unused_client(conn, client_id)
+
+
+async def forget_unused_client(conn: AsyncConnection, oauth_client_id: UUID) -> None:
+    """Forget a client that has no connections any more: a secret that nobody uses can only leak."""
+    used = select(_c.id).where(_c.oauth_client_id == oauth_client_id).exists()
+    await conn.execute(delete(_clients).where(_o.id == oauth_client_id, ~used))
