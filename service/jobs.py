@@ -150,7 +150,7 @@ def ticks_of_worker(gateway: Gateway, syncer: Syncer, deliverer: Deliverer) -> l
     return [
         Tick("sync", 1, syncer.run_due, "sync"),
         Tick("deliver", 1, deliver, "deliver"),
-        Tick("push channels", 5, lambda: push.renew_due(gateway)),
+        Tick("push channels", 5, lambda: push.renew_due(gateway), "push"),
         Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),
         *ticks_of_everybody(gateway),
     ]

@@ -330,6 +330,7 @@ def _patched(row: Found, patch: CalendarPatch, now: datetime) -> dict[str, Any]:
 async def _want_push(gateway: Gateway, conn: AsyncConnection, row: Found, now: datetime) -> None:
     if gateway.settings.public_url is not None and row.provider in gateway.push_readers:
         await channels.want(conn, row.id, row.project_id, now)
+        gateway.wake.after(conn, "push")
 
 
 async def _close_channels(gateway: Gateway, row: Found, opened: Any) -> None:
