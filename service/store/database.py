@@ -203,6 +203,7 @@ def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) 
         max_overflow=0,
         pool_timeout=QUEUE_SECONDS,
         pool_reset_on_return=None,  # every transaction here ends by itself
+        hide_parameters=True,  # an error must not show what somebody's calendar holds
     )
     # No mmap: an I/O error would be a signal that kills the process instead of an error.
     pragmas = [
@@ -235,6 +236,7 @@ def _postgresql_engine(dsn: str, connections: int) -> AsyncEngine:
         pool_timeout=QUEUE_SECONDS,
         pool_recycle=1800,
         pool_use_lifo=True,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine.sync_engine, "checkout")

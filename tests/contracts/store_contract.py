@@ -89,6 +89,13 @@ class StoreContract:
             async with database.write() as conn:
                 await conn.execute(insert(ProjectRow.metadata.tables["api_keys"]), row | {"created_at": clock()})
 
+    async def test_an_error_does_not_show_values(self, database, project, clock):
+        row = {"id": uuid4(), "name": "acme", "seq": 424242, "created_at": clock()}
+        with pytest.raises(IntegrityError) as caught:
+            async with database.write() as conn:
+                await conn.execute(insert(PROJECTS), row)
+        assert "424242" not in str(caught.value)
+
     async def test_insert_or_update_is_one_statement(self, database, project, clock):
         async with database.write() as conn:
             statement = insert_or(conn.dialect.name, PROJECTS)
