@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter
+from litestar.params import QueryParameter, SkipValidation
 
 from service.api.auth import ApiRequest
 from service.api.draining import Draining
@@ -36,7 +36,7 @@ KINDS: Final = ("created", "updated", "cancelled")
 )
 async def list_changes(
     request: ApiRequest,
-    gateway: NamedDependency[Gateway],
+    gateway: NamedDependency[SkipValidation[Gateway]],
     draining: NamedDependency[Draining],
     after: Annotated[int, QueryParameter(ge=0, le=2**62, description="The last `seq` that you have.")] = 0,
     limit: Limit = DEFAULT_LIMIT,

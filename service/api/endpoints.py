@@ -7,7 +7,7 @@ import msgspec
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, SkipValidation
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -81,7 +81,7 @@ NEW: Final = Body[NewEndpoint](
     opt={"body": NEW},
 )
 async def create(
-    request: ApiRequest, gateway: NamedDependency[Gateway], policy: NamedDependency[Policy]
+    request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]], policy: NamedDependency[Policy]
 ) -> Response[NewEndpointView]:
     wish = await NEW.read(request)
     draft = msgspec.convert(wish, EndpointDraft, from_attributes=True)
@@ -102,7 +102,10 @@ async def create(
     responses={200: ResponseSpec(Page[EndpointView], description="A page", generate_examples=False)},
 )
 async def list_endpoints(
-    request: ApiRequest, gateway: NamedDependency[Gateway], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    request: ApiRequest,
+    gateway: NamedDependency[SkipValidation[Gateway]],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> Response[bytes]:
     project_id = request.auth.project_id
     cursors = Cursors(gateway.cipher, project_id, "endpoints")
@@ -120,7 +123,7 @@ async def list_endpoints(
     tags=["Webhooks"],
 )
 async def show(
-    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[Gateway]
+    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
 ) -> Response[EndpointView]:
     async with gateway.database.read() as conn:
         found = await endpoints.get(conn, request.auth.project_id, endpoint_id)
@@ -137,7 +140,9 @@ async def show(
     tags=["Webhooks"],
     opt={"conditional": True},
 )
-async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[Gateway]) -> None:
+async def remove(
+    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+) -> None:
     project_id = request.auth.project_id
     version = expected_version(request)
     async with gateway.database.write() as conn:
@@ -157,7 +162,7 @@ async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Name
     opt={"scope": "admin"},
 )
 async def reveal(
-    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[Gateway]
+    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
 ) -> Response[SecretView]:
     async with gateway.database.write() as conn:
         secret = await endpoints.reveal(conn, gateway.cipher, request.auth.project_id, endpoint_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter
+from litestar.params import QueryParameter, SkipValidation
 
 from service.api.auth import ApiRequest
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Moment, Page, json_page, moment
@@ -35,7 +35,7 @@ _LONGEST: Final = timedelta(days=366)
 )
 async def list_meetings(
     request: ApiRequest,
-    gateway: NamedDependency[Gateway],
+    gateway: NamedDependency[SkipValidation[Gateway]],
     from_: Annotated[
         Moment, QueryParameter(name="from", description="What ends after this moment; default now.")
     ] = None,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, SkipValidation
 
 from service.api.auth import PUBLIC, ApiRequest
 from service.api.problems import by_status, not_found
@@ -29,7 +29,7 @@ MOST_BYTES: Final = 256 * 1024
 async def receive_google(
     channel: FromPath[UUID],
     request: ApiRequest,
-    gateway: NamedDependency[Gateway],
+    gateway: NamedDependency[SkipValidation[Gateway]],
     storms: NamedDependency[Storms],
 ) -> None:
     length = request.headers.get("content-length", "0")

@@ -163,7 +163,8 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 def calendar_view(row: Row[Any]) -> CalendarView:
     """A stored calendar as it is shown."""
-    return msgspec.convert(row._asdict() | {"next_sync_at": row.due_at}, CalendarView)
+    stored = {name: getattr(row, name) for name in CalendarView.__struct_fields__ if name != "next_sync_at"}
+    return CalendarView(**stored, next_sync_at=row.due_at)
 
 
 def sync_view(row: Row[Any], quarantined: int, now: datetime) -> SyncView:
