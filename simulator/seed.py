@@ -15,9 +15,7 @@ TOPICS = ("Pipeline review", "Design critique", "Customer call", "Hiring sync", 
 
 def seeded_world(seed: int = 1, clock: Callable[[], datetime] | None = None) -> World:
     """Four accounts under one OAuth client, each with meetings around now."""
-    world = World(clock, seed)
-    populate(world)
-    return world
+    return World(clock, seed, populate)
 
 
 def populate(world: World) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
 
@@ -14,6 +14,14 @@ from simulator.seed import seeded_world
 HOST = "127.0.0.1"
 
 
+class EmbeddedServer(uvicorn.Server):
+    """Leaves the signals to the process it lives in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 @asynccontextmanager
 async def serve(world: World, port: int = 0) -> AsyncIterator[str]:
     """Serve a world on a loopback port (a free one for 0) and yield its URL, without a slash at the end."""
@@ -21,7 +29,7 @@ async def serve(world: World, port: int = 0) -> AsyncIterator[str]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
     config = uvicorn.Config(create_app(world), log_config=None, log_level="critical", access_log=False, lifespan="on")
-    server = uvicorn.Server(config)
+    server = EmbeddedServer(config)
     server.config.timeout_graceful_shutdown = 1
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -38,7 +46,8 @@ async def serve(world: World, port: int = 0) -> AsyncIterator[str]:
 
 def run(port: int, seed: int) -> None:
     """Serve a seeded world until interrupted, and say how to use it."""
-    asyncio.run(_run(port, seed))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_run(port, seed))
 
 
 async def _run(port: int, seed: int) -> None:

@@ -44,4 +44,6 @@ class WorldTransport(httpx.AsyncBaseTransport):
         if answer.cut:
             raise httpx.RemoteProtocolError("the simulator closed the connection", request=request)
         body, sent = encode(answer, headers)
-        return httpx.Response(answer.status, headers=sent, content=body, request=request)
+        sent["content-length"] = str(len(body))
+        # Unread, as from a network: whoever asked decides how to read it.
+        return httpx.Response(answer.status, headers=sent, stream=httpx.ByteStream(body), request=request)

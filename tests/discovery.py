@@ -191,7 +191,8 @@ def judge_string(value: Any, spec: dict[str, Any], where: str, *, offset_needed:
         case "date-time":
             judge_time(value, where, offset_needed=offset_needed)
         case "date":
-            assert date.fromisoformat(value).isoformat() == value, where
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d", value), f"{where} is no date: {value!r}"
+            date.fromisoformat(value)
         case "int64":
             assert re.fullmatch(r"-?\d+", value), f"{where} is no number in a string: {value!r}"
 

@@ -53,6 +53,8 @@ def _following(
     if "end" not in changes:
         body["end"] = end_of(body["start"], master.body["start"], master.body["end"])
     new_id = SPLIT_SUFFIX.sub("", master.id) + suffix
+    if new_id in calendar.records:
+        new_id = state.make_id() + suffix
     body["iCalUID"] = f"{new_id}@google.com"
     return Record(new_id, normalise(state, calendar, body), state.now(), state.now(), 0)
 

@@ -1,5 +1,7 @@
 """The fake Google as one object: its state, the requests it answers, and everything a script may do to it."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -18,6 +20,16 @@ from simulator.google.state import CALENDAR_SCOPE, Account, Calendar, Client, Li
 
 class World(EventScript):
     """Every public method is a control operation too: `POST /simulator/<method>` with its arguments as JSON."""
+
+    def __init__(
+        self,
+        clock: Callable[[], datetime] | None = None,
+        seed: int = 0,
+        populate: Callable[["World"], None] = lambda _: None,
+    ) -> None:
+        super().__init__(clock, seed)
+        self.populate = populate
+        populate(self)
 
     def handle(self, request: Request) -> Answer:
         """Answer a request to Google's token endpoint or Calendar API."""
@@ -202,8 +214,9 @@ class World(EventScript):
         self.calls.clear()
 
     def reset(self) -> None:
-        """Forget everything, and be as at the start."""
+        """Forget everything, and be as at the start: empty, or as seeded."""
         self.clear()
+        self.populate(self)
 
     def _enlist(self, calendar: Calendar, email: str, role: str) -> None:
         self.calendars[calendar.id] = calendar
