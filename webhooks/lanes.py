@@ -57,9 +57,9 @@ class Lanes:
     def pop(self, now: float) -> Dispatch | None:
         """The next dispatch in rotation, in flight from here on; None when nothing may be sent now."""
         while self._paced and self._paced[0][0] <= now:
-            lane = heapq.heappop(self._paced)[2]
-            lane.listed = False
-            self._list(lane, now)
+            free = heapq.heappop(self._paced)[2]
+            free.listed = False
+            self._list(free, now)
         lane = self._first(self._rotation)
         if lane is None and self._slow_rotation and self._slow_in_flight() < self._most_slow:
             lane = self._first(self._slow_rotation)

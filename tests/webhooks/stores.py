@@ -16,6 +16,7 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.is_lost = False
+        self.writes = 0
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -28,6 +29,7 @@ class Store:
         async with self.engine.begin() as conn:
             yield conn
             self._fail_if_lost()
+            self.writes += 1
 
     def _fail_if_lost(self) -> None:
         if self.is_lost:
