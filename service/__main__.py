@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     module, _, function = options.runs.partition(":")
     # Imported by name and late: `calgate keys list` need not wait for a web framework.
-    code: int = getattr(importlib.import_module(f"service.commands.{module}"), function)(options)
+    command = getattr(importlib.import_module(f"service.commands.{module}"), function)
+    try:
+        code: int = command(options)
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 

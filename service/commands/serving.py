@@ -2,12 +2,9 @@
 
 import argparse
 import asyncio
-import contextlib
 import logging
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -15,6 +12,7 @@ import uvicorn
 from sqlalchemy import text
 
 from service.app import App, create_app
+from service.commands.listening import Server, bound, on_signal, url_of
 from service.commands.session import DONE, CommandFailed, load_settings, run, say, utc_now
 from service.jobs import GRACE
 from service.observability import configure_logging
@@ -32,22 +30,6 @@ BACKLOG: Final = 2048
 _FIRST_START_LOCK: Final = 0x63616C676B6579  # "calgkey": any number that no other program locks in our database
 
 
-class Server(uvicorn.Server):
-    """A server that says when it listens, and leaves signals alone: uvicorn would end before the work has ended."""
-
-    def __init__(self, config: uvicorn.Config, greet: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._greet = greet
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._greet()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def serve(options: argparse.Namespace) -> int:
     """Run a gateway until SIGTERM or SIGINT."""
     return run(_serve(options))
@@ -58,27 +40,13 @@ async def _serve(options: argparse.Namespace) -> int:
     configure_logging(settings.log_level, settings.log_format)
     given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
     settings = msgspec.structs.replace(settings, **given)
-    with _bound(settings) as listener:
+    with bound(settings.host, settings.port) as listener:
         settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
         await _prepare(settings, may_migrate=not options.no_migrate)
         async with create_app(settings, role=options.role) as app:
             await _answer(app, listener, settings)
     log.info("stopped")
     return DONE
-
-
-@contextlib.contextmanager
-def _bound(settings: Settings) -> Iterator[socket.socket]:
-    """The socket to listen on; taken first, so that a port in use is told before anything is touched."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host.strip("[]"), settings.port))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise CommandFailed(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
-        yield listener
 
 
 async def _prepare(settings: Settings, *, may_migrate: bool) -> None:
@@ -105,7 +73,7 @@ async def _first_key(database: Database) -> str | None:
 
 async def _answer(app: App, listener: socket.socket, settings: Settings) -> None:
     """Serve until a signal comes, then until the work in flight has ended."""
-    server = Server(_config(app, settings), lambda: _greet(settings))
+    server = Server(_config(app, settings), lambda: _greet(listener, settings))
     loop = asyncio.get_running_loop()
     stopping: list[asyncio.Task[None]] = []
 
@@ -115,10 +83,9 @@ async def _answer(app: App, listener: socket.socket, settings: Settings) -> None
         else:
             stopping.append(loop.create_task(_stop(app, server), name="stop"))
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
-    await server.serve(sockets=[listener])
-    await asyncio.gather(*stopping)
+    with on_signal(stop):
+        await server.serve(sockets=[listener])
+        await asyncio.gather(*stopping)
 
 
 def _config(app: App, settings: Settings) -> uvicorn.Config:
@@ -138,14 +105,13 @@ def _config(app: App, settings: Settings) -> uvicorn.Config:
     )
 
 
-def _greet(settings: Settings) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+def _greet(listener: socket.socket, settings: Settings) -> None:
     if settings.allow_networks:
         networks = ", ".join(str(network) for network in settings.allow_networks)
         log.warning("webhooks, ICS and CalDAV may reach private networks: %s", networks)
     if settings.public_url is None:
         log.info("without CALGATE_PUBLIC_URL providers cannot push; calendars are polled")
-    say(f"calgate {version} listens on http://{host}:{settings.port}")
+    say(f"calgate {version} listens on {url_of(listener)}")
 
 
 async def _stop(app: App, server: Server) -> None:

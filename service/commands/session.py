@@ -46,7 +46,7 @@ def run(command: Coroutine[Any, Any, int]) -> int:
             return runner.run(command)
     except EXPECTED as error:
         return fail(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return fail("interrupted")
 
 

@@ -1,0 +1,28 @@
+"""Commands for those who want to see it first: the demo, and the simulated provider alone."""
+
+import argparse
+
+from service.commands.listening import on_loopback, until_signal
+from service.commands.session import DONE, run, say
+from service.demo.story import tell
+from simulator.app import create_app
+from simulator.seed import seeded_world
+from simulator.server import introduce
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Tell the whole story on this machine; fails when a webhook that had to come did not."""
+    return run(tell(keep=options.keep))
+
+
+def simulator(options: argparse.Namespace) -> int:
+    """Serve a simulated Google until SIGTERM or SIGINT."""
+    return run(_simulate(options.port, options.seed))
+
+
+async def _simulate(port: int, seed: int) -> int:
+    world = seeded_world(seed)
+    async with on_loopback(create_app(world), lifespan=True, port=port) as url:
+        say(introduce(world, url))
+        await until_signal()
+    return DONE
