@@ -5,7 +5,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, patch, post
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter, SkipValidation
 from msgspec import UNSET, Meta, UnsetType
@@ -13,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from service.api.auth import ApiRequest
 from service.api.bodies import Body
 from service.api.idempotency import once
+from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
 from service.api.problems import invalid, not_found
@@ -104,7 +104,7 @@ Status = Annotated[
     tags=["Calendars"],
     opt={"body": LOOK},
 )
-async def look(request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]) -> Response[RawCalendarsView]:
+async def look(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[RawCalendarsView]:
     return await _look(gateway, await LOOK.read(request))
 
 
@@ -116,9 +116,7 @@ async def look(request: ApiRequest, gateway: NamedDependency[SkipValidation[Gate
     status_code=200,
     opt={"body": LOOK, "scope": "read"},
 )
-async def look_by_post(
-    request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
-) -> Response[RawCalendarsView]:
+async def look_by_post(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[RawCalendarsView]:
     wish = await LOOK.read(request)
 
     async def work(_object_id: UUID) -> Response[RawCalendarsView]:
@@ -137,7 +135,7 @@ async def look_by_post(
     opt={"body": CONNECT},
     responses={200: ResponseSpec(CalendarView, description="It was connected already", generate_examples=False)},
 )
-async def create(request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]) -> Response[CalendarView]:
+async def create(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[CalendarView]:
     body = await CONNECT.read(request)
     wish = connect.NewCalendar(
         credentials=_credentials(body),
@@ -164,7 +162,7 @@ async def create(request: ApiRequest, gateway: NamedDependency[SkipValidation[Ga
 )
 async def list_calendars(
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     provider: Annotated[str | None, QueryParameter(description="`google`.", max_length=64)] = None,
     status: Status = None,
     email: Annotated[str | None, QueryParameter(description="The account's address.", max_length=320)] = None,
@@ -182,7 +180,7 @@ async def list_calendars(
 
 @get("/calendars/{calendar_id:uuid}", operation_id="getCalendar", summary="Show a calendar", tags=["Calendars"])
 async def show(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 ) -> Response[CalendarView]:
     return await _shown(gateway, request, calendar_id)
 
@@ -197,7 +195,7 @@ async def show(
     opt={"body": CHANGE, "conditional": True},
 )
 async def change(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 ) -> Response[CalendarView]:
     body = await CHANGE.read(request)
     wanted = connect.CalendarPatch(
@@ -220,9 +218,7 @@ async def change(
     tags=["Calendars"],
     opt={"conditional": True},
 )
-async def remove(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
-) -> None:
+async def remove(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> None:
     await connect.remove(gateway, request.auth.project_id, calendar_id, expected_version(request))
 
 
@@ -236,7 +232,7 @@ async def remove(
     opt={"body": RESYNC},
 )
 async def resync(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 ) -> Response[CalendarView]:
     wish = await RESYNC.read(request)
 
@@ -255,7 +251,7 @@ async def resync(
     status_code=202,
     opt={"body": RESYNC},
 )
-async def resync_all(request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]) -> Response[ResyncView]:
+async def resync_all(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[ResyncView]:
     wish = await RESYNC.read(request)
 
     async def work(_object_id: UUID) -> Response[ResyncView]:
@@ -272,7 +268,7 @@ async def resync_all(request: ApiRequest, gateway: NamedDependency[SkipValidatio
     tags=["Calendars"],
 )
 async def show_sync(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 ) -> Response[SyncView]:
     async with gateway.database.read() as conn:
         row = await calendars.one(conn, request.auth.project_id, calendar_id)

@@ -7,12 +7,12 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter, SkipValidation
 
 from service.api.auth import ApiRequest
 from service.api.draining import Draining
+from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Limit, json_bytes
 from service.api.problems import invalid
 from service.api.views import ChangesView
@@ -36,8 +36,8 @@ KINDS: Final = ("created", "updated", "cancelled")
 )
 async def list_changes(
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
-    draining: NamedDependency[Draining],
+    gateway: Injected[SkipValidation[Gateway]],
+    draining: Injected[Draining],
     after: Annotated[int, QueryParameter(ge=0, le=2**62, description="The last `seq` that you have.")] = 0,
     limit: Limit = DEFAULT_LIMIT,
     wait: Annotated[

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, post
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, SkipValidation
 from msgspec import Meta
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.api.auth import ApiRequest
 from service.api.bodies import Body
 from service.api.idempotency import once
+from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
 from service.api.problems import invalid, not_found
@@ -81,7 +81,7 @@ NEW: Final = Body[NewEndpoint](
     opt={"body": NEW},
 )
 async def create(
-    request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]], policy: NamedDependency[Policy]
+    request: ApiRequest, gateway: Injected[SkipValidation[Gateway]], policy: Injected[SkipValidation[Policy]]
 ) -> Response[NewEndpointView]:
     wish = await NEW.read(request)
     draft = msgspec.convert(wish, EndpointDraft, from_attributes=True)
@@ -103,7 +103,7 @@ async def create(
 )
 async def list_endpoints(
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:
@@ -123,7 +123,7 @@ async def list_endpoints(
     tags=["Webhooks"],
 )
 async def show(
-    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 ) -> Response[EndpointView]:
     async with gateway.database.read() as conn:
         found = await endpoints.get(conn, request.auth.project_id, endpoint_id)
@@ -140,9 +140,7 @@ async def show(
     tags=["Webhooks"],
     opt={"conditional": True},
 )
-async def remove(
-    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
-) -> None:
+async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> None:
     project_id = request.auth.project_id
     version = expected_version(request)
     async with gateway.database.write() as conn:
@@ -162,7 +160,7 @@ async def remove(
     opt={"scope": "admin"},
 )
 async def reveal(
-    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 ) -> Response[SecretView]:
     async with gateway.database.write() as conn:
         secret = await endpoints.reveal(conn, gateway.cipher, request.auth.project_id, endpoint_id)

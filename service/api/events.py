@@ -6,13 +6,13 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter, SkipValidation
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.api.auth import ApiRequest
+from service.api.injection import Injected
 from service.api.paging import (
     DEFAULT_LIMIT,
     Cursor,
@@ -85,8 +85,8 @@ async def event_filter(
 )
 async def list_events(
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
-    wanted: NamedDependency[EventFilter],
+    gateway: Injected[SkipValidation[Gateway]],
+    wanted: Injected[EventFilter],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:
@@ -111,8 +111,8 @@ async def list_events(
 async def list_calendar_events(
     calendar_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
-    wanted: NamedDependency[EventFilter],
+    gateway: Injected[SkipValidation[Gateway]],
+    wanted: Injected[EventFilter],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:
@@ -137,7 +137,7 @@ async def list_calendar_events(
 async def show(
     event_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     include: Include = None,
     as_of: AsOf = None,
 ) -> Response[bytes]:
@@ -155,7 +155,7 @@ async def show_of_calendar(
     calendar_id: FromPath[UUID],
     event_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     include: Include = None,
     as_of: AsOf = None,
 ) -> Response[bytes]:
@@ -172,7 +172,7 @@ async def show_of_calendar(
 async def history(
     event_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:

@@ -9,12 +9,12 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 from litestar import Response, get
-from litestar.di import NamedDependency
 from msgspec import Meta
 from sqlalchemy.exc import DBAPIError
 
 from service.api.auth import PUBLIC
 from service.api.draining import Draining
+from service.api.injection import Injected
 from service.flows.gateway import Gateway
 from service.observability import METRICS
 from service.store import keyring, leases, migrations, readiness
@@ -101,7 +101,7 @@ def live() -> Live:
     tags=["Operations"],
     opt=PUBLIC,
 )
-async def ready(probe: NamedDependency[Probe]) -> Response[Readiness]:
+async def ready(probe: Injected[Probe]) -> Response[Readiness]:
     if reasons := await probe.reasons():
         return Response(Readiness("not_ready", reasons), status_code=503, headers={"retry-after": "5"})
     return Response(Readiness("ready", []))

@@ -6,11 +6,11 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter, SkipValidation
 
 from service.api.auth import ApiRequest
+from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Moment, Page, json_page, moment
 from service.api.problems import invalid
 from service.flows import meetings
@@ -35,7 +35,7 @@ _LONGEST: Final = timedelta(days=366)
 )
 async def list_meetings(
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     from_: Annotated[
         Moment, QueryParameter(name="from", description="What ends after this moment; default now.")
     ] = None,

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter, SkipValidation
 
 from service.api.auth import ApiRequest
+from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, json_page
 from service.api.problems import not_found
 from service.api.views import (
@@ -34,7 +34,7 @@ from webhooks.history import Delivery
 )
 async def list_messages(
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     kind: Annotated[str | None, QueryParameter(name="type", description="The event type.", max_length=64)] = None,
     calendar_id: Annotated[UUID | None, QueryParameter(description="About this calendar.")] = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -61,7 +61,7 @@ async def list_messages(
     tags=["Webhooks"],
 )
 async def show(
-    message_id: FromPath[UUID], request: ApiRequest, gateway: NamedDependency[SkipValidation[Gateway]]
+    message_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 ) -> Response[MessageWithPayload]:
     async with gateway.database.read() as conn:
         found = await history.message(conn, request.auth.project_id, message_id)
@@ -80,7 +80,7 @@ async def show(
 async def list_attempts(
     message_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
+    gateway: Injected[SkipValidation[Gateway]],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:

@@ -4,10 +4,10 @@ from typing import Final
 from uuid import UUID
 
 from litestar import post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 
 from service.api.auth import PUBLIC, ApiRequest
+from service.api.injection import Injected
 from service.api.problems import by_status, not_found
 from service.flows import push
 from service.flows.gateway import Gateway
@@ -29,8 +29,8 @@ MOST_BYTES: Final = 256 * 1024
 async def receive_google(
     channel: FromPath[UUID],
     request: ApiRequest,
-    gateway: NamedDependency[SkipValidation[Gateway]],
-    storms: NamedDependency[Storms],
+    gateway: Injected[SkipValidation[Gateway]],
+    storms: Injected[Storms],
 ) -> None:
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length[:12]) > MOST_BYTES:
