@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, Index, LargeBinary, MetaData, Row, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, MetaData, Row, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 Found: TypeAlias = Row[*tuple[Any, ...]]
@@ -47,7 +47,7 @@ class ProjectRow(Table, table=True):
 
     id: UUID = Field(primary_key=True)
     name: str = Field(unique=True)
-    seq: int = 0
+    seq: int = Field(default=0, sa_type=BigInteger)
     created_at: datetime
 
 
@@ -301,7 +301,7 @@ class ChangeRow(Table, table=True):
     __table_args__ = (Index("ix_changes_event_id_seq", "event_id", "seq"), Index("ix_changes_at", "at"))
 
     project_id: UUID = Field(primary_key=True)
-    seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     event_id: UUID
     calendar_id: UUID
     kind: str
