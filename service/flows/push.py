@@ -22,6 +22,7 @@ from service.providers.protocol import Access, PushNotice
 from service.store import calendars, channels
 from service.store.tables import Found
 
+SOON: Final = timedelta(seconds=5)
 CLAIM: Final = timedelta(seconds=60)
 BATCH: Final = 50
 UNSUPPORTED_RECHECK: Final = timedelta(days=7)
@@ -92,6 +93,9 @@ async def received(
         await channels.mark_notified(conn, channel.calendar_id, due_at, now, postpone=stormy)
         if due_at <= now:
             gateway.wake.after(conn, "sync")
+    if now < due_at <= now + SOON:
+        # The tick would find it too, up to a second later.
+        asyncio.get_running_loop().call_later((due_at - now).total_seconds(), gateway.wake.announce, "sync")
     return True
 
 
