@@ -1,0 +1,11 @@
+"""Connecting a calendar, giving it new credentials, changing its settings, asking for a read, and letting it go.
+
+credentials ──admission: what the provider says (network, no transaction)──► connection: one transaction, and the news
+"""
+
+from service.flows.connect.admission import look
+from service.flows.connect.connection import CalendarPatch, NewCalendar, add, change
+from service.flows.connect.removal import remove
+from service.flows.connect.request import resync, resync_all
+
+__all__ = ["CalendarPatch", "NewCalendar", "add", "change", "look", "remove", "resync", "resync_all"]

@@ -1,0 +1,94 @@
+"""Whether a provider lets these credentials in, and to which calendars; what it refuses, told in the contract's codes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from service.core import lifecycle
+from service.core.credentials import Credentials
+from service.errors import (
+    AccessRejected,
+    ClientRejected,
+    FieldProblem,
+    GatewayError,
+    GrantRejected,
+    PolicyForbids,
+    ProviderError,
+    ScopeMissing,
+    Throttled,
+    TransientFault,
+)
+from service.flows.gateway import Gateway
+from service.providers.protocol import Access, OAuthClient, RawCalendar, TokenGrant
+
+RETRY_AFTER: Final = 30
+"""Seconds that a client is asked to wait when a provider is unavailable or busy."""
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider said to credentials: the tokens, the calendars behind them, and whose account it is."""
+
+    grant: TokenGrant
+    calendars: list[RawCalendar]
+    account: str
+
+
+async def look(gateway: Gateway, credentials: Credentials) -> list[RawCalendar]:
+    """The provider's calendars behind these credentials; stores nothing. Raises GatewayError."""
+    return (await admit(gateway, credentials, gateway.clock())).calendars
+
+
+async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Admission:
+    """Ask the provider for a token and for the calendars behind it. Raises GatewayError."""
+    provider = gateway.providers[provider_of(credentials)]
+    client = OAuthClient(client_id=credentials.client_id, client_secret=credentials.client_secret)
+    try:
+        async with gateway.slots.borrow() as http:
+            grant = await provider.refresh(http, client, credentials.refresh_token, now)
+            access = Access(http=http, token=grant.access_token, client_key=client.client_id, user_key="")
+            found = await provider.calendars(access)
+    except ProviderError as error:
+        raise_refusal(error, now)
+    if not found:
+        raise GatewayError(422, "calendar_not_found", "The account has no calendars.")
+    account = next((calendar.id for calendar in found if calendar.is_primary), found[0].id)
+    return Admission(grant=grant, calendars=found, account=account)
+
+
+def choose(found: list[RawCalendar], wanted: str | None) -> RawCalendar:
+    """The calendar with that raw id, or the primary one. Raises GatewayError 422 `calendar_not_found`."""
+    if wanted is None or wanted == "primary":
+        return next((calendar for calendar in found if calendar.is_primary), found[0])
+    for calendar in found:
+        if calendar.id == wanted:
+            return calendar
+    detail = "The account has no calendar with this raw_calendar_id; POST /calendars/raw lists those it has."
+    raise GatewayError(422, "calendar_not_found", detail, errors=[FieldProblem("raw_calendar_id", "not found")])
+
+
+def raise_refusal(error: ProviderError, now: datetime) -> NoReturn:
+    """Tell a client why its credentials cannot be used, in the contract's codes."""
+    match error:
+        case GrantRejected() | AccessRejected():
+            status, code, field = 422, "credentials_rejected", "refresh_token"
+        case ClientRejected():
+            status, code, field = 422, "client_rejected", "client_secret"
+        case ScopeMissing() | PolicyForbids():
+            status, code, field = 422, "insufficient_scope", "refresh_token"
+        case Throttled() | TransientFault():
+            code = "provider_throttled" if isinstance(error, Throttled) else "provider_unavailable"
+            wait = max(1, int((error.retry_at - now).total_seconds())) if error.retry_at else RETRY_AFTER
+            detail = f"The provider cannot answer now; nothing was stored, try again later. ({error.reason})"
+            raise GatewayError(503, code, detail, headers={"Retry-After": str(wait)}) from error
+        case _:
+            status, code, field = 422, "credentials_rejected", "refresh_token"
+    detail = lifecycle.explain(code, error.reason)
+    raise GatewayError(status, code, detail, errors=[FieldProblem(field, error.reason)]) from error
+
+
+def provider_of(credentials: Credentials) -> str:
+    """The provider that credentials are tagged with."""
+    tag: Mapping[str, Any] | str | int | None = credentials.__struct_config__.tag
+    return str(tag)

@@ -1,0 +1,212 @@
+"""Storing what the provider let in: the client, the connection and the calendar, new or renewed, in one transaction."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.core import lifecycle
+from service.core.credentials import Credentials
+from service.core.lifecycle import Standing, State
+from service.errors import FieldProblem, GatewayError
+from service.flows.connect.admission import Admission, admit, choose, provider_of
+from service.flows.connect.news import announce, check_version, deliver, unknown
+from service.flows.gateway import Gateway
+from service.providers.protocol import RawCalendar
+from service.store import calendars, channels, connections
+from service.store.tables import Found
+
+
+class NewCalendar(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish to connect; without `raw_calendar_id` the account's primary calendar."""
+
+    credentials: Credentials
+    raw_calendar_id: str | None = None
+    name: str | None = None
+    metadata: dict[str, Any] | None = None
+    horizon_days: int | None = None
+
+
+class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a calendar: what is UNSET stays; `expected_version` is what the client believes to change."""
+
+    credentials: Credentials | None = None
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    horizon_days: int | msgspec.UnsetType = msgspec.UNSET
+    expected_version: int | None = None
+
+
+async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: UUID) -> tuple[UUID, bool]:
+    """Connect a calendar, or give a connected one these credentials: its id, and whether it is new (`object_id`).
+
+    The provider is asked before anything is stored. Raises GatewayError.
+    """
+    now = gateway.clock()
+    admission = await admit(gateway, wish.credentials, now)
+    raw = choose(admission.calendars, wish.raw_calendar_id)
+    async with gateway.database.write() as conn:
+        connection_id, client_id = await _connect(gateway, conn, project_id, wish.credentials, admission, now)
+        values = _new_values(gateway, project_id, connection_id, client_id, wish, admission, raw, now)
+        created = await calendars.add(conn, {"id": object_id, **values})
+        row = await calendars.by_raw_id(conn, connection_id, raw.id)
+        if created:
+            dispatches = await announce(gateway, conn, row, "calendar.created", now, previous=None)
+        else:
+            await calendars.change(conn, row.id, _reconnected(row, now) | _wished(wish) | _described(raw), now)
+            dispatches = []
+        await _want_push(gateway, conn, row, now)
+        gateway.wake.after(conn, "sync")
+    deliver(gateway, dispatches)
+    gateway.tokens.forget(connection_id)
+    return row.id, created
+
+
+async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: CalendarPatch) -> None:
+    """Change a calendar; new credentials must belong to its account, and start it anew. Raises GatewayError."""
+    now = gateway.clock()
+    async with gateway.database.read() as conn:
+        row = await calendars.one(conn, project_id, calendar_id)
+    if row is None:
+        raise unknown()
+    admission = None
+    if patch.credentials is not None:
+        admission = await _readmit(gateway, row, patch.credentials, now)
+    async with gateway.database.write() as conn:
+        row = await calendars.locked(conn, project_id, calendar_id)
+        if row is None:
+            raise unknown()
+        check_version(row, patch.expected_version)
+        values = _patched(row, patch, now)
+        if patch.credentials is not None and admission is not None:
+            await _connect(gateway, conn, project_id, patch.credentials, admission, now)
+            values |= _reconnected(row, now)
+            await _want_push(gateway, conn, row, now)
+        await calendars.change(conn, calendar_id, values, now)
+        gateway.wake.after(conn, "sync")
+    gateway.tokens.forget(row.connection_id)
+
+
+async def _readmit(gateway: Gateway, row: Found, credentials: Credentials, now: datetime) -> Admission:
+    if provider_of(credentials) != row.provider:
+        raise GatewayError(422, "validation_failed", f"The calendar is of provider {row.provider}.")
+    admission = await admit(gateway, credentials, now)
+    if admission.account != row.account:
+        detail = "These credentials belong to another account; connect its calendar with POST /calendars."
+        raise GatewayError(422, "credentials_rejected", detail, errors=[FieldProblem("refresh_token", "other account")])
+    choose(admission.calendars, row.raw_calendar_id)
+    return admission
+
+
+async def _connect(
+    gateway: Gateway,
+    conn: AsyncConnection,
+    project_id: UUID,
+    credentials: Credentials,
+    admission: Admission,
+    now: datetime,
+) -> tuple[UUID, UUID]:
+    """Store the client and the connection with their secrets, new or renewed; their ids."""
+    client_id = await connections.put_client(
+        conn,
+        gateway.cipher,
+        project_id,
+        provider=provider_of(credentials),
+        client_id=credentials.client_id,
+        tenant="",
+        client_secret=credentials.client_secret,
+        now=now,
+    )
+    connection_id, previous_client = await connections.put_connection(
+        conn,
+        gateway.cipher,
+        project_id,
+        client_id,
+        provider=provider_of(credentials),
+        account=admission.account,
+        refresh_token=admission.grant.refresh_token or credentials.refresh_token,
+        access_token=admission.grant.access_token,
+        access_expires_at=admission.grant.expires_at,
+        now=now,
+    )
+    if previous_client != client_id:
+        await calendars.move_connection(conn, connection_id, client_id)
+        await connections.forget_unused_client(conn, previous_client)
+    await calendars.recheck_client(conn, client_id, now)
+    return connection_id, client_id
+
+
+def _new_values(
+    gateway: Gateway,
+    project_id: UUID,
+    connection_id: UUID,
+    client_id: UUID,
+    wish: NewCalendar,
+    admission: Admission,
+    raw: RawCalendar,
+    now: datetime,
+) -> dict[str, Any]:
+    return {
+        "project_id": project_id,
+        "connection_id": connection_id,
+        "oauth_client_id": client_id,
+        "provider": provider_of(wish.credentials),
+        "account": admission.account,
+        "raw_calendar_id": raw.id,
+        **_described(raw),
+        "name": wish.name,
+        "email": admission.account,
+        "metadata": wish.metadata or {},
+        "horizon_days": wish.horizon_days or gateway.settings.sync_horizon_days,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+        **calendars.standing_values(Standing()),
+        "announced_status": State.SYNCING.value,
+        "due_at": now,
+        "due_cause": "poll",
+    }
+
+
+def _described(raw: RawCalendar) -> dict[str, Any]:
+    return {"calendar_name": raw.name, "time_zone": raw.time_zone, "is_primary": raw.is_primary}
+
+
+def _wished(wish: NewCalendar) -> dict[str, Any]:
+    given = {"name": wish.name, "metadata": wish.metadata, "horizon_days": wish.horizon_days}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _reconnected(row: Found, now: datetime) -> dict[str, Any]:
+    standing = lifecycle.after(calendars.standing(row), lifecycle.Reconnected(), now, 0.0)
+    return {
+        **calendars.standing_values(standing),
+        "announced_status": State.SYNCING.value,
+        # A read in flight was begun with the old credentials: its result is dropped.
+        "lease": None,
+        "leased_until": None,
+        "cursor": None,
+        "due_at": now,
+        "due_cause": "resync",
+    }
+
+
+def _patched(row: Found, patch: CalendarPatch, now: datetime) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if patch.name is not msgspec.UNSET:
+        values["name"] = patch.name
+    if patch.metadata is not msgspec.UNSET:
+        values["metadata"] = patch.metadata
+    if patch.horizon_days is not msgspec.UNSET:
+        values["horizon_days"] = patch.horizon_days
+        if row.due_at is not None and row.retry_at is None:
+            values["due_at"] = now
+    return values
+
+
+async def _want_push(gateway: Gateway, conn: AsyncConnection, row: Found, now: datetime) -> None:
+    if gateway.settings.public_url is not None and row.provider in gateway.push_readers:
+        await channels.want(conn, row.id, row.project_id, now)
+        gateway.wake.after(conn, "push")

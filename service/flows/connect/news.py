@@ -1,0 +1,52 @@
+"""What the world is told of a calendar's coming and going, and what a client is told of one that it has wrong."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.core.announcements import CalendarNotice
+from service.errors import GatewayError
+from service.flows.gateway import Gateway
+from service.store.tables import Found
+from webhooks import outbox
+from webhooks.message import Dispatch, Notice
+
+
+async def announce(
+    gateway: Gateway, conn: AsyncConnection, row: Found, event_type: str, now: datetime, previous: str | None
+) -> list[Dispatch]:
+    """Put a calendar's news into the outbox, inside the transaction that makes it true; what `deliver` is to send."""
+    data = CalendarNotice(
+        calendar_id=row.id,
+        provider=row.provider,
+        email=row.email,
+        raw_calendar_id=row.raw_calendar_id,
+        status=row.status,
+        previous_status=previous,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        metadata=row.metadata,
+    )
+    lease = gateway.deliverer.lease(now) if gateway.deliverer is not None else None
+    notice = Notice(row.project_id, event_type, data, now, row.id)
+    dispatches = await outbox.put(conn, [notice], now=now, lease=lease)
+    if lease is None:
+        gateway.wake.after(conn, "deliver")
+    return dispatches
+
+
+def deliver(gateway: Gateway, dispatches: list[Dispatch]) -> None:
+    """Send what `announce` answered; to be called after the commit."""
+    if dispatches and gateway.deliverer is not None:
+        gateway.deliverer.submit(dispatches)
+
+
+def check_version(row: Found, expected: int | None) -> None:
+    """Raises GatewayError 412 unless the client speaks of the version that is stored."""
+    if expected is not None and expected != row.version:
+        raise GatewayError(412, "precondition_failed", f"The calendar is at version {row.version} by now.")
+
+
+def unknown() -> GatewayError:
+    """A foreign calendar is told exactly as one that never was."""
+    return GatewayError(404, "not_found", "There is no such calendar.")

@@ -1,0 +1,53 @@
+"""Letting a calendar go: provider push is stopped, secrets and events are forgotten, the grant is left alone."""
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from service.errors import ProviderError
+from service.flows.connect.news import announce, check_version, deliver, unknown
+from service.flows.gateway import Gateway
+from service.providers.protocol import Access
+from service.store import calendars, channels, connections
+from service.store.tables import Found
+
+_log = logging.getLogger(__name__)
+
+
+async def remove(gateway: Gateway, project_id: UUID, calendar_id: UUID, expected_version: int | None = None) -> None:
+    """Stop provider push, forget secrets and events, announce `calendar.deleted`. The user's grant is left alone."""
+    async with gateway.database.read() as conn:
+        row = await calendars.one(conn, project_id, calendar_id)
+        if row is None:
+            raise unknown()
+        check_version(row, expected_version)
+        opened = await channels.of_calendar(conn, calendar_id)
+    await _close_channels(gateway, row, opened)
+    now = gateway.clock()
+    async with gateway.database.write() as conn:
+        row = await calendars.locked(conn, project_id, calendar_id)
+        if row is None:
+            raise unknown()
+        check_version(row, expected_version)
+        await channels.forget_calendar(conn, calendar_id)
+        await calendars.remove(conn, calendar_id)
+        await connections.forget_unused(conn, row.connection_id)
+        dispatches = await announce(gateway, conn, row, "calendar.deleted", now, previous=row.status)
+    deliver(gateway, dispatches)
+    gateway.tokens.forget(row.connection_id)
+
+
+async def _close_channels(gateway: Gateway, row: Found, opened: Sequence[Found]) -> None:
+    """Tell the provider to stop; a channel that it keeps runs out by itself, and is answered as unknown."""
+    if not opened:
+        return
+    provider = gateway.providers[row.provider]
+    try:
+        granted = await gateway.tokens.access(row.connection_id, gateway.clock())
+        async with gateway.slots.borrow() as http:
+            access = Access(http=http, token=granted.token, client_key=granted.client_key, user_key=granted.user_key)
+            for channel in opened:
+                if channel.resource_id is not None:
+                    await provider.close_channel(access, channel_id=str(channel.id), resource_id=channel.resource_id)
+    except ProviderError as error:
+        _log.info("calendar %s: push could not be stopped (%s); it ends by itself", row.id, error.reason)
