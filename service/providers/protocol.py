@@ -90,7 +90,10 @@ class Provider(Protocol):
     async def refresh(
         self, http: httpx.AsyncClient, client: OAuthClient, refresh_token: str, now: datetime
     ) -> TokenGrant:
-        """A new access token. Raises GrantRejected, ScopeMissing, ClientRejected, Throttled or TransientFault."""
+        """A new access token.
+
+        Raises GrantRejected, ScopeMissing, PolicyForbids, ClientRejected, RequestRefused, Throttled or TransientFault.
+        """
         ...
 
     async def calendars(self, access: Access) -> list[RawCalendar]:

@@ -140,7 +140,7 @@ class Tokens:
         """A token good for a minute and more; without SQL while one is held.
 
         `rejected` is the access token that a 401 came for: another one is then got, refreshed only if it is still the
-        current one. Raises GrantRejected, ScopeMissing, PolicyForbids, ClientRejected, Throttled or TransientFault.
+        current one. Raises what the provider's `refresh` does.
         """
         for _ in range(2):
             held = self._held.get(connection_id)
