@@ -52,7 +52,8 @@ def list_events(state: State, calendar: Calendar, role: str, query: Query) -> di
         answer["nextPageToken"] = seal(["p", revision, after, skipped + 1, _page_digest(calendar, query)])
         return answer
     else:
-        rows = list(walk(state, calendar, expanded=listing.expanded, since=since or 0))
+        window = (None, None) if state.settings.short_pages else (listing.low, listing.high)
+        rows = list(walk(state, calendar, expanded=listing.expanded, since=since or 0, window=window))
     page, last_key = _cut_page(state, calendar, listing, rows, after)
     reader = Reader(role, text(query, "timeZone"), number(query, "maxAttendees"))
     answer["items"] = [show_row(calendar, row, reader) for row in page]

@@ -1,5 +1,6 @@
 """A calendar's rows as events.list walks them: records, expanded instances, tombstones."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from simulator.google.changes import end_of, instance_body, instance_id, merged,
 from simulator.google.recurrence import Slot
 from simulator.google.state import Calendar, Ghost, Record, State
 from simulator.google.views import show_event, show_tombstone
+
+Window = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,14 @@ class Reader:
     max_attendees: int | None = None
 
 
-def walk(state: State, calendar: Calendar, *, expanded: bool, since: int = 0) -> Iterator[Row]:
-    """Every row newer than a revision, tombstones included, in no order."""
+def walk(
+    state: State, calendar: Calendar, *, expanded: bool, since: int = 0, window: Window = (None, None)
+) -> Iterator[Row]:
+    """Every row newer than a revision, tombstones included, in no order. The window only spares work."""
     for record in calendar.records.values():
         if expanded and "recurrence" in record.body:
             if record.revision > since:
-                yield from _instances(state, record)
+                yield from _instances(state, record, window)
         elif record.revision > since and not _follows_cancelled_master(calendar, record):
             yield Row(record.id, record.revision, record)
     for ghost in calendar.ghosts.values():
@@ -53,20 +58,30 @@ def walk(state: State, calendar: Calendar, *, expanded: bool, since: int = 0) ->
 
 def walk_series(state: State, calendar: Calendar, master: Record) -> Iterator[Row]:
     """The rows of one series, exceptions included."""
-    yield from _instances(state, master)
+    yield from _instances(state, master, (None, None))
     for exception_id in master.exceptions.values():
         record = calendar.records[exception_id]
         yield Row(record.id, record.revision, record)
 
 
-def _instances(state: State, master: Record) -> Iterator[Row]:
+def _instances(state: State, master: Record, window: Window) -> Iterator[Row]:
     if master.cancelled:
         if state.settings.cancelled_master_row:
             yield Row(master.id, master.revision, master)
         return
-    for slot in slots_of(state, master):
+    slots = slots_of(state, master)
+    low, high = window
+    # A day to spare: slots are in order of wall time, which clock changes bend.
+    margin = 86400 + master.body["end"].at - master.body["start"].at
+    first = 0 if low is None else bisect_left(slots, low - margin, key=_start_of)
+    last = len(slots) if high is None else bisect_right(slots, high + 86400, key=_start_of)
+    for slot in slots[first:last]:
         if slot.name not in master.exceptions:
             yield Row(instance_id(master, slot), master.revision, master, slot)
+
+
+def _start_of(slot: Slot) -> int:
+    return slot.start.at
 
 
 def _follows_cancelled_master(calendar: Calendar, record: Record) -> bool:

@@ -116,7 +116,7 @@ class EventScript(State):
         role = role_of(self, calendar, email or calendar.owner) or "owner"
         rows = [
             row
-            for row in walk(self, calendar, expanded=True)
+            for row in walk(self, calendar, expanded=True, window=(low, high))
             if row.record is not None and not row.cancelled and overlaps(self, calendar, row, low, high)
         ]
         rows.sort(key=lambda row: (bounds(calendar, row)[0], row.id))

@@ -206,8 +206,8 @@ class World(EventScript):
         return shown
 
     def read_counters(self) -> dict[str, int]:
-        """Requests per endpoint since the last reset; `total` is their sum."""
-        return {**self.counters, "total": sum(self.counters.values())}
+        """Requests per endpoint since the last reset, and their `total`; `push` counts deliveries made, outside of it."""
+        return {**self.counters, "total": sum(self.counters.values()) - self.counters["push"]}
 
     def reset_counters(self) -> None:
         self.counters.clear()
