@@ -125,6 +125,24 @@ async def recheck_client(conn: AsyncConnection, oauth_client_id: UUID, now: date
     )
 
 
+async def revive(conn: AsyncConnection, connection_id: UUID, now: datetime) -> None:
+    """The connection has a grant again: its calendars that had lost theirs start anew."""
+    lost = ("credentials_rejected", "insufficient_scope")
+    await conn.execute(
+        update(_calendars)
+        .where(_c.connection_id == connection_id, _c.error_code.in_(lost))
+        .values(
+            **standing_values(Standing()),
+            announced_status=State.SYNCING.value,
+            cursor=null(),
+            lease=null(),
+            leased_until=null(),
+            due_at=now,
+            due_cause="resync",
+        )
+    )
+
+
 async def move_connection(conn: AsyncConnection, connection_id: UUID, oauth_client_id: UUID) -> None:
     """The connection is under another client from now on, and so are its calendars."""
     await conn.execute(

@@ -1,6 +1,6 @@
 """A gateway on a stage: the real flows over a real store, a fake Google in the same process, and a clock that is moved."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,14 +9,14 @@ from uuid import UUID
 import httpx
 import msgspec
 from discovery import JudgedTransport
-from sqlalchemy import select
+from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
 from service.core.announcements import Change
 from service.core.credentials import GoogleCredentials
 from service.core.event import EventView
 from service.core.schedule import window_at
-from service.flows import connect, meetings
+from service.flows import connect, meetings, push
 from service.flows.gateway import Gateway
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
@@ -28,9 +28,10 @@ from service.store import calendars, changes, events
 from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
 from service.store.database import Database
+from service.store.tables import Table
 from service.store.wake import Wake
-from simulator.app import create_app
 from simulator.google.world import World
+from simulator.wire import WorldTransport
 from webhooks import endpoints, tables
 
 BASE = "http://google.test"
@@ -45,6 +46,7 @@ class Stage:
         self.project = project
         self.clock = clock
         self.syncer = Syncer(gateway)
+        self.storms = push.Storms()
 
     async def connect(self, email: str = "ada@example.com", **wish: Any) -> UUID:
         """Connect the primary calendar of an account, which is made when it is new."""
@@ -67,6 +69,20 @@ class Stage:
         async with self.gateway.database.write() as conn:
             await calendars.make_due(conn, calendar_id, self.clock(), "poll")
         assert await self.sync() >= 1
+
+    async def renew_channels(self) -> int:
+        """Open, follow up and close the push channels that are due."""
+        return await push.renew_due(self.gateway)
+
+    async def receive(self, headers: dict[str, str], channel: UUID | None = None) -> bool:
+        """Take one notification, as the route does; by default on the path of the channel that it names."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        path = channel or UUID(lower["x-goog-channel-id"])
+        return await push.received(self.gateway, self.storms, "google", path, lower)
+
+    async def carry_pushes(self) -> list[bool]:
+        """Hand over every notification that the fake Google owes; which of them were taken."""
+        return [await self.receive(owed.headers) for owed in self.world.take_pushes()]
 
     async def calendar(self, calendar_id: UUID) -> Any:
         async with self.gateway.database.read() as conn:
@@ -105,6 +121,12 @@ class Stage:
                 now=self.clock(),
             )
         return endpoint.id
+
+    async def count(self, table: str) -> int:
+        """How many rows a table of the store has."""
+        async with self.gateway.database.read() as conn:
+            query = select(func.count()).select_from(Table.metadata.tables[table])
+            return (await conn.execute(query)).scalar_one()
 
     async def messages(self) -> list[tuple[str, Any]]:
         """Every message in the outbox: type and data, oldest first."""
@@ -160,20 +182,27 @@ def _moment(value: dict[str, str]) -> Any:
 
 @asynccontextmanager
 async def set_stage(
-    database: Database, cipher: Cipher, clock: Any, project: UUID, world: World, **settings: Any
+    database: Database,
+    cipher: Cipher,
+    clock: Any,
+    project: UUID,
+    world: World,
+    *,
+    judged: bool = True,
+    draw: Callable[[], float] = lambda: 0.5,
+    **settings: Any,
 ) -> AsyncIterator[Stage]:
     """A stage whose every request to the fake Google is judged by Google's discovery document."""
-    app = create_app(world)
 
     def transport(*_: Any) -> httpx.AsyncBaseTransport:
-        return JudgedTransport(httpx.ASGITransport(app))
+        return JudgedTransport(WorldTransport(world)) if judged else WorldTransport(world)
 
     providers = make_providers(google_api_url=f"{BASE}/calendar/v3", google_token_url=f"{BASE}/token", clock=clock)
     slots, token_slots = (Slots(8, None, transport_factory=transport) for _ in range(2))
     tokens = Tokens(ConnectionTokens(database, cipher), providers, token_slots)
     async with Wake(database) as wake:
         gateway = Gateway(
-            settings=Settings(public_url="http://127.0.0.1:9", **settings),
+            settings=Settings(**{"public_url": "http://127.0.0.1:9", **settings}),
             database=database,
             cipher=cipher,
             providers=providers,
@@ -183,7 +212,7 @@ async def set_stage(
             quotas=Quotas(),
             wake=wake,
             clock=clock,
-            draw=lambda: 0.5,
+            draw=draw,
         )
         stage = Stage(gateway, world, project, clock)
         try:
@@ -193,4 +222,3 @@ async def set_stage(
             await tokens.drain()
             await slots.aclose()
             await token_slots.aclose()
-            await app.postman.close()

@@ -134,6 +134,7 @@ async def _connect(
     if previous_client != client_id:
         await calendars.move_connection(conn, connection_id, client_id)
         await connections.forget_unused_client(conn, previous_client)
+    await calendars.revive(conn, connection_id, now)
     await calendars.recheck_client(conn, client_id, now)
     return connection_id, client_id
 
