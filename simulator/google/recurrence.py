@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 
 from dateutil.rrule import rrulestr  # type: ignore[import-untyped, unused-ignore]
 
@@ -23,6 +24,11 @@ class Slot:
 
 def expand(lines: list[str], start: Moment, horizon: datetime) -> list[Slot]:
     """All slots up to the horizon, oldest first."""
+    return list(_expand(tuple(lines), start, horizon))
+
+
+@lru_cache(maxsize=64)  # a series is expanded to be checked, to be stored, and for each guest
+def _expand(lines: tuple[str, ...], start: Moment, horizon: datetime) -> tuple[Slot, ...]:
     first = _wall(start)
     last = horizon.replace(tzinfo=None)
     walls: set[datetime] = set()
@@ -40,7 +46,7 @@ def expand(lines: list[str], start: Moment, horizon: datetime) -> list[Slot]:
                 raise _bad_rule(line)
     if not any(line.upper().startswith("RRULE") for line in lines):
         walls.add(first)
-    return [_slot(wall, start) for wall in sorted(walls - removed) if wall <= last]
+    return tuple(_slot(wall, start) for wall in sorted(walls - removed) if wall <= last)
 
 
 def truncate(lines: list[str], before: Moment) -> list[str]:
