@@ -203,9 +203,20 @@ def absorb_series(progress: Round, series_id: str, items: Iterable[Item]) -> Non
 def unsettled_series(progress: Round, known_series: Iterable[str]) -> list[str]:
     """The series to list as sets before the round can be compared, in a stable order.
 
-    `known_series` are series that the store has: a row with such an id is a master that was removed or changed.
+    `known_series` are series that the store has and that a row names by the id of the master or of a lost occurrence:
+    Google's tombstone of an occurrence often has its own id alone. A master that is listed itself is a single event by
+    now: its series has no occurrences, and nobody need ask.
     """
-    return sorted(progress.unsettled | {series_id for series_id in known_series if series_id in progress.rows})
+    unsettled = progress.unsettled.union(known_series)
+    for series_id in [each for each in unsettled if isinstance(progress.rows.get(each), Listed)]:
+        absorb_series(progress, series_id, [])
+        unsettled.discard(series_id)
+    return sorted(unsettled)
+
+
+def removed_ids(progress: Round) -> list[str]:
+    """The ids of the rows that say that something is gone."""
+    return [provider_id for provider_id, item in progress.rows.items() if isinstance(item, Removed)]
 
 
 def compare(progress: Round, known: Mapping[str, Known], set_aside: AbstractSet[str] = frozenset()) -> Comparison:
@@ -260,6 +271,9 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
     # Gone by proof: a complete listing of a stretch (or of a series) that should have it lacks it.
     if row.is_cancelled or provider_id in progress.rows:
         return False
+    if provider_id in progress.touched and row.series_id is None:
+        # What was a single event is a series now, and shows as its occurrences.
+        return True
     if progress.stretch is not None and progress.stretch.overlaps(row.starts_at, row.ends_at):
         return provider_id not in progress.stretch_ids
     if not progress.window.overlaps(row.starts_at, row.ends_at):

@@ -90,12 +90,17 @@ async def known(
     return found
 
 
-async def known_series(conn: AsyncConnection, calendar_id: UUID, ids: Iterable[str]) -> set[str]:
-    """Which of these provider ids are series that the store has occurrences of."""
+async def known_series(
+    conn: AsyncConnection, calendar_id: UUID, masters: Iterable[str], occurrences: Iterable[str]
+) -> set[str]:
+    """Which series the store has live or past occurrences of, named by their own ids or by ids of live occurrences."""
+    query = select(_c.series_id).where(_c.calendar_id == calendar_id, _c.series_id.is_not(None)).distinct()
     found: set[str] = set()
-    for chunk in _chunks(ids):
-        query = select(_c.series_id).where(_c.calendar_id == calendar_id, _c.series_id.in_(chunk)).distinct()
-        found.update((await conn.execute(query)).scalars())
+    for chunk in _chunks(masters):
+        found.update((await conn.execute(query.where(_c.series_id.in_(chunk)))).scalars())
+    for chunk in _chunks(occurrences):
+        lost = query.where(_c.provider_event_id.in_(chunk), _c.deleted_at.is_(None))
+        found.update((await conn.execute(lost)).scalars())
     return found
 
 

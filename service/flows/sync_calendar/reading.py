@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from service.core import sync
 from service.core.schedule import Window, window_at, window_stretch
 from service.core.sync import Cursor, Decision, Item, Round
-from service.errors import AccessRejected, CalendarGone, CursorExpired, Throttled, TransientFault
+from service.errors import AccessRejected, CalendarGone, CursorExpired, RequestRefused, Throttled, TransientFault
 from service.flows.gateway import Gateway
 from service.providers.protocol import Access, Provider
 from service.store import events
@@ -148,14 +148,14 @@ async def _list_series(
     if progress.full or not progress.rows:
         return
     async with gateway.database.read() as conn:
-        masters = await events.known_series(conn, row.id, progress.rows)
-    for series_id in sync.unsettled_series(progress, masters):
-        items: list[Item] = [
-            item
-            async for item in provider.series(
-                access, row.raw_calendar_id, series_id, window=progress.window, time_zone=zone
-            )
-        ]
+        touched = await events.known_series(conn, row.id, progress.rows, sync.removed_ids(progress))
+    for series_id in sync.unsettled_series(progress, touched):
+        listing = provider.series(access, row.raw_calendar_id, series_id, window=progress.window, time_zone=zone)
+        try:
+            items: list[Item] = [item async for item in listing]
+        except RequestRefused as error:
+            # It may have become a single event meanwhile; a full listing is right whatever it is.
+            raise CursorExpired(f"series cannot be listed: {error.reason}") from error
         sync.absorb_series(progress, series_id, items)
 
 
@@ -166,7 +166,7 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
         return sync.decide(found, {}, cause=cause, now=now, ids=new_ids())
     if not progress.rows and not progress.full and progress.stretch is None:
         return Decision()
-    wanted = None if progress.full or progress.stretch or len(progress.rows) > FEW_ROWS else progress.rows
+    wanted = None if progress.full or progress.stretch or len(progress.rows) > FEW_ROWS else progress.rows.keys() | progress.touched
     async with gateway.database.read() as conn:
         known = await events.known(conn, row.id, rows=wanted, series=progress.series)
         set_aside = await events.quarantined(conn, row.id)

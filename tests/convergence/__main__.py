@@ -1,0 +1,93 @@
+"""Plays many seeds and says which of them do not converge: `uv run python -m tests.convergence --seeds 200 --database both`."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where pytest finds these modules, too
+
+from conftest import TEMPLATE, PostgreSQL  # noqa: E402
+from convergence.play import play  # noqa: E402
+
+from service.store.migrations import upgrade  # noqa: E402
+
+
+class Databases:
+    """Makes an empty, migrated database for each seed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server: PostgreSQL | None = None
+
+    @asynccontextmanager
+    async def fresh(self, kind: str) -> AsyncIterator[str]:
+        name = f"seed_{uuid4().hex}"
+        if kind == "sqlite":
+            template = self.folder / "template.db"
+            if not template.exists():
+                await upgrade(f"sqlite:///{template}")
+            path = self.folder / f"{name}.db"
+            shutil.copy(template, path)
+            yield f"sqlite:///{path}"
+            for left in self.folder.glob(f"{name}.db*"):
+                left.unlink()
+            return
+        if self.server is None:
+            self.server = PostgreSQL(self.folder / "server")
+            await self.server.prepare()
+        await self.server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        yield self.server.url_of(name)
+        await self.server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: bool) -> int:
+    """How many seeds failed."""
+    failed = 0
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        databases = Databases(Path(folder))
+        for seed in range(first, first + count):
+            for kind in kinds:
+                async with databases.fresh(kind) as url:
+                    wrong, log = await attempt(seed, url, steps)
+                if verbose:
+                    print(*log, sep="\n")
+                if wrong:
+                    failed += 1
+                    print(f"\nseed {seed} on {kind}: {len(wrong)} differences", *wrong[:6], sep="\n    ")
+                    print(f"    uv run python -m tests.convergence --first {seed} --seeds 1 --database {kind} --verbose")
+    played = count * len(kinds)
+    print(f"{played - failed} of {played} histories converge ({', '.join(kinds)}; {time.monotonic() - began:.0f} s)")
+    return failed
+
+
+async def attempt(seed: int, url: str, steps: int) -> tuple[list[str], list[str]]:
+    try:
+        return await play(seed, url, steps=steps)
+    except Exception:  # noqa: BLE001 (the next seed is to be played all the same)
+        return [traceback.format_exc()], []
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--verbose", action="store_true")
+    given = parser.parse_args()
+    kinds = ["sqlite", "postgresql"] if given.database == "both" else [given.database]
+    return 1 if asyncio.run(run(given.first, given.seeds, kinds, given.steps, verbose=given.verbose)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
