@@ -1,12 +1,12 @@
 """The routes that show the documentation: the OpenAPI document, and Scalar, which reads it in the browser."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-from litestar import MediaType, Request, Response, get
-from litestar.datastructures import State
+from litestar import MediaType, Response, get
 
-from service.api import openapi
 from service.api.auth import PUBLIC
+from service.api.injection import Injected
 from service.api.paging import json_bytes
 
 _CDN: Final = "https://cdn.jsdelivr.net"
@@ -29,12 +29,9 @@ _PAGE: Final = f"""<!doctype html>
 """
 
 
-@get("/openapi.json", include_in_schema=False, opt=PUBLIC, sync_to_thread=False)
-def show_document(request: Request[Any, Any, State]) -> Response[bytes]:
-    state = request.app.state
-    if "document" not in state:
-        state["document"] = openapi.encoded(request.app)
-    return json_bytes(state["document"])
+@get("/openapi.json", include_in_schema=False, opt=PUBLIC, sync_to_thread=True)
+def show_document(document: Injected[Callable[[], bytes]]) -> Response[bytes]:
+    return json_bytes(document())
 
 
 @get("/docs", include_in_schema=False, opt=PUBLIC, media_type=MediaType.HTML, sync_to_thread=False)

@@ -47,16 +47,20 @@ _PAGE: Final = {200: ResponseSpec(Page[EventView], description="A page", generat
 
 
 async def event_filter(
-    from_: Annotated[Moment, QueryParameter(name="from", description="What ends after this moment.")] = None,
-    until: Annotated[Moment, QueryParameter(description="What starts before this moment.")] = None,
+    from_: Annotated[
+        str | None, QueryParameter(max_length=64, name="from", description="What ends after this moment.")
+    ] = None,
+    until: Annotated[str | None, QueryParameter(max_length=64, description="What starts before this moment.")] = None,
     status: Annotated[
         Literal["confirmed", "tentative", "cancelled"] | None, QueryParameter(description="The event's status.")
     ] = None,
     updated_after: Moment = None,
     has_meeting: Annotated[bool | None, QueryParameter(description="With a link to join, or without.")] = None,
-    platform: Annotated[Text, QueryParameter(description="`zoom`, `google_meet`, `microsoft_teams`, ...")] = None,
-    attendee: Annotated[Text, QueryParameter(description="An attendee's address.")] = None,
-    organizer: Annotated[Text, QueryParameter(description="The organizer's address.")] = None,
+    platform: Annotated[
+        str | None, QueryParameter(max_length=1024, description="`zoom`, `google_meet`, `microsoft_teams`, ...")
+    ] = None,
+    attendee: Annotated[str | None, QueryParameter(max_length=1024, description="An attendee's address.")] = None,
+    organizer: Annotated[str | None, QueryParameter(max_length=1024, description="The organizer's address.")] = None,
     series_id: Text = None,
     ical_uid: Text = None,
 ) -> EventFilter:

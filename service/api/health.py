@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 from sqlalchemy.exc import DBAPIError
 
@@ -100,6 +101,7 @@ def live() -> Live:
     "has been due for over five minutes. 503 with the reasons otherwise, and from the signal to stop on.",
     tags=["Operations"],
     opt=PUBLIC,
+    responses={503: ResponseSpec(Readiness, description="Not ready", generate_examples=False)},
 )
 async def ready(probe: Injected[Probe]) -> Response[Readiness]:
     if reasons := await probe.reasons():

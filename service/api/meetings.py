@@ -11,7 +11,7 @@ from litestar.params import QueryParameter, SkipValidation
 
 from service.api.auth import ApiRequest
 from service.api.injection import Injected
-from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Moment, Page, json_page, moment
+from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, json_page, moment
 from service.api.problems import invalid
 from service.flows import meetings
 from service.flows.gateway import Gateway
@@ -39,7 +39,9 @@ async def list_meetings(
     from_: Annotated[
         Moment, QueryParameter(name="from", description="What ends after this moment; default now.")
     ] = None,
-    until: Annotated[Moment, QueryParameter(description="What starts before this moment; default 24 h later.")] = None,
+    until: Annotated[
+        str | None, QueryParameter(max_length=64, description="What starts before this moment; default 24 h later.")
+    ] = None,
     within: Annotated[
         str | None, QueryParameter(description="Instead of `until`: `90s`, `15m`, `8h`, `2d`.", max_length=8)
     ] = None,

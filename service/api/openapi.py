@@ -1,7 +1,7 @@
 """The OpenAPI document: what the framework finds in the routes, with our bodies, problems and examples put in."""
 
+import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +13,10 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 from service.api.auth import needed_scope
 from service.api.bodies import Body
 from service.api.examples import EXAMPLES
-from service.api.problems import MEDIA_TYPE, Problem
+from service.api.problems import MEDIA_TYPE, Problem, title_of
 from service.settings import version
+
+_PAGE_NAME: Final = re.compile(rb"Page_[\w.]*?(\w+?)(?:View)?_(?=\")")
 
 _DESCRIPTION: Final = """Every change of every calendar, as signed webhooks, a change log and a list of coming meetings.
 
@@ -97,6 +99,7 @@ def document(app: Litestar) -> dict[str, Any]:
             for method in handler.http_methods:
                 if operation := place.get(method.lower()):
                     _complete(operation, handler, method, schemas)
+    found["components"]["responses"] = {f"Problem{status}": _problem(status) for status in _PROBLEMS}
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     return found
@@ -104,7 +107,8 @@ def document(app: Litestar) -> dict[str, Any]:
 
 def encoded(app: Litestar) -> bytes:
     """The document as readable JSON, the same bytes each time."""
-    return msgspec.json.format(msgspec.json.encode(document(app)), indent=2) + b"\n"
+    compact = _PAGE_NAME.sub(rb"\1Page", msgspec.json.encode(document(app), order="deterministic"))
+    return msgspec.json.format(compact, indent=2) + b"\n"
 
 
 def _documented(app: Litestar) -> list[HTTPRouteHandler]:
@@ -135,10 +139,19 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str,
         operation["requestBody"] = _request_body(body, schemas)
     responses: dict[str, Any] = operation["responses"]
     responses.pop("400", None)  # the framework's own idea of a validation error
+    _describe_success(responses)
     for status in _statuses(operation, opt, method):
-        responses[str(status)] = _problem(status)
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
     if not parameters:
         del operation["parameters"]
+
+
+def _describe_success(responses: dict[str, Any]) -> None:
+    for status, response in responses.items():
+        if not response.get("headers", True):
+            # The framework's own, whose words are those of the RFC: "Document created, URL follows".
+            response["description"] = title_of(int(status))
+            del response["headers"]
 
 
 def _statuses(operation: Mapping[str, Any], opt: Mapping[str, Any], method: str) -> list[int]:
@@ -177,7 +190,6 @@ def _put_types(schemas: dict[str, Any], types: Sequence[Any]) -> list[dict[str, 
     return list(references)
 
 
-@cache
 def _problem(status: int) -> dict[str, Any]:
     headers = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     answer: dict[str, Any] = {

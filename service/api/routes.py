@@ -6,6 +6,7 @@ Edge ── routing ── Authentication ── check_scope ── the route �
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -61,21 +62,23 @@ def create_api(
             "policy": _known(policy or webhook_policy(settings)),
             "storms": _known(Storms()),
             "probe": _known(Probe(gateway, draining)),
+            "document": _known(create_document),
             "wanted": Provide(events.event_filter),
         },
         guards=[check_scope],
         middleware=[Authentication(gateway.database, settings.rate_limit, clock)],
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=MOST_BYTES,
-        openapi_config=openapi.config(),
+        openapi_config=None,
         logging_config=None,
     )
     app.asgi_handler = Edge(app.asgi_handler, allowed_hosts=settings.allowed_hosts, body_seconds=body_seconds)
     return app
 
 
+@cache
 def create_document() -> bytes:
-    """The OpenAPI document as JSON; needs no gateway."""
+    """The OpenAPI document as JSON; needs no gateway, and a moment's work the first time."""
     app = Litestar(
         ROUTES,
         dependencies={name: _known(None) for name in ("gateway", "draining", "policy", "storms", "probe")}

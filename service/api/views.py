@@ -85,7 +85,7 @@ class ChangesView(msgspec.Struct, frozen=True):
 class EventWithSource(EventView, frozen=True, kw_only=True):
     """An event; with `include=raw` also the provider's row behind it, as received."""
 
-    raw: Any | msgspec.UnsetType = msgspec.UNSET
+    raw: dict[str, Any] | None = None
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,153 @@
+"""The OpenAPI document: what it promises is what the routes do, and a change of it shows in the diff."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+
+from service.api import examples
+from service.api.bodies import Body
+from service.api.problems import Problem
+from service.api.routes import ROUTES, create_api, create_document
+from service.api.views import CalendarView
+from service.core.announcements import Change
+from service.core.event import EventView
+from service.flows.meetings import MeetingView
+
+SNAPSHOT = Path(__file__).parent.parent / "testdata" / "openapi.json"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(create_document())
+    return found
+
+
+def test_the_document_is_the_snapshot() -> None:
+    if os.environ.get("RENEW_OPENAPI"):
+        SNAPSHOT.parent.mkdir(exist_ok=True)
+        SNAPSHOT.write_bytes(create_document())
+    assert SNAPSHOT.read_bytes() == create_document(), (
+        "the API has changed: RENEW_OPENAPI=1 uv run pytest tests/api/test_api_document.py -n 0, then read the diff"
+    )
+
+
+@pytest.mark.anyio
+async def test_it_is_served_where_docs_are_on(anybody: httpx.AsyncClient) -> None:
+    answer = await anybody.get("/openapi.json")
+    assert answer.content == create_document()
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.anyio
+async def test_without_docs_there_are_none(stage: Any) -> None:
+    gateway = stage.gateway
+    settings = msgspec.structs.replace(gateway.settings, docs=False)
+    closed = create_api(
+        type(gateway)(**{name: getattr(gateway, name) for name in gateway.__slots__} | {"settings": settings})
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(closed), base_url="http://x") as client:
+        assert [(await client.get(path)).status_code for path in ("/docs", "/openapi.json")] == [404, 404]
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, found) for path, item in document["paths"].items() for method, found in item.items()]
+
+
+def test_every_route_is_in_it_and_well_described(document: dict[str, Any], api_routes: set[tuple[str, str]]) -> None:
+    found = operations(document)
+    assert {(method.upper(), path) for path, method, _ in found} == api_routes
+    names = [operation["operationId"] for _, _, operation in found]
+    assert len(set(names)) == len(names)
+    for path, method, operation in found:
+        assert operation["summary"], path
+        assert operation["tags"], path
+        public = path.startswith(("/push", "/health", "/metrics"))
+        assert ("security" in operation) is not public, path
+        assert ("401" in operation["responses"]) is not public, path
+        assert ("404" in operation["responses"]) is ("{" in path), path
+        assert ("requestBody" in operation) >= (method in {"post", "patch"} and not public), path
+
+
+@pytest.fixture(scope="module")
+def api_routes() -> set[tuple[str, str]]:
+    return {
+        (str(getattr(method, "value", method)), path.replace(":uuid}", "}"))
+        for handler in ROUTES
+        for path in handler.paths
+        for method in handler.http_methods
+    }
+
+
+def test_times_and_filters_are_documented_by_their_names(document: dict[str, Any]) -> None:
+    for path in ("/events", "/calendars/{calendar_id}/events", "/meetings"):
+        names = {parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]}
+        assert names >= {"from", "until", "platform", "limit", "cursor"}
+        assert not any(name.endswith("_") for name in names)
+
+
+def resolved(document: dict[str, Any], node: Any) -> None:
+    """Every reference leads somewhere."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            target: Any = document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part]
+        for value in node.values():
+            resolved(document, value)
+    elif isinstance(node, list):
+        for value in node:
+            resolved(document, value)
+
+
+def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+    resolved(document, document)
+    assert "service." not in json.dumps(document)
+
+
+BODIES = [handler for handler in ROUTES if "body" in handler.opt]
+
+
+@pytest.mark.parametrize("handler", BODIES, ids=lambda handler: handler.operation_id)
+def test_the_example_of_a_body_is_accepted(document: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    body: Body[Any] = handler.opt["body"]
+    assert body.decode(msgspec.json.encode(body.example)) is not None
+    (path,) = handler.paths
+    (method,) = handler.http_methods
+    content = document["paths"][path.replace(":uuid}", "}")][method.lower()]["requestBody"]["content"]
+    schema = content["application/json"]["schema"] | {"components": document["components"]}
+    jsonschema.validate(content["application/json"]["example"], schema)
+
+
+@pytest.mark.parametrize(
+    ("example", "shape"),
+    [
+        (examples.CALENDAR, CalendarView),
+        (examples.EVENT, EventView),
+        (examples.CHANGE, Change),
+        (examples.MEETING, MeetingView),
+        (examples.PROBLEM, Problem),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_examples_are_what_the_types_say(document: dict[str, Any], example: dict[str, Any], shape: type) -> None:
+    assert msgspec.to_builtins(msgspec.convert(example, shape)).keys() == example.keys()
+    schema = {"$ref": f"#/components/schemas/{shape.__name__}", "components": document["components"]}
+    jsonschema.validate(example, schema)
+
+
+def test_the_application_serves_what_is_documented(api: Litestar, api_routes: set[tuple[str, str]]) -> None:
+    served = {
+        (method, route.path.replace(":uuid}", "}"))
+        for route in api.routes
+        for method in route.methods  # type: ignore[union-attr]
+        if method != "OPTIONS"
+    }
+    assert served == api_routes | {("GET", "/docs"), ("GET", "/openapi.json")}
