@@ -18,6 +18,7 @@ from webhooks.keyring import Keyring
 from webhooks.lanes import Lanes
 from webhooks.message import Dispatch, Lease, Outcome
 from webhooks.ports import Cipher, Clients, Clock, Observe, Sessions
+from webhooks.retry import told_to_stop
 from webhooks.settings import DeliverySettings
 from webhooks.settlement import Result, Settled, settle
 
@@ -156,8 +157,7 @@ class Deliverer:
         end = asyncio.get_running_loop().time() + timeout
         if self._alarm:
             self._alarm.cancel()
-        for dispatch in self._lanes.withdraw_all():
-            self._journal.add(dispatch)
+        self._give_back(self._lanes.withdraw_all())
         if self._slots:
             _, late = await asyncio.wait(self._slots, timeout=timeout)
             for slot in late:
@@ -224,6 +224,8 @@ class Deliverer:
         self._lanes.done(dispatch.target.endpoint_id, now, timed_out=outcome.error_kind == "timeout")
         self._journal.add(Result(dispatch, outcome))
         self._observe(outcome.error_kind or "delivered", outcome.duration)
+        if told_to_stop(outcome):
+            self._give_back(self._lanes.withdraw(dispatch.target.endpoint_id))
         if outcome.error_kind:
             log.info(
                 "webhook attempt failed",
@@ -236,6 +238,11 @@ class Deliverer:
                 },
             )
 
+    def _give_back(self, dispatches: Iterable[Dispatch]) -> None:
+        """Unsent, to be claimed again by anybody, or to be parked with the rest of a disabled endpoint."""
+        for dispatch in dispatches:
+            self._journal.add(dispatch)
+
     def _written(self, entries: Sequence[Entry], settled: Settled) -> None:
         """After a commit: forget what is history, take up what it led to."""
         again = self._cut_short
@@ -245,8 +252,7 @@ class Deliverer:
             made_room = dispatch.target.endpoint_id in self._crowded
             again = again or made_room or dispatch.ordered or isinstance(entry, Dispatch)
         for endpoint_id in settled.disabled:
-            for dispatch in self._lanes.withdraw(endpoint_id):
-                self._journal.add(dispatch)
+            self._give_back(self._lanes.withdraw(endpoint_id))
         self.submit(settled.dispatches)
         if again:
             self.wake()

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from webhooks.claims import release
 from webhooks.message import Dispatch, Lease
@@ -20,6 +20,13 @@ log = logging.getLogger("webhooks")
 
 Entry = Result | Dispatch
 """A result to settle, or a dispatch that goes back unsent."""
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether the database judged the values themselves (SQLSTATE classes 22 and 23), so that trying again is vain."""
+    if isinstance(error, DataError | IntegrityError):
+        return True
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")).startswith(("22", "23"))
 
 
 class Journal:
@@ -86,16 +93,17 @@ class Journal:
         settled = Settled([], [])
         try:
             settled = await self._commit(group)
-        except (DataError, IntegrityError):
+        except Exception as error:
+            # A writer that dies loses every later result, so it outlives whatever a lost database raises.
+            if not is_refused(error):
+                waiting = {"entries": len(self._entries)}
+                log.warning("webhook results wait for the database", exc_info=True, extra=waiting)
+                return False
             # Some entry cannot be written, ever. It must not keep the others from it: find it, log it, let it go.
             log.exception("webhook results refused by the database", extra={"entries": len(group)})
             if len(group) > 1:
                 self._one_by_one = len(group)
                 return True
-        except Exception:
-            # A writer that dies loses every later result, so it outlives whatever a lost database raises.
-            log.warning("webhook results wait for the database", exc_info=True, extra={"entries": len(self._entries)})
-            return False
         self._one_by_one = max(0, self._one_by_one - len(group))
         del self._entries[: len(group)]
         self._written(group, settled)

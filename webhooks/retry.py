@@ -49,13 +49,12 @@ def decide(attempt_number: int, outcome: Outcome, health: Health, now: datetime,
     `now` is when the attempt ended and `jitter` a number in [0, 1): up to a tenth is added to a pause and nothing
     ever taken off, so no attempt is early.
     """
-    control = (outcome.control or "").strip().lower()
+    disable = told_to_stop(outcome)
     if outcome.error_kind is None:
-        disable = "requested" if control == "disable" else None
         return Decision(DeliveryState.DELIVERED, Health(), disable=disable)
     health = failed(health, attempt_number, now)
-    disable = reason_to_disable(outcome.status, control, health, now)
-    if control == "abort-message" or attempt_number > len(SCHEDULE):
+    disable = disable or ("failing" if is_given_up(health, now) else None)
+    if asks(outcome) == "abort-message" or attempt_number > len(SCHEDULE):
         return Decision(DeliveryState.FAILED, health, disable=disable)
     if disable is not None:
         return Decision(DeliveryState.PARKED, health, disable=disable)
@@ -70,16 +69,22 @@ def failed(health: Health, attempt_number: int, now: datetime) -> Health:
     return Health(health.first_failure_at, health.failed_messages + (attempt_number == 1))
 
 
-def reason_to_disable(status: int | None, control: str, health: Health, now: datetime) -> str | None:
-    """Why a failed attempt disables its endpoint, or None."""
-    if status == 410:
+def asks(outcome: Outcome) -> str:
+    """The receiver's word in the header webhook-delivery: `disable`, `abort-message`, or something else."""
+    return (outcome.control or "").strip().lower()
+
+
+def told_to_stop(outcome: Outcome) -> str | None:
+    """The reason to disable an endpoint that its receiver gives itself: `gone`, `requested` or None."""
+    if outcome.status == 410:
         return "gone"
-    if control == "disable":
-        return "requested"
+    return "requested" if asks(outcome) == "disable" else None
+
+
+def is_given_up(health: Health, now: datetime) -> bool:
+    """Whether an endpoint has failed long enough, and often enough, without a success in between."""
     since = health.first_failure_at
-    if since is not None and now - since >= UNBROKEN and health.failed_messages >= UNBROKEN_MESSAGES:
-        return "failing"
-    return None
+    return since is not None and now - since >= UNBROKEN and health.failed_messages >= UNBROKEN_MESSAGES
 
 
 def pause(attempt_number: int, outcome: Outcome, now: datetime) -> timedelta:

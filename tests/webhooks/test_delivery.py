@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 import svix.webhooks
-from receivers import answers, hangs
 from sqlalchemy import update
+from webhook_receivers import answers, hangs
 
 from webhooks import endpoints, tables
-from webhooks.message import Lease
+from webhooks.message import Lease, Outcome
+from webhooks.settlement import Result
 
 pytestmark = pytest.mark.anyio
 
@@ -83,11 +84,11 @@ async def test_500_for_an_hour_then_well_again(bench):
 
 
 async def crash(deliverer):
-    """What SIGKILL leaves: nothing goes on, nothing is written."""
-    tasks = [*deliverer._slots, deliverer._journal._writer]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """What SIGKILL leaves after the answers came: nothing goes on, nothing is written."""
+    while deliverer._slots:
+        await asyncio.wait(deliverer._slots)
+    deliverer._journal._writer.cancel()
+    await asyncio.wait({deliverer._journal._writer})
     deliverer._journal._entries.clear()
     deliverer._closing = True
 
@@ -279,3 +280,15 @@ async def test_many_messages_share_few_transactions(bench):
     await bench.attempts(100)
     assert bench.store.writes - writes <= 3
     assert set(await bench.states()) == {"delivered"}
+
+
+async def test_a_result_that_cannot_be_written_keeps_no_other_from_it(bench):
+    await bench.endpoint("https://a.example/")
+    deliverer = bench.deliverer()
+    dispatches = await bench.put(*[bench.notice() for _ in range(5)], lease=deliverer.lease())
+    for number, dispatch in enumerate(dispatches):
+        answer = None if number == 2 else "ok"
+        deliverer._journal.add(Result(dispatch, Outcome(bench.clock(), 0.1, status=200, answer=answer)))
+    await bench.attempts(4)
+    await deliverer.drain(1)
+    assert await bench.states() == ["delivered", "delivered", "pending", "delivered", "delivered"]

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -36,8 +35,10 @@ class Store:
             raise ConnectionResetError("the database went away")
 
 
-def sqlite_engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+def engine_for(url: str) -> AsyncEngine:
+    engine = create_async_engine(url)
+    if engine.dialect.name != "sqlite":
+        return engine
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection, _record):
@@ -55,8 +56,9 @@ def sqlite_engine(path: Path) -> AsyncEngine:
 
 
 @asynccontextmanager
-async def opened(engine: AsyncEngine) -> AsyncIterator[Store]:
+async def opened(url: str) -> AsyncIterator[Store]:
     """The store with empty tables; the engine is disposed of at the end."""
+    engine = engine_for(url)
     try:
         async with engine.begin() as conn:
             await conn.run_sync(metadata.create_all)

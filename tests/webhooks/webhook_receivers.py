@@ -1,6 +1,8 @@
 """Receivers on loopback, well behaved and otherwise, that write down every request they get."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
@@ -50,13 +52,19 @@ async def drips(_request: Request, writer: asyncio.StreamWriter) -> None:
 
 
 async def resets(_request: Request, writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
-async def resets_after_headers(_request: Request, writer: asyncio.StreamWriter) -> None:
+async def hangs_up(_request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def hangs_up_halfway(_request: Request, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
     await writer.drain()
-    writer.transport.abort()
+    writer.close()
 
 
 async def floods(_request: Request, writer: asyncio.StreamWriter) -> None:

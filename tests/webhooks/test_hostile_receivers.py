@@ -1,0 +1,232 @@
+"""Receivers that hang, drip, flood, redirect, reset or talk nonsense: bounded, recorded, and retried by the schedule."""
+
+import gzip
+import socket
+import ssl
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import httpx
+import pytest
+from webhook_bench import LoopbackClients
+from webhook_receivers import answers, drips, floods, hangs, hangs_up, hangs_up_halfway, resets, talks_nonsense
+
+pytestmark = pytest.mark.anyio
+
+
+async def first_attempt(bench, url, clients=None, **settings):
+    """Publish one message to `url`; the recorded attempt and the delivery's row."""
+    await bench.endpoint(url)
+    deliverer = bench.deliverer(clients, **settings)
+    await bench.publish(deliverer)
+    [attempt] = await bench.attempts(1)
+    [delivery] = await bench.rows("deliveries")
+    return attempt, delivery
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "status", "pause"),
+    [
+        pytest.param(hangs, "timeout", None, 60, id="never-answers"),
+        pytest.param(drips, "timeout", 200, 60, id="a-byte-now-and-then"),
+        pytest.param(resets, "connect", None, 5, id="resets"),
+        pytest.param(hangs_up, "protocol", None, 5, id="hangs-up"),
+        pytest.param(hangs_up_halfway, "protocol", 200, 5, id="hangs-up-halfway"),
+        pytest.param(talks_nonsense, "protocol", None, 5, id="no-http-at-all"),
+        pytest.param(answers(200, b"", x="y" * 200_000), "protocol", None, 5, id="headers-without-end"),
+        pytest.param(answers(500), "status", 500, 5, id="server-error"),
+        pytest.param(answers(429, retry_after="90"), "status", 429, 90, id="too-many-requests"),
+        pytest.param(answers(503, retry_after="junk"), "status", 503, 5, id="retry-after-junk"),
+    ],
+)
+async def test_a_failure_is_recorded_and_retried(bench, behaviour, kind, status, pause):
+    receiver = await bench.receiver(behaviour)
+    attempt, delivery = await first_attempt(bench, receiver.url, deadline=0.4)
+    assert (attempt.error_kind, attempt.status, delivery.state) == (kind, status, "pending")
+    assert attempt.duration_ms < 1000
+    wait = (delivery.next_at - bench.clock()).total_seconds()
+    assert pause <= wait <= pause + 1
+    assert bench.observed == [kind]
+
+
+async def test_a_redirect_is_a_failure_and_not_followed(bench):
+    second = await bench.receiver()
+    first = await bench.receiver(answers(308, location=second.url))
+    attempt, _ = await first_attempt(bench, first.url)
+    assert (attempt.status, attempt.error_kind) == (308, "status")
+    assert second.requests == []
+
+
+async def test_an_endless_answer_is_read_to_the_cap_and_counts_by_its_status(bench):
+    receiver = await bench.receiver(floods)
+    attempt, delivery = await first_attempt(bench, receiver.url)
+    assert (attempt.status, attempt.error_kind, delivery.state) == (200, None, "delivered")
+    assert attempt.answer == "x" * 4096
+    assert attempt.duration_ms < 1000
+
+
+async def test_a_slot_is_of_use_after_a_hanging_and_a_flooding_receiver(bench):
+    clients = LoopbackClients()
+    receiver = await bench.receiver(hangs)
+    await bench.endpoint(receiver.url)
+    deliverer = bench.deliverer(clients, deadline=0.1, concurrency=1)
+    for number, behaviour in enumerate((hangs, floods, resets, answers(200)), 1):
+        receiver.behaviour = behaviour
+        await bench.publish(deliverer)
+        await bench.attempts(number)
+    assert bench.observed == ["timeout", "delivered", "connect", "delivered"]
+    assert len(clients.idle) == 1
+
+
+async def test_a_gzip_bomb_is_never_unpacked(bench):
+    bomb = gzip.compress(b"\0" * 20_000_000)
+    receiver = await bench.receiver(answers(200, bomb, content_encoding="gzip"))
+    attempt, delivery = await first_attempt(bench, receiver.url)
+    assert delivery.state == "delivered"
+    assert len(attempt.answer.encode()) <= 4096
+
+
+async def test_html_is_kept_as_text_and_our_secrets_are_not(bench):
+    async def echoes(request, writer):
+        body = f"<script>{request.headers['webhook-signature']}</script>".encode()
+        await answers(400, body)(request, writer)
+
+    receiver = await bench.receiver(echoes)
+    attempt, _ = await first_attempt(bench, receiver.url)
+    assert attempt.answer == "<script>v1,[redacted]</script>"
+
+
+async def test_nobody_listens(bench):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        attempt, _ = await first_attempt(bench, f"http://127.0.0.1:{unused.getsockname()[1]}/")
+    assert attempt.error_kind == "connect"
+
+
+@pytest.mark.parametrize("url", ["gopher://example.org/", "http://a\x01b/", "https://example.org:port/"])
+async def test_an_address_that_is_none(bench, url):
+    attempt, delivery = await first_attempt(bench, url)
+    assert (attempt.error_kind, delivery.state) == ("protocol", "pending")
+
+
+async def test_tls_with_somebody_who_does_not_speak_it(bench):
+    receiver = await bench.receiver(talks_nonsense)
+
+    @asynccontextmanager
+    async def borrow():
+        async with httpx.AsyncClient(trust_env=False, verify=ssl.create_default_context()) as client:
+            yield client
+
+    clients = LoopbackClients()
+    clients.borrow = borrow
+    attempt, _ = await first_attempt(bench, receiver.url.replace("http:", "https:"), clients, deadline=0.5)
+    assert attempt.error_kind in ("tls", "timeout")
+
+
+class Refused(httpx.ConnectError):
+    kind = "blocked_address"
+
+
+async def test_the_kind_of_a_guard_is_kept(bench):
+    def refuse(_request):
+        raise Refused("the host leads to an address that is not public")
+
+    attempt, _ = await first_attempt(bench, "https://inside.example/", LoopbackClients(httpx.MockTransport(refuse)))
+    assert attempt.error_kind == "blocked_address"
+    assert attempt.error_detail == "the host leads to an address that is not public"
+
+
+async def test_a_slot_that_cannot_be_had_is_a_failed_attempt(bench):
+    @asynccontextmanager
+    async def borrow():
+        raise RuntimeError("closed")
+        yield
+
+    clients = LoopbackClients()
+    clients.borrow = borrow
+    attempt, delivery = await first_attempt(bench, "https://a.example/", clients)
+    assert (attempt.error_kind, delivery.state) == ("internal", "pending")
+
+
+async def test_a_kept_connection_that_died_is_replaced_at_once(bench):
+    async def hangs_up_after_one(request, writer):
+        await answers(200)(request, writer)
+        receiver.behaviour = dies
+
+    async def dies(_request, writer):
+        receiver.behaviour = answers(200)
+        writer.transport.abort()
+
+    receiver = await bench.receiver(hangs_up_after_one)
+    await bench.endpoint(receiver.url)
+    deliverer = bench.deliverer(concurrency=1)
+    await bench.publish(deliverer)
+    await bench.attempts(1)
+    await bench.publish(deliverer)
+    await bench.attempts(2)
+    assert bench.observed == ["delivered", "delivered"]
+    assert receiver.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "state", "reason", "delivery_state"),
+    [
+        pytest.param(answers(410), "disabled", "gone", "parked", id="gone"),
+        pytest.param(answers(500, webhook_delivery="disable"), "disabled", "requested", "parked", id="header"),
+        pytest.param(answers(200, webhook_delivery="disable"), "disabled", "requested", "delivered", id="with-thanks"),
+        pytest.param(answers(500, webhook_delivery="abort-message"), "enabled", None, "failed", id="abort"),
+    ],
+)
+async def test_a_receiver_says_stop(bench, behaviour, state, reason, delivery_state):
+    receiver, other = await bench.receiver(behaviour), await bench.receiver()
+    endpoint, _ = await bench.endpoint(receiver.url, event_types=["calendar.active"])
+    _, other_secret = await bench.endpoint(other.url, event_types=["webhook.*"])
+    deliverer = bench.deliverer()
+    await bench.publish(deliverer)
+    await bench.attempts(1)
+    [row] = [row for row in await bench.rows("endpoints") if row.id == endpoint.id]
+    assert (row.state, row.disabled_reason) == (state, reason)
+    assert (await bench.states())[0] == delivery_state
+    if state == "disabled":
+        [told] = await other.until(1)
+        news = told.verify(other_secret)
+        assert (news["type"], news["data"]) == (
+            "webhook.endpoint_disabled",
+            {"endpoint_id": str(endpoint.id), "reason": reason},
+        )
+        await bench.publish(deliverer)
+        assert len(receiver.requests) == 1
+
+
+async def test_what_waits_for_an_endpoint_that_is_gone_is_parked(bench):
+    receiver = await bench.receiver(answers(410))
+    await bench.endpoint(receiver.url)
+    deliverer = bench.deliverer(endpoint_concurrency=1)
+    await bench.publish(deliverer, 5)
+    await bench.attempts(1)
+    await bench.until(lambda: bench.rows("deliveries"), lambda rows: all(row.lease is None for row in rows))
+    await deliverer.claim_due()
+    states = await bench.until(bench.states, lambda states: "pending" not in states)
+    assert set(states) == {"parked"}
+    assert len(receiver.requests) == 1
+
+
+async def test_five_days_of_failure_disable_across_restarts(bench):
+    receiver = await bench.receiver(answers(500))
+    endpoint, _ = await bench.endpoint(receiver.url)
+    start = bench.clock()
+    disabled_at = None
+    while disabled_at is None and bench.clock() - start < timedelta(days=7):
+        deliverer = bench.deliverer()  # a new process each time: the clock is in the database
+        await bench.publish(deliverer)
+        before = len(await bench.rows("attempts"))
+        await deliverer.claim_due()
+        await bench.attempts(before + 1)
+        await bench.until(lambda: bench.rows("deliveries"), lambda rows: all(row.lease is None for row in rows))
+        await deliverer.drain(0.5)
+        [row] = await bench.rows("endpoints")
+        disabled_at = row.disabled_at
+        bench.clock.advance(hours=12)
+    assert disabled_at is not None
+    assert timedelta(days=5) <= disabled_at - start <= timedelta(days=5, hours=12)
+    assert (row.id, row.disabled_reason) == (endpoint.id, "failing")
