@@ -33,6 +33,7 @@ _MEETING_IDS: Final = {
     "microsoft_teams": re.compile(r"^/meet/(\d{10,15})(?:/|$)"),
     "goto_meeting": re.compile(r"/(\d{9})(?:/|$)"),
 }
+_UNFIT: Final = re.compile(r"[\x00-\x20\\]")
 _PASSCODE_QUERY: Final = {"microsoft_teams": "p"}
 
 
@@ -77,7 +78,7 @@ def classify(host: str) -> str:
 
 def _split(url: str) -> tuple[str, str, str] | None:
     # A structured field is written by whoever made the event: only a plain web address may reach a bot.
-    if len(url) > 8192 or any(character <= " " or character == "\\" for character in url):
+    if len(url) > 8192 or _UNFIT.search(url):
         return None
     try:
         parts = urlsplit(url)

@@ -6,7 +6,7 @@ their own order, and who has read up to N has read everything up to N.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.announcements import Entry, with_seq
+from service.store.bulk import BulkInsert
 from service.store.tables import ChangeRow, ProjectRow, Table
 
 _changes = Table.metadata.tables[str(ChangeRow.__tablename__)]
@@ -26,7 +27,7 @@ _take = (
     .values(seq=_projects.c.seq + bindparam("count"))
     .returning(_projects.c.seq)
 )
-_insert = insert(_changes)
+_insert: Final = BulkInsert(lambda _dialect: insert(_changes), _c.keys())
 
 
 async def take_numbers(conn: AsyncConnection, project_id: UUID, count: int) -> int:
@@ -60,7 +61,7 @@ def numbered_body(seq: int, entry: Entry) -> bytes:
 
 async def append(conn: AsyncConnection, numbered: Sequence[dict[str, Any]]) -> None:
     """Write numbered entries, made by `rows`."""
-    await conn.execute(_insert, numbered)
+    await _insert.execute(conn, numbered)
 
 
 async def read(

@@ -7,11 +7,12 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, delete, func, or_, select, tuple_
+from sqlalchemy import Insert, Select, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.event import CANCELLED, Event, decode_event, lead_rank, meeting_key, view_json
 from service.core.sync import Known, Malformed, Upsert
+from service.store.bulk import BulkInsert
 from service.store.database import insert
 from service.store.tables import EventRow, EventSourceRow, Found, QuarantinedRow, Table
 
@@ -22,6 +23,9 @@ _c = _events.c
 
 T = TypeVar("T")
 CHUNK: Final = 500
+CHUNK_WRITTEN: Final = 1000
+"""Rows made ready between two turns of the event loop: some ten milliseconds."""
+
 LONG: Final = timedelta(hours=4)
 """An event that lasts longer is `is_long`."""
 
@@ -54,6 +58,22 @@ _UPDATED: Final = tuple(
     for column in _c
     if column.name not in {"id", "project_id", "calendar_id", "provider_event_id", "created_at"}
 )
+
+
+def _replace_event(dialect: str) -> Insert:
+    statement = insert(dialect, _events)
+    return statement.on_conflict_do_update(
+        index_elements=[_c.id], set_={name: statement.excluded[name] for name in _UPDATED}
+    )
+
+
+def _replace_source(dialect: str) -> Insert:
+    statement = insert(dialect, _sources)
+    return statement.on_conflict_do_update(index_elements=[_sources.c.event_id], set_={"raw": statement.excluded.raw})
+
+
+_put_events: Final = BulkInsert(_replace_event, _c.keys())
+_put_sources: Final = BulkInsert(_replace_source, _sources.c.keys())
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,16 +156,10 @@ def sources(upserts: Iterable[Upsert]) -> list[dict[str, Any]]:
 
 async def write(conn: AsyncConnection, event_rows: Sequence[dict[str, Any]], raws: Sequence[dict[str, Any]]) -> None:
     """Insert or replace events and the provider's rows behind them, one statement each (large ones in chunks)."""
-    upsert = insert(conn.dialect.name, _events)
-    upsert = upsert.on_conflict_do_update(
-        index_elements=[_c.id], set_={name: upsert.excluded[name] for name in _UPDATED}
-    )
-    for chunk in _chunks(event_rows):
-        await conn.execute(upsert, chunk)
-    source = insert(conn.dialect.name, _sources)
-    source = source.on_conflict_do_update(index_elements=[_sources.c.event_id], set_={"raw": source.excluded.raw})
-    for chunk in _chunks(raws):
-        await conn.execute(source, chunk)
+    for chunk in _chunks(event_rows, CHUNK_WRITTEN):
+        await _put_events.execute(conn, chunk)
+    for chunk in _chunks(raws, CHUNK_WRITTEN):
+        await _put_sources.execute(conn, chunk)
 
 
 async def quarantine(conn: AsyncConnection, calendar_id: UUID, bad: Iterable[Malformed], now: datetime) -> None:
@@ -305,7 +319,7 @@ def _by_provider_id(found: Iterable[Found]) -> dict[str, Known]:
     }
 
 
-def _chunks(items: Iterable[T]) -> Iterable[list[T]]:
+def _chunks(items: Iterable[T], size: int = CHUNK) -> Iterable[list[T]]:
     held = list(items)
-    for start in range(0, len(held), CHUNK):
-        yield held[start : start + CHUNK]
+    for start in range(0, len(held), size):
+        yield held[start : start + size]

@@ -32,7 +32,7 @@ class GroupCommit(Generic[Item, Result]):
         write: Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         weigh: Callable[[Item], int],
-        most: int = 500,
+        most: int = 1000,
         gather: float = 0.002,
     ) -> None:
         self._database = database
