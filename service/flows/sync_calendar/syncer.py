@@ -42,6 +42,7 @@ class Syncer:
         self._running: dict[asyncio.Task[None], Found] = {}
         self._freed = asyncio.Event()
         self._claiming = asyncio.Lock()
+        self._closing = False
         self._renewer: asyncio.Task[None] | None = None
         self._settler: GroupCommit[Settlement, Settled] = GroupCommit(
             gateway.database, self._settle, weigh=lambda settlement: settlement.weight
@@ -59,7 +60,7 @@ class Syncer:
         """
         started = 0
         async with self._claiming:
-            while True:
+            while not self._closing:
                 free = self._most - len(self._running)
                 # A claim costs the same for one calendar as for many: wait until it is worth its while.
                 if free < max(1, self._most // 4):
@@ -67,14 +68,20 @@ class Syncer:
                     await self._freed.wait()
                     continue
                 claimed = await self._claim(free)
+                if self._closing:
+                    await self._give_back(claimed)
+                    break
                 for row in claimed:
                     self._start(row)
                 started += len(claimed)
                 if len(claimed) < free:
-                    return started
+                    break
+        return started
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - a bound on the whole, after which leases go back
-        """Let running syncs end, for at most `timeout` seconds; give the leases of the others back."""
+        """Claim no more, let running syncs end for at most `timeout` seconds, give the leases of the others back."""
+        self._closing = True
+        self._freed.set()
         if self._running:
             await asyncio.wait(list(self._running), timeout=timeout)
         left = dict(self._running)
@@ -84,10 +91,12 @@ class Syncer:
         if self._renewer is not None:
             self._renewer.cancel()
             await asyncio.gather(self._renewer, return_exceptions=True)
-        if left:
+        await self._give_back(list(left.values()))
+
+    async def _give_back(self, rows: Sequence[Found]) -> None:
+        if rows:
             async with self._gateway.database.write() as conn:
-                held = [(row.id, row.lease) for row in left.values()]
-                await leases.release(conn, held, self._gateway.clock())
+                await leases.release(conn, [(row.id, row.lease) for row in rows], self._gateway.clock())
 
     async def _claim(self, most: int) -> Sequence[Found]:
         now = self._gateway.clock()
