@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter, SkipValidation
+from litestar.params import FromPath, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from service.api.auth import ApiRequest
@@ -104,7 +104,7 @@ Status = Annotated[
     tags=["Calendars"],
     opt={"body": LOOK},
 )
-async def look(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[RawCalendarsView]:
+async def look(request: ApiRequest, gateway: Injected[Gateway]) -> Response[RawCalendarsView]:
     return await _look(gateway, await LOOK.read(request))
 
 
@@ -116,7 +116,7 @@ async def look(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) 
     status_code=200,
     opt={"body": LOOK, "scope": "read"},
 )
-async def look_by_post(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[RawCalendarsView]:
+async def look_by_post(request: ApiRequest, gateway: Injected[Gateway]) -> Response[RawCalendarsView]:
     wish = await LOOK.read(request)
 
     async def work(_object_id: UUID) -> Response[RawCalendarsView]:
@@ -135,7 +135,7 @@ async def look_by_post(request: ApiRequest, gateway: Injected[SkipValidation[Gat
     opt={"body": CONNECT},
     responses={200: ResponseSpec(CalendarView, description="It was connected already", generate_examples=False)},
 )
-async def create(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[CalendarView]:
+async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[CalendarView]:
     body = await CONNECT.read(request)
     wish = connect.NewCalendar(
         credentials=_credentials(body),
@@ -162,7 +162,7 @@ async def create(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
 )
 async def list_calendars(
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     provider: Annotated[str | None, QueryParameter(description="`google`.", max_length=64)] = None,
     status: Status = None,
     email: Annotated[str | None, QueryParameter(description="The account's address.", max_length=320)] = None,
@@ -179,9 +179,7 @@ async def list_calendars(
 
 
 @get("/calendars/{calendar_id:uuid}", operation_id="getCalendar", summary="Show a calendar", tags=["Calendars"])
-async def show(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
-) -> Response[CalendarView]:
+async def show(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[CalendarView]:
     return await _shown(gateway, request, calendar_id)
 
 
@@ -195,7 +193,7 @@ async def show(
     opt={"body": CHANGE, "conditional": True},
 )
 async def change(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
+    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[CalendarView]:
     body = await CHANGE.read(request)
     wanted = connect.CalendarPatch(
@@ -218,7 +216,7 @@ async def change(
     tags=["Calendars"],
     opt={"conditional": True},
 )
-async def remove(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> None:
+async def remove(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> None:
     await connect.remove(gateway, request.auth.project_id, calendar_id, expected_version(request))
 
 
@@ -232,7 +230,7 @@ async def remove(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Inje
     opt={"body": RESYNC},
 )
 async def resync(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
+    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[CalendarView]:
     wish = await RESYNC.read(request)
 
@@ -251,7 +249,7 @@ async def resync(
     status_code=202,
     opt={"body": RESYNC},
 )
-async def resync_all(request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> Response[ResyncView]:
+async def resync_all(request: ApiRequest, gateway: Injected[Gateway]) -> Response[ResyncView]:
     wish = await RESYNC.read(request)
 
     async def work(_object_id: UUID) -> Response[ResyncView]:
@@ -267,9 +265,7 @@ async def resync_all(request: ApiRequest, gateway: Injected[SkipValidation[Gatew
     summary="Show how a calendar's synchronisation stands",
     tags=["Calendars"],
 )
-async def show_sync(
-    calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
-) -> Response[SyncView]:
+async def show_sync(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[SyncView]:
     async with gateway.database.read() as conn:
         row = await calendars.one(conn, request.auth.project_id, calendar_id)
         if row is None:

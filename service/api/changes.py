@@ -8,7 +8,7 @@ from uuid import UUID
 
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from service.api.auth import ApiRequest
 from service.api.draining import Draining
@@ -36,7 +36,7 @@ KINDS: Final = ("created", "updated", "cancelled")
 )
 async def list_changes(
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     draining: Injected[Draining],
     after: Annotated[int, QueryParameter(ge=0, le=2**62, description="The last `seq` that you have.")] = 0,
     limit: Limit = DEFAULT_LIMIT,

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -81,7 +81,7 @@ NEW: Final = Body[NewEndpoint](
     opt={"body": NEW},
 )
 async def create(
-    request: ApiRequest, gateway: Injected[SkipValidation[Gateway]], policy: Injected[SkipValidation[Policy]]
+    request: ApiRequest, gateway: Injected[Gateway], policy: Injected[Policy]
 ) -> Response[NewEndpointView]:
     wish = await NEW.read(request)
     draft = msgspec.convert(wish, EndpointDraft, from_attributes=True)
@@ -103,7 +103,7 @@ async def create(
 )
 async def list_endpoints(
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:
@@ -122,9 +122,7 @@ async def list_endpoints(
     summary="Show a webhook endpoint",
     tags=["Webhooks"],
 )
-async def show(
-    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
-) -> Response[EndpointView]:
+async def show(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[EndpointView]:
     async with gateway.database.read() as conn:
         found = await endpoints.get(conn, request.auth.project_id, endpoint_id)
     if found is None:
@@ -140,7 +138,7 @@ async def show(
     tags=["Webhooks"],
     opt={"conditional": True},
 )
-async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]) -> None:
+async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> None:
     project_id = request.auth.project_id
     version = expected_version(request)
     async with gateway.database.write() as conn:
@@ -159,9 +157,7 @@ async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inje
     tags=["Webhooks"],
     opt={"scope": "admin"},
 )
-async def reveal(
-    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
-) -> Response[SecretView]:
+async def reveal(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[SecretView]:
     async with gateway.database.write() as conn:
         secret = await endpoints.reveal(conn, gateway.cipher, request.auth.project_id, endpoint_id)
     if secret is None:

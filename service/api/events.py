@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter, SkipValidation
+from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -89,7 +89,7 @@ async def event_filter(
 )
 async def list_events(
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     wanted: Injected[EventFilter],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -115,7 +115,7 @@ async def list_events(
 async def list_calendar_events(
     calendar_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     wanted: Injected[EventFilter],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -141,7 +141,7 @@ async def list_calendar_events(
 async def show(
     event_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     include: Include = None,
     as_of: AsOf = None,
 ) -> Response[bytes]:
@@ -159,7 +159,7 @@ async def show_of_calendar(
     calendar_id: FromPath[UUID],
     event_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     include: Include = None,
     as_of: AsOf = None,
 ) -> Response[bytes]:
@@ -176,7 +176,7 @@ async def show_of_calendar(
 async def history(
     event_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from service.api.auth import ApiRequest
 from service.api.injection import Injected
@@ -35,9 +35,9 @@ _LONGEST: Final = timedelta(days=366)
 )
 async def list_meetings(
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     from_: Annotated[
-        Moment, QueryParameter(name="from", description="What ends after this moment; default now.")
+        str | None, QueryParameter(max_length=64, name="from", description="What ends after this moment; default now.")
     ] = None,
     until: Annotated[
         str | None, QueryParameter(max_length=64, description="What starts before this moment; default 24 h later.")

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter, SkipValidation
+from litestar.params import FromPath, QueryParameter
 
 from service.api.auth import ApiRequest
 from service.api.injection import Injected
@@ -34,7 +34,7 @@ from webhooks.history import Delivery
 )
 async def list_messages(
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     kind: Annotated[str | None, QueryParameter(name="type", description="The event type.", max_length=64)] = None,
     calendar_id: Annotated[UUID | None, QueryParameter(description="About this calendar.")] = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -61,7 +61,7 @@ async def list_messages(
     tags=["Webhooks"],
 )
 async def show(
-    message_id: FromPath[UUID], request: ApiRequest, gateway: Injected[SkipValidation[Gateway]]
+    message_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[MessageWithPayload]:
     async with gateway.database.read() as conn:
         found = await history.message(conn, request.auth.project_id, message_id)
@@ -80,7 +80,7 @@ async def show(
 async def list_attempts(
     message_id: FromPath[UUID],
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:

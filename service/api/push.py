@@ -4,7 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from litestar import post
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath
 
 from service.api.auth import PUBLIC, ApiRequest
 from service.api.injection import Injected
@@ -29,7 +29,7 @@ MOST_BYTES: Final = 256 * 1024
 async def receive_google(
     channel: FromPath[UUID],
     request: ApiRequest,
-    gateway: Injected[SkipValidation[Gateway]],
+    gateway: Injected[Gateway],
     storms: Injected[Storms],
 ) -> None:
     length = request.headers.get("content-length", "0")
