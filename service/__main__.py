@@ -13,6 +13,8 @@ EPILOG = "Settings are CALGATE_* variables, also from a file .env. Exit codes: 0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers its exit code."""
+    # httpx loads a command line of its own where rich is installed: 0.2 s at each start, for nobody. It does without.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     options = parser().parse_args(arguments)
     module, _, function = options.runs.partition(":")
     # Imported by name and late: `calgate keys list` need not wait for a web framework.

@@ -28,7 +28,7 @@ from service.settings import Settings, version
 from service.store import keyring
 from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
-from service.store.database import Database
+from service.store.database import Database, DatabaseUnavailable
 from service.store.wake import Wake
 from webhooks.delivery import Deliverer
 from webhooks.settings import DeliverySettings
@@ -172,7 +172,10 @@ class _Work:
         end = time.monotonic() + grace
         until_delivery = max(0.0, grace - DELIVERY_GRACE)
         syncs = [self._syncer.drain(until_delivery)] if self._syncer is not None else []
-        await asyncio.gather(self._jobs.drain(until_delivery), *syncs)
+        try:
+            await asyncio.gather(self._jobs.drain(until_delivery), *syncs)
+        except DatabaseUnavailable:
+            log.warning("the database is away: leases cannot be given back, and run out by themselves")
         if self._deliverer is not None and self._delivery is not None:
             await self._deliverer.drain(max(1.0, end - time.monotonic()))
             await self._delivery

@@ -30,7 +30,9 @@ def check(_options: argparse.Namespace) -> int:
     """Verify what a gateway needs to start, all of it, so that one run shows everything that is wrong."""
     try:
         settings = load_settings()
-    except SettingsError as error:
+        if settings.secret_keys is not None:
+            KeyRing.parse(settings.secret_keys)
+    except (SettingsError, KeyRingError) as error:
         return fail(f"settings: {error}")
     say("ok  settings")
     return run(_check(settings))
