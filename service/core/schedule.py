@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 LOOK_BACK: Final = timedelta(days=1)
+OVERLAP: Final = timedelta(hours=1)
 SAFETY_POLL: Final = timedelta(hours=1)
 NEAR: Final = timedelta(minutes=30)
 TODAY: Final = timedelta(hours=24)
@@ -29,8 +30,11 @@ class Window(msgspec.Struct, frozen=True):
     end: datetime
 
     def overlaps(self, starts_at: datetime, ends_at: datetime) -> bool:
-        """As Google reckons `timeMin` and `timeMax`: both bounds exclusive, on the end and on the start."""
-        return starts_at < self.end and (ends_at > self.start or starts_at >= self.start)
+        """As Google reckons `timeMin` and `timeMax`: both bounds exclusive, on the end and on the start.
+
+        So an instant at the very start is outside: no listing would show it, and none may prove it gone.
+        """
+        return starts_at < self.end and ends_at > self.start
 
 
 def window_at(now: datetime, horizon_days: int) -> Window:
@@ -40,9 +44,12 @@ def window_at(now: datetime, horizon_days: int) -> Window:
 
 
 def window_stretch(known_until: datetime, now: datetime, horizon_days: int) -> Window | None:
-    """What has come into the window since it was last listed, once that is an hour or more."""
+    """What has come into the window since it was last listed, once that is an hour or more.
+
+    It reaches back an hour: an instant at `known_until` itself is in no listing that begins or ends there.
+    """
     wanted = window_at(now, horizon_days).end
-    return Window(known_until, wanted) if wanted - known_until >= timedelta(hours=1) else None
+    return Window(known_until - OVERLAP, wanted) if wanted - known_until >= OVERLAP else None
 
 
 def poll_interval(

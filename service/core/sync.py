@@ -96,6 +96,7 @@ class Round(msgspec.Struct, kw_only=True):
     rows: dict[str, Item] = {}
     stretch: Window | None = None
     stretch_ids: set[str] = set()
+    entered: set[str] = set()
     touched: set[str] = set()
     unsettled: set[str] = set()
     series: dict[str, set[str]] = {}
@@ -186,11 +187,14 @@ def absorb(progress: Round, page: Page) -> None:
 
 
 def absorb_stretch(progress: Round, stretch: Window, items: Iterable[Item]) -> None:
-    """Take in the full listing of a stretch that has newly come into the window."""
+    """Take in the full listing of a stretch that has newly come into the window; what the delta says of a row stands."""
     progress.stretch = stretch
     for item in items:
-        progress.stretch_ids.add(row_id(item))
-        progress.rows.setdefault(row_id(item), item)
+        provider_id = row_id(item)
+        progress.stretch_ids.add(provider_id)
+        if provider_id not in progress.rows:
+            progress.rows[provider_id] = item
+            progress.entered.add(provider_id)
 
 
 def absorb_series(progress: Round, series_id: str, items: Iterable[Item]) -> None:

@@ -48,8 +48,8 @@ class Databases:
         await self.server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: bool) -> int:
-    """How many seeds failed."""
+async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: bool, logs: Path | None) -> int:
+    """How many histories failed; those of them are written to `logs`."""
     failed = 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -61,6 +61,8 @@ async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: 
                     wrong, log = await attempt(seed, url, steps)
                 if verbose:
                     print(*log, sep="\n")
+                if wrong and logs is not None:
+                    (logs / f"{seed}-{kind}.log").write_text("\n".join([*log, "", *wrong]))
                 if wrong:
                     failed += 1
                     print(f"\nseed {seed} on {kind}: {len(wrong)} differences", *wrong[:6], sep="\n    ")
@@ -84,9 +86,13 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--logs", type=Path, help="a folder for the histories that fail")
     given = parser.parse_args()
     kinds = ["sqlite", "postgresql"] if given.database == "both" else [given.database]
-    return 1 if asyncio.run(run(given.first, given.seeds, kinds, given.steps, verbose=given.verbose)) else 0
+    failed = asyncio.run(
+        run(given.first, given.seeds, kinds, given.steps, verbose=given.verbose, logs=given.logs)
+    )
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from flows.stage import Stage
 
+from service.core.schedule import window_at
+
 pytestmark = pytest.mark.anyio
 ADA = "ada@example.com"
 
@@ -109,3 +111,32 @@ async def test_a_series_that_cannot_be_listed_as_a_set_is_listed_with_everything
 
     assert (await stage.calendar(calendar_id)).status == "active"
     assert await stage.stored(calendar_id) == stage.truth(ADA)
+
+
+async def test_an_instant_on_the_edge_of_the_window_enters_with_it(stage: Stage) -> None:
+    calendar_id = await stage.connect()
+    await stage.sync()
+    edge = window_at(stage.clock(), 30).end.isoformat()
+    moment = {"dateTime": edge, "timeZone": "UTC"}
+    stage.world.add_event(ADA, {"summary": "Now!", "start": moment, "end": moment})
+    await stage.sync_again(calendar_id)
+    stage.clock.advance(hours=3)
+
+    await stage.sync_again(calendar_id)
+
+    assert await stage.stored(calendar_id) == stage.truth(ADA)
+    assert [change.cause for change in await stage.changes()] == ["window"]
+
+
+async def test_an_instant_on_the_past_edge_of_the_window_is_not_said_to_be_gone(stage: Stage) -> None:
+    calendar_id = await stage.connect()
+    edge = (window_at(stage.clock(), 30).start + timedelta(hours=5)).isoformat()
+    moment = {"dateTime": edge, "timeZone": "UTC"}
+    stage.world.add_event(ADA, {"summary": "Now!", "start": moment, "end": moment})
+    await stage.sync()
+    stage.clock.advance(hours=5)
+    stage.world.invalidate_sync_tokens(ADA)
+
+    await stage.sync_again(calendar_id)
+
+    assert [change.kind for change in await stage.changes()] == ["created"]

@@ -172,7 +172,7 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
         set_aside = await events.quarantined(conn, row.id)
         found = sync.compare(progress, known, set_aside)
         stored = await events.stored(conn, found.needs)
-    return sync.decide(found, stored, cause=cause, now=now, ids=new_ids(), entered=progress.stretch_ids)
+    return sync.decide(found, stored, cause=cause, now=now, ids=new_ids(), entered=progress.entered)
 
 
 def stored_cursor(text: str | None) -> Cursor | None:
