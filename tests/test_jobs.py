@@ -50,7 +50,7 @@ class Work:
 
 async def until(condition) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - a test looks from outside
+        while not condition():
             await asyncio.sleep(0.005)
 
 
