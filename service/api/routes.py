@@ -49,7 +49,7 @@ def create_api(
     """The application around a gateway.
 
     `draining` is begun at the signal to stop; `policy` says where webhooks may go (default: as the settings say); `clock`
-    counts seconds for the rate limits.
+    counts seconds (rate limits, health).
     """
     settings = gateway.settings
     draining = draining or Draining()
@@ -61,7 +61,7 @@ def create_api(
             "draining": _known(draining),
             "policy": _known(policy or webhook_policy(settings)),
             "storms": _known(Storms()),
-            "probe": _known(Probe(gateway, draining)),
+            "probe": _known(Probe(gateway, draining, clock)),
             "document": _known(create_document),
             "wanted": Provide(events.event_filter),
         },

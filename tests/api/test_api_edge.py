@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import re
 import socket
@@ -88,9 +89,7 @@ async def test_headers_have_a_number_and_a_host(anybody: httpx.AsyncClient) -> N
 async def test_only_allowed_hosts_are_answered(stage: Stage) -> None:
     gateway = stage.gateway
     settings = msgspec.structs.replace(gateway.settings, allowed_hosts=("calgate.test", "*.example.com"))
-    api = create_api(
-        type(gateway)(**{name: getattr(gateway, name) for name in gateway.__slots__} | {"settings": settings})
-    )
+    api = create_api(dataclasses.replace(gateway, settings=settings))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://calgate.test") as client:
 
         async def status(host: str, path: str = "/calendars") -> int:

@@ -9,6 +9,8 @@ import pytest
 from flows.stage import Stage
 
 from service.core.announcements import CalendarNotice
+from service.flows import push
+from service.store import keyring
 from webhooks import outbox
 from webhooks.message import Notice
 
@@ -290,6 +292,24 @@ async def test_a_push_needs_no_key_but_its_own_proof(
 ) -> None:
     await connected(call, credentials)
     await stage.sync()
+    await push.renew_due(stage.gateway)
+    await stage.sync()
+    stage.world.add_meeting(ADA, "plan")
+    notices = stage.world.take_pushes()
+    assert notices
+    for notice in notices:
+        lower = {name.lower(): value for name, value in notice.headers.items()}
+        path = notice.address.removeprefix("http://127.0.0.1:9")
+        told = await anybody.post(path, headers=notice.headers)
+        assert (told.status_code, told.content) == (204, b"")
+        large = await anybody.post(path, headers=notice.headers, content=b"x" * 300_000)
+        assert large.status_code == 413
+        wrong = await anybody.post(path, headers={**lower, "x-goog-channel-token": "guess"})
+        assert wrong.status_code == 404
+    stage.clock.advance(2)
+    assert await stage.sync() == 1
+    assert [row["title"] for row in (await call.get("/events")).json()["data"]] == ["plan"]
+
     channel = UUID(int=7)
     forged = await anybody.post(
         f"/push/google/{channel}",
@@ -304,6 +324,31 @@ async def test_a_push_needs_no_key_but_its_own_proof(
     assert (forged.status_code, forged.json()["code"]) == (404, "not_found")
     assert (await anybody.post("/push/google/nonsense")).status_code == 404
     assert await stage.sync() == 0
+
+
+async def test_readiness_gives_its_reasons(
+    anybody: httpx.AsyncClient, call: httpx.AsyncClient, stage: Stage, credentials: dict[str, Any], seconds: Any
+) -> None:
+    async def readiness() -> tuple[int, list[str]]:
+        seconds.now += 2
+        answer = await anybody.get("/health/ready")
+        return answer.status_code, answer.json()["reasons"]
+
+    status, reasons = await readiness()
+    assert (status, [reason.partition(":")[0] for reason in reasons]) == (503, ["key ring"])
+    async with stage.gateway.database.write() as conn:
+        await keyring.prove(conn, stage.gateway.cipher)
+    assert await readiness() == (200, [])
+
+    await connected(call, credentials)
+    stage.clock.advance(minutes=4)
+    assert await readiness() == (200, [])
+    stage.clock.advance(minutes=2)
+    status, reasons = await readiness()
+    assert (status, reasons) == (503, ["sync: the oldest has been due since 2026-03-02T09:00:00Z"])
+    await stage.sync()
+    assert (await anybody.get("/health/ready")).status_code == 503  # what was found a moment ago
+    assert await readiness() == (200, [])
 
 
 async def test_operations(anybody: httpx.AsyncClient, stage: Stage, draining: Any) -> None:
