@@ -181,3 +181,9 @@ async def announce_rejection(conn: AsyncConnection, oauth_client_id: UUID) -> bo
         .values(rejection_announced=True)
     )
     return (await conn.execute(statement)).rowcount == 1
+
+
+async def forget_rejection(conn: AsyncConnection, oauth_client_id: UUID) -> None:
+    """The client is accepted again: should it be rejected once more, that is announced."""
+    statement = update(_clients).where(_clients.c.id == oauth_client_id, _clients.c.rejection_announced.is_(True))
+    await conn.execute(statement.values(rejection_announced=False))

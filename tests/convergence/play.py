@@ -142,8 +142,8 @@ class Play:
         with suppress(DatabaseUnavailable):
             self.log.append(f"{self.clock():%m-%d %H:%M:%S} {act.__name__}: {await act()}")
         # Where a claim failed, what was claimed before it still runs.
-        while any(stage.syncer.is_busy for stage, _ in self.workers):
-            await asyncio.sleep(0.001)
+        for stage, _ in self.workers:
+            await stage.syncer.idle()
 
     async def _act(self) -> str:
         return "; ".join(self.people.act() for _ in range(self.random.randint(1, 4)))

@@ -21,3 +21,15 @@ def world(clock: Any) -> World:
 async def stage(database: Database, cipher: Cipher, clock: Any, project: UUID, world: World) -> AsyncIterator[Stage]:
     async with set_stage(database, cipher, clock, project, world) as stage:
         yield stage
+
+
+@pytest.fixture
+async def rival(
+    stage: Stage, database_url: str, cipher: Cipher, clock: Any, project: UUID, world: World
+) -> AsyncIterator[Stage]:
+    """A second gateway on the same database, as another process has it."""
+    async with (
+        Database.connect(database_url) as database,
+        set_stage(database, cipher, clock, project, world) as rival,
+    ):
+        yield rival

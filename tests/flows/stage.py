@@ -47,16 +47,37 @@ class Stage:
         self.clock = clock
         self.syncer = Syncer(gateway)
         self.storms = push.Storms()
+        self.judges: list[JudgedTransport] = []
 
-    async def connect(self, email: str = "ada@example.com", **wish: Any) -> UUID:
+    async def connect(self, email: str = "ada@example.com", *, rotates: bool = False, **wish: Any) -> UUID:
         """Connect the primary calendar of an account, which is made when it is new."""
-        calendar_id, _ = await self.post(self.world.connect(email), **wish)
+        credentials = self.world.connect(email)
+        self.world.set_account(email, rotates_refresh_tokens=rotates)
+        calendar_id, _ = await self.post(credentials, **wish)
         return calendar_id
+
+    async def patch(self, calendar_id: UUID, credentials: dict[str, str] | None = None, **patch: Any) -> None:
+        if credentials is not None:
+            given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
+            patch["credentials"] = GoogleCredentials(**given)
+        await connect.change(self.gateway, self.project, calendar_id, connect.CalendarPatch(**patch))
+
+    async def resync(self, calendar_id: UUID, *, full: bool = False) -> None:
+        await connect.resync(self.gateway, self.project, calendar_id, full=full)
+
+    async def quarantined(self, calendar_id: UUID) -> int:
+        async with self.gateway.database.read() as conn:
+            return await calendars.quarantined_count(conn, calendar_id)
 
     async def post(self, credentials: dict[str, str], **wish: Any) -> tuple[UUID, bool]:
         given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
         new = connect.NewCalendar(credentials=GoogleCredentials(**given), **wish)
         return await connect.add(self.gateway, self.project, new, uuid7())
+
+    def let_google_talk_nonsense(self) -> None:
+        """Answers are not judged any more."""
+        for judge in self.judges:
+            judge.judge_answers = False
 
     async def sync(self) -> int:
         """Run what is due now, and wait for it."""
@@ -194,8 +215,13 @@ async def set_stage(
 ) -> AsyncIterator[Stage]:
     """A stage whose every request to the fake Google is judged by Google's discovery document."""
 
+    judges: list[JudgedTransport] = []
+
     def transport(*_: Any) -> httpx.AsyncBaseTransport:
-        return JudgedTransport(WorldTransport(world)) if judged else WorldTransport(world)
+        if not judged:
+            return WorldTransport(world)
+        judges.append(JudgedTransport(WorldTransport(world)))
+        return judges[-1]
 
     providers = make_providers(google_api_url=f"{BASE}/calendar/v3", google_token_url=f"{BASE}/token", clock=clock)
     slots, token_slots = (Slots(8, None, transport_factory=transport) for _ in range(2))
@@ -215,6 +241,7 @@ async def set_stage(
             draw=draw,
         )
         stage = Stage(gateway, world, project, clock)
+        stage.judges = judges
         try:
             yield stage
         finally:

@@ -47,7 +47,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_news(self) -> bool:
         """Whether more is to be written than the calendar's own row."""
-        return bool(self.decision) or self.standing.status != self.row.announced_status
+        return bool(self.decision) or self.standing.status != self.row.announced_status or self.accepts_client
+
+    @property
+    def accepts_client(self) -> bool:
+        """Whether an OAuth client that was at fault works again: its next fault is news."""
+        return self.row.error_code == "client_rejected" and self.standing.status is State.ACTIVE
 
     @property
     def is_first_sync(self) -> bool:
@@ -76,6 +81,8 @@ async def settle(conn: AsyncConnection, settlements: Sequence[Settlement], deliv
         news = [settlement for settlement in news if settlement.row.id in held]
     await _write_events(conn, news)
     announced = {each.row.id: await _announced(conn, each) for each in news}
+    for client_id in {each.row.oauth_client_id for each in news if each.accepts_client}:
+        await calendars.forget_rejection(conn, client_id)
     await leases.settle(conn, [_calendar_values(each, announced.get(each.row.id)) for each in settlements])
     notices = [notice for each in news for notice in _state_notices(each, announced[each.row.id])]
     notices += await _publish(conn, news)

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core import lifecycle, schedule
-from service.core.announcements import entries
+from service.core.announcements import entries, views
 from service.core.lifecycle import Fact, Standing, State
 from service.core.sync import Decision
 from service.errors import ProviderError
@@ -21,6 +21,7 @@ from service.flows.sync_calendar.facts import fact_of
 from service.flows.sync_calendar.reading import Reading, read_calendar
 from service.flows.sync_calendar.settlement import Settled, Settlement, settle
 from service.observability import METRICS
+from service.providers.tokens import PAIRING
 from service.store import calendars, events, leases
 from service.store.database import DatabaseUnavailable
 from service.store.group_commit import GroupCommit
@@ -172,6 +173,7 @@ class Syncer:
             until_next_meeting=next_meeting - now if next_meeting else None,
             polled_calendars=gateway.polled.get(row.oauth_client_id, 0),
         )
+        shown = views(decision.upserts, row.id, now)
         return Settlement(
             row=row,
             now=now,
@@ -182,8 +184,8 @@ class Syncer:
             next_meeting_at=next_meeting,
             time_zone=reading.time_zone,
             decision=decision,
-            entries=entries(decision.changes, row.id, now),
-            event_rows=events.rows(decision.upserts, project_id=row.project_id, calendar_id=row.id, now=now),
+            entries=entries(decision.changes, shown, row.id, now),
+            event_rows=events.rows(decision.upserts, shown, project_id=row.project_id, calendar_id=row.id, now=now),
             source_rows=events.sources(decision.upserts),
         )
 
@@ -202,7 +204,7 @@ class Syncer:
             next_meeting_at=row.next_meeting_at,
             time_zone=row.time_zone,
             decision=Decision(),
-            rejected_client=isinstance(fact, lifecycle.ClientRejected),
+            rejected_client=isinstance(fact, lifecycle.ClientRejected) and fact.reason not in PAIRING,
         )
 
     async def _next_meeting(self, row: Found, decision: Decision, now: datetime) -> datetime | None:
