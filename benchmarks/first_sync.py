@@ -305,7 +305,7 @@ def check(written: Sequence[dict[str, tuple[int, int]]]) -> None:
 
 
 async def main(given: measure.Options) -> AsyncIterator[Row]:
-    count, rounds = (20, 1) if given.quick else (100, measure.ROUNDS)
+    count, rounds = (20, 1) if given.quick else (40, measure.ROUNDS)
     with provider() as server:
         for name in given.databases:
             async with databases.server(name) as kind:

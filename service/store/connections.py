@@ -1,10 +1,11 @@
 """Connections and the OAuth clients above them: tokens at rest, and the lease under which one worker refreshes them."""
 
+import asyncio
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, null, or_, select, update
+from sqlalchemy import bindparam, delete, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -12,6 +13,7 @@ from service.core.credentials import OAuthClient, StoredTokens, TokenGrant
 from service.store.cipher import Cipher, place_of
 from service.store.database import Database, insert
 from service.store.tables import CalendarRow, ConnectionRow, Found, OAuthClientRow, Table
+from webhooks.claims import padded
 
 _connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
@@ -19,24 +21,29 @@ _clients = Table.metadata.tables[str(OAuthClientRow.__tablename__)]
 _c = _connections.c
 _o = _clients.c
 
+MOST_LOADED: Final = 256
 ACCEPTED: Final[dict[str, Any]] = {"rejected_reason": None, "rejected_until": None, "rejection_announced": False}
 
-_stored = select(
-    _c.id,
-    _c.project_id,
-    _c.provider,
-    _c.account,
-    _c.refresh_token,
-    _c.access_token,
-    _c.access_expires_at,
-    _c.token_version,
-    _c.oauth_client_id,
-    _o.client_id,
-    _o.tenant,
-    _o.client_secret,
-    _o.rejected_reason,
-    _o.rejected_until,
-).join(_clients, _o.id == _c.oauth_client_id)
+_stored = (
+    select(
+        _c.id,
+        _c.project_id,
+        _c.provider,
+        _c.account,
+        _c.refresh_token,
+        _c.access_token,
+        _c.access_expires_at,
+        _c.token_version,
+        _c.oauth_client_id,
+        _o.client_id,
+        _o.tenant,
+        _o.client_secret,
+        _o.rejected_reason,
+        _o.rejected_until,
+    )
+    .join(_clients, _o.id == _c.oauth_client_id)
+    .where(_c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 class ConnectionTokens:
@@ -45,12 +52,40 @@ class ConnectionTokens:
     def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
         self._cipher = cipher
+        self._asked: dict[UUID, asyncio.Future[Found | None]] = {}
+        self._loading: set[asyncio.Task[None]] = set()
 
     async def load(self, connection_id: UUID) -> StoredTokens | None:
-        """The tokens as committed now; None when the connection is gone."""
-        async with self._database.read() as conn:
-            row = (await conn.execute(_stored.where(_c.id == connection_id))).one_or_none()
+        """The tokens as committed now; None when the connection is gone.
+
+        Those that are asked for in one turn of the event loop, as by the syncs of one claim, are read by one statement.
+        """
+        found = self._asked.get(connection_id)
+        if found is None:
+            found = self._asked[connection_id] = asyncio.get_running_loop().create_future()
+            if len(self._asked) == 1:
+                task = asyncio.create_task(self._load_asked())
+                self._loading.add(task)
+                task.add_done_callback(self._loading.discard)
+        row = await asyncio.shield(found)
         return self._opened(row) if row is not None else None
+
+    async def _load_asked(self) -> None:
+        asked, self._asked = self._asked, {}
+        try:
+            rows: dict[UUID, Found] = {}
+            ids = list(asked)
+            async with self._database.read() as conn:
+                for start in range(0, len(ids), MOST_LOADED):
+                    chunk = {"ids": padded(ids[start : start + MOST_LOADED])}
+                    rows |= {row.id: row for row in await conn.execute(_stored, chunk)}
+        except Exception as error:  # noqa: BLE001 - those who asked are told, whatever it is
+            for waiting in asked.values():
+                waiting.set_exception(error)
+                waiting.exception()  # they may all have gone away: the failure is then nobody's
+        else:
+            for connection_id, waiting in asked.items():
+                waiting.set_result(rows.get(connection_id))
 
     async def lease(self, connection_id: UUID, owner: UUID, now: datetime, until: datetime) -> bool:
         """Take the right to refresh, unless another owner has it beyond `now`."""
