@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from webhooks.attempt import Sender
 from webhooks.claims import any_due, claim
-from webhooks.journal import Entry, Journal
+from webhooks.journal import Entry, Journal, Outage
 from webhooks.keyring import Keyring
 from webhooks.lanes import Lanes
 from webhooks.message import Dispatch, Lease, Outcome
@@ -58,6 +58,7 @@ class Deliverer:
         self._journal = Journal(
             sessions, clock, settings, owner=self.owner, lease=self.lease, written=self._written, jitter=jitter
         )
+        self._outage = Outage("claiming due webhooks")
         self._held: set[UUID] = set()  # deliveries in memory until what came of them is committed
         self._slots: set[asyncio.Task[None]] = set()
         self._claiming = asyncio.Lock()
@@ -94,8 +95,9 @@ class Deliverer:
             self._woken.clear()
             try:
                 await self.claim_due()
-            except Exception:  # of whatever kind: the next tick tries again, and nobody else would
-                log.warning("due webhooks could not be claimed", exc_info=True)
+                self._outage.is_over()
+            except Exception as error:  # noqa: BLE001  of whatever kind: the next tick tries again, and nobody else would
+                self._outage.goes_on(error)
             try:
                 async with asyncio.timeout(self._settings.tick):
                     await self._woken.wait()

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, insert, literal_column, select, update
+from sqlalchemy import Select, and_, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -58,6 +58,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+_SEALED = select(endpoints.c.secret)
 _SHOWN = [endpoints.c[name] for name in Endpoint.__struct_fields__]
 
 
@@ -205,7 +206,7 @@ async def _move(conn: AsyncConnection, endpoint_id: UUID, state: DeliveryState, 
 
 async def reveal(conn: AsyncConnection, cipher: Cipher, project_id: UUID, endpoint_id: UUID) -> str | None:
     """The endpoint's current secret, or None when there is no such endpoint."""
-    keys = await _keys(conn, cipher, project_id, endpoint_id)
+    keys = await _keys(conn, cipher, project_id, endpoint_id, _SEALED)
     return keys[0].secret if keys else None
 
 
@@ -219,7 +220,7 @@ async def rotate_secret(
     overlap: timedelta = OVERLAP,
 ) -> str | None:
     """Give the endpoint a new secret and answer with it; the old ones go on signing too, for `overlap` at most."""
-    keys = await _keys(conn, cipher, project_id, endpoint_id)
+    keys = await _keys(conn, cipher, project_id, endpoint_id, _SEALED.with_for_update(key_share=True))
     if keys is None:
         return None
     end = now + overlap
@@ -230,9 +231,10 @@ async def rotate_secret(
     return secret
 
 
-async def _keys(conn: AsyncConnection, cipher: Cipher, project_id: UUID, endpoint_id: UUID) -> list[SigningKey] | None:
-    query = select(endpoints.c.secret).where(_known(project_id, endpoint_id)).with_for_update(key_share=True)
-    sealed = (await conn.execute(query)).scalar()
+async def _keys(
+    conn: AsyncConnection, cipher: Cipher, project_id: UUID, endpoint_id: UUID, query: Select[Any]
+) -> list[SigningKey] | None:
+    sealed = (await conn.execute(query.where(_known(project_id, endpoint_id)))).scalar()
     return None if sealed is None else unpacked(cipher.open(sealed, place(project_id, endpoint_id)))
 
 

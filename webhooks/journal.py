@@ -29,6 +29,25 @@ def is_refused(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")).startswith(("22", "23"))
 
 
+class Outage:
+    """Keeps the log of a lost database to two lines, however often it is tried: when it begins, when it is over."""
+
+    def __init__(self, work: str) -> None:
+        self._work = work
+        self._lasts = False
+
+    def goes_on(self, error: Exception) -> None:
+        """Say so, with what was raised, unless that was said."""
+        if not self._lasts:
+            log.warning("%s has to wait for the database", self._work, exc_info=error)
+        self._lasts = True
+
+    def is_over(self) -> None:
+        if self._lasts:
+            log.info("%s goes on", self._work)
+        self._lasts = False
+
+
 class Journal:
     """Keeps entries until they are committed, however long the database is away.
 
@@ -55,6 +74,7 @@ class Journal:
         self._jitter = jitter
         self._entries: list[Entry] = []
         self._writer: asyncio.Task[None] | None = None
+        self._outage = Outage("recording webhook attempts")
         self._one_by_one = 0  # how many of the next entries are under suspicion of being unwritable
 
     def add(self, entry: Entry) -> None:
@@ -96,14 +116,14 @@ class Journal:
         except Exception as error:
             # A writer that dies loses every later result, so it outlives whatever a lost database raises.
             if not is_refused(error):
-                waiting = {"entries": len(self._entries)}
-                log.warning("webhook results wait for the database", exc_info=True, extra=waiting)
+                self._outage.goes_on(error)
                 return False
             # Some entry cannot be written, ever. It must not keep the others from it: find it, log it, let it go.
             log.exception("webhook results refused by the database", extra={"entries": len(group)})
             if len(group) > 1:
                 self._one_by_one = len(group)
                 return True
+        self._outage.is_over()
         self._one_by_one = max(0, self._one_by_one - len(group))
         del self._entries[: len(group)]
         self._written(group, settled)

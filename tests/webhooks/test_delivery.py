@@ -179,7 +179,8 @@ async def test_a_dispatch_that_waited_too_long_goes_back_unsent(bench):
     await receiver.until(1)
 
 
-async def test_a_lost_database_loses_nothing(bench):
+async def test_a_lost_database_loses_nothing_and_fills_no_log(bench, caplog):
+    caplog.set_level("INFO", "webhooks")
     receiver = await bench.receiver()
     await bench.endpoint(receiver.url)
     deliverer = bench.deliverer(tick=0.01)
@@ -197,6 +198,12 @@ async def test_a_lost_database_loses_nothing(bench):
     assert len(receiver.requests) == 20
     await deliverer.drain(1.0)
     await running
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        "claiming due webhooks goes on",
+        "claiming due webhooks has to wait for the database",
+        "recording webhook attempts goes on",
+        "recording webhook attempts has to wait for the database",
+    ]
 
 
 async def test_what_waits_in_memory_is_not_claimed_again_while_the_database_is_away(bench):

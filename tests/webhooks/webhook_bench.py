@@ -145,6 +145,6 @@ class Bench:
 
     async def until(self, read: Callable[[], Awaitable[Any]], done: Callable[[Any], bool], seconds: float = 5.0) -> Any:
         async with asyncio.timeout(seconds):
-            while not done(found := await read()):  # noqa: ASYNC110
+            while not done(found := await read()):
                 await asyncio.sleep(0.005)  # a database has no event to wait for
         return found
