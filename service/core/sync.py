@@ -29,6 +29,9 @@ SYNC_VERSION: Final = 1
 MAX_FLAPS: Final = 24
 """A row that goes back and forth between two versions is announced this often, then kept up to date in silence."""
 
+ALWAYS_TOLD: Final = frozenset({"starts_at", "ends_at", "status", "meeting"})
+"""Fields whose change is announced however often they flap."""
+
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     """Where the next round goes on: the provider's token and the window that has been listed."""
@@ -275,7 +278,7 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
     # Gone by proof: a complete listing of a stretch (or of a series) that should have it lacks it.
     if row.is_cancelled or provider_id in progress.rows:
         return False
-    if provider_id in progress.touched and row.series_id is None:
+    if row.series_id is None and progress.series.get(provider_id):
         # What was a single event is a series now, and shows as its occurrences.
         return True
     if progress.stretch is not None and progress.stretch.overlaps(row.starts_at, row.ends_at):
@@ -322,10 +325,14 @@ def _update(decision: Decision, fresh: Fresh, row: Known, old: Event, cause: str
         version=row.version + 1,
         created_at=row.created_at,
     )
-    decision.upserts.append(upsert)
     fields = diff(old, event)
+    if not fields:
+        # The same event, stored in an older form: renewed, and nobody's news.
+        decision.upserts.append(msgspec.structs.replace(upsert, version=row.version, flaps=row.flaps))
+        return
+    decision.upserts.append(upsert)
     action = hint_action(old, event, fields)
-    if flaps <= MAX_FLAPS or action != "none":
+    if flaps <= MAX_FLAPS or action != "none" or not fields.keys().isdisjoint(ALWAYS_TOLD):
         decision.changes.append(Change(upsert=upsert, kind="updated", cause=cause, fields=fields, action=action))
 
 

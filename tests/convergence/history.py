@@ -34,6 +34,7 @@ class People:
             self.make_all_day, self.edit_series, self.move_series, self.new_rule, self.cancel_series, self.split,
             self.turn, self.invite, self.respond, self.respond, self.touch,
         ]  # fmt: skip
+        self.guest_acts = [self.respond, self.respond, self.cancel, self.touch]
 
     def act(self) -> str:
         """Do one thing; what it was."""
@@ -41,7 +42,8 @@ class People:
         known = self.world.read_truth(calendar, *self.reach())
         if len(known) < 6 or self.random.random() < 0.25:
             return self.add(calendar)
-        event, act = self.random.choice(known), self.random.choice(self.acts)
+        event = self.random.choice(known)
+        act = self.random.choice(self.acts if event["organizer"].get("self") else self.guest_acts)
         try:
             act(calendar, event)
         except GoogleError as error:

@@ -134,7 +134,7 @@ class Play:
             (12, self._act), (8, self._sync), (3, self._sync_both), (3, self._crash), (2, self._edit_meanwhile),
             (5, self._push), (3, self._poll), (3, self._pass_time), (1, self._pass_days), (4, self._fault),
             (2, self._clear_faults), (1, self._expire), (1, self._lose_tokens), (1, self._database), (1, self._resync),
-            (1, self._patch), (1, self._reconnect), (1, self._more), (1, self._channels), (1, self._zone),
+            (1, self._patch), (1, self._reconnect), (1, self._more), (1, self._channels),
         ]  # fmt: skip
         weights, choices = [weight for weight, _ in acts], [act for _, act in acts]
         act = self.random.choices(choices, weights)[0]
@@ -270,12 +270,6 @@ class Play:
 
     async def _channels(self) -> str:
         return f"{await self._worker().renew_channels()}"
-
-    async def _zone(self) -> str:
-        """The owner moves: all-day events lie elsewhere."""
-        calendar = self.world.calendars[self.random.choice(self.people.calendars)]
-        calendar.time_zone = self.random.choice(ZONES)
-        return f"{calendar.id} {calendar.time_zone}"
 
     async def _look(self) -> None:
         """The audience keeps up, and believes no false news."""

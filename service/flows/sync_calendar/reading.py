@@ -166,7 +166,11 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
         return sync.decide(found, {}, cause=cause, now=now, ids=new_ids())
     if not progress.rows and not progress.full and progress.stretch is None:
         return Decision()
-    wanted = None if progress.full or progress.stretch or len(progress.rows) > FEW_ROWS else progress.rows.keys() | progress.touched
+    wanted = (
+        None
+        if progress.full or progress.stretch or len(progress.rows) > FEW_ROWS
+        else progress.rows.keys() | progress.series.keys()
+    )
     async with gateway.database.read() as conn:
         known = await events.known(conn, row.id, rows=wanted, series=progress.series)
         set_aside = await events.quarantined(conn, row.id)
