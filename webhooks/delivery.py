@@ -203,16 +203,16 @@ class Deliverer:
             async with self._clients.borrow() as client:
                 since = loop.time()
                 while current is not None:
-                    endpoint_id = current.target.endpoint_id
-                    self._record(current, await self._sender.send(client, current))
-                    current = None
+                    outcome = await self._sender.send(client, current)
+                    sent, current = current, None
+                    self._record(sent, outcome)
                     now = loop.time()
                     if now - since < STAY:
-                        current = self._next(endpoint_id, now)
+                        current = self._next(sent.target.endpoint_id, now)
                     if current is None:
                         since, current = now, self._next(None, now)
         except Exception as error:  # a client that cannot be had is a failed attempt: given back, it would spin
-            log.exception("no client for a webhook")
+            log.exception("a webhook slot broke off")
             if current is not None:
                 self._record(current, Outcome(self._clock(), 0.0, error_kind="internal", error_detail=repr(error)))
                 current = None
