@@ -1,6 +1,6 @@
 """The event catalogue: what each webhook and each entry of the change log says, as structs and as bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from service.core import sync
-from service.core.event import EventView, FieldChange, meeting_key, view_json
+from service.core.event import CANCELLED, EventView, FieldChange, meeting_key, view_json
 from service.core.lifecycle import State
 
 MOST_IDS: Final = 100
@@ -77,9 +77,31 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def entries(changes: Sequence[sync.Change], calendar_id: UUID, now: datetime) -> list[Entry]:
-    """The changes of one round as entries of the change log, in the order in which they will be numbered."""
-    return [_entry(change, calendar_id, now) for change in changes]
+def views(upserts: Sequence[sync.Upsert], calendar_id: UUID, now: datetime) -> dict[UUID, bytes]:
+    """Events as users will see them once they are written: `EventView` as JSON, by id."""
+    return {
+        upsert.id: view_json(
+            upsert.body,
+            event_id=upsert.id,
+            calendar_id=calendar_id,
+            key=meeting_key(upsert.event),
+            version=upsert.version,
+            created_at=upsert.created_at,
+            updated_at=now,
+            deleted_at=now if upsert.event.status == CANCELLED else None,
+        )
+        for upsert in upserts
+    }
+
+
+def entries(
+    changes: Sequence[sync.Change], shown: Mapping[UUID, bytes], calendar_id: UUID, now: datetime
+) -> list[Entry]:
+    """The changes of one round as entries of the change log, in the order in which they will be numbered.
+
+    `shown` are the `views` of what changed.
+    """
+    return [_entry(change, shown[change.upsert.id], calendar_id, now) for change in changes]
 
 
 def with_seq(seq: int, body: bytes) -> bytes:
@@ -115,28 +137,26 @@ def state_change(previous: State, current: State) -> str | None:
     return f"calendar.{current.value}"
 
 
-def _entry(change: sync.Change, calendar_id: UUID, now: datetime) -> Entry:
-    upsert = change.upsert
-    view = view_json(
-        upsert.body,
-        event_id=upsert.id,
-        calendar_id=calendar_id,
-        key=meeting_key(upsert.event),
-        version=upsert.version,
-        created_at=upsert.created_at,
-        updated_at=now,
-        deleted_at=now if change.kind == "cancelled" else None,
+class _Unnumbered(msgspec.Struct, gc=False):
+    event_id: UUID
+    calendar_id: UUID
+    kind: str
+    cause: str
+    at: datetime
+    fields: dict[str, FieldChange]
+    action: str
+    event: msgspec.Raw
+
+
+def _entry(change: sync.Change, view: bytes, calendar_id: UUID, now: datetime) -> Entry:
+    said = _Unnumbered(
+        change.upsert.id,
+        calendar_id,
+        change.kind,
+        change.cause,
+        now,
+        change.fields,
+        change.action,
+        msgspec.Raw(view),
     )
-    said = _encode(
-        {
-            "event_id": upsert.id,
-            "calendar_id": calendar_id,
-            "kind": change.kind,
-            "cause": change.cause,
-            "at": now,
-            "fields": change.fields,
-            "action": change.action,
-            "event": msgspec.Raw(view),
-        }
-    )
-    return Entry(event_id=upsert.id, kind=change.kind, cause=change.cause, body=said)
+    return Entry(event_id=said.event_id, kind=said.kind, cause=said.cause, body=_encode(said))

@@ -100,12 +100,12 @@ _decoder: Final = msgspec.json.Decoder(Event)
 
 
 def encode_event(event: Event) -> bytes:
-    """The event as stored: JSON of every field, in one order, so that equal events have equal bytes."""
+    """The event as JSON of every field, in one order, so that equal events have equal bytes."""
     return _encoder.encode(event)
 
 
 def decode_event(body: bytes | str) -> Event:
-    """The event back from its stored bytes; a field added since takes its default."""
+    """The event back from its bytes, or out of an `EventView`'s; a field added since takes its default."""
     return _decoder.decode(body)
 
 
@@ -129,6 +129,19 @@ def meeting_key(event: Event) -> str:
     return f"{uid}/{event.original_starts_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
+class _Place(msgspec.Struct, gc=False):
+    id: UUID
+    calendar_id: UUID
+
+
+class _Record(msgspec.Struct, gc=False):
+    meeting_key: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
 def view_json(
     body: bytes,
     *,
@@ -140,18 +153,10 @@ def view_json(
     updated_at: datetime,
     deleted_at: datetime | None,
 ) -> bytes:
-    """`EventView` as JSON, made by splicing what the store knows into the stored bytes, which are not decoded."""
-    kept = _encoder.encode({"id": event_id, "calendar_id": calendar_id})
-    known = _encoder.encode(
-        {
-            "meeting_key": key,
-            "version": version,
-            "created_at": created_at,
-            "updated_at": updated_at,
-            "deleted_at": deleted_at,
-        }
-    )
-    return kept[:-1] + b"," + body[1:-1] + b"," + known[1:]
+    """`EventView` as JSON, made by splicing what the store knows around `encode_event`'s bytes."""
+    place = _encoder.encode(_Place(event_id, calendar_id))
+    record = _encoder.encode(_Record(key, version, created_at, updated_at, deleted_at))
+    return b"%b,%b,%b" % (place[:-1], body[1:-1], record[1:])
 
 
 def diff(old: Event, new: Event) -> dict[str, FieldChange]:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from service.core.event import EventView, Meeting, Organizer
+from service.core.event import EventView, Meeting, Organizer, decode_event
 from service.flows.gateway import Gateway
-from service.store import events, meetings
+from service.store import meetings
 from service.store.tables import Found
 
 
@@ -73,17 +73,37 @@ async def upcoming(
     for copy in copies:
         by_key.setdefault(copy.meeting_key, []).append(copy)
     views = [_view_json(row, by_key.get(row.meeting_key, [])) for row in shown]
-    last = shown[-1] if len(found) > query.limit else None
-    return views, (last.starts_at, last.meeting_key) if last is not None else None
+    if len(found) <= query.limit:
+        return views, None
+    return views, (decode_event(shown[-1].body).starts_at, shown[-1].meeting_key)
 
 
 class _Told(msgspec.Struct, gc=False):
-    """The part of a stored event that a meeting's row repeats; the rest is passed on undecoded."""
+    """The part of a stored event that a meeting's row repeats; what is only passed on stays undecoded."""
 
     meeting: Meeting
-    title: str | None = None
-    organizer: msgspec.Raw = msgspec.Raw(b"null")
-    attendees: list[msgspec.Raw] = []
+    starts_at: msgspec.Raw
+    ends_at: msgspec.Raw
+    title: msgspec.Raw
+    organizer: msgspec.Raw
+    attendees: list[msgspec.Raw]
+
+
+class _Shown(msgspec.Struct, gc=False):
+    """`MeetingView`, as far as its parts are JSON already."""
+
+    meeting_key: str
+    meeting_url: str
+    platform: str
+    meeting_id: str | None
+    passcode: str | None
+    starts_at: msgspec.Raw
+    ends_at: msgspec.Raw
+    title: msgspec.Raw
+    organizer: msgspec.Raw
+    attendee_count: int
+    lead: msgspec.Raw
+    copies: list[MeetingCopy]
 
 
 _told: Final = msgspec.json.Decoder(_Told)
@@ -91,26 +111,24 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def _view_json(row: Found, copies: Sequence[Found]) -> msgspec.Raw:
-    told = _told.decode(row.body)
+    lead = row.body.encode()
+    told = _told.decode(lead)
     meeting = told.meeting
-    return msgspec.Raw(
-        _encode(
-            {
-                "meeting_key": row.meeting_key,
-                "meeting_url": meeting.url,
-                "platform": meeting.platform,
-                "meeting_id": meeting.meeting_id,
-                "passcode": meeting.passcode,
-                "starts_at": row.starts_at,
-                "ends_at": row.ends_at,
-                "title": told.title,
-                "organizer": told.organizer,
-                "attendee_count": len(told.attendees),
-                "lead": msgspec.Raw(events.view(row)),
-                "copies": [_copy(copy) for copy in copies],
-            }
-        )
+    shown = _Shown(
+        row.meeting_key,
+        meeting.url,
+        meeting.platform,
+        meeting.meeting_id,
+        meeting.passcode,
+        told.starts_at,
+        told.ends_at,
+        told.title,
+        told.organizer,
+        len(told.attendees),
+        msgspec.Raw(lead),
+        [_copy(copy) for copy in copies],
     )
+    return msgspec.Raw(_encode(shown))
 
 
 def _copy(row: Found) -> MeetingCopy:

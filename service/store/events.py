@@ -1,7 +1,7 @@
 """Events as stored: what a sync compares with and writes, and what users and bots read."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Insert, Select, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.event import CANCELLED, Event, decode_event, lead_rank, meeting_key, view_json
+from service.core.event import CANCELLED, Event, decode_event, lead_rank, meeting_key
 from service.core.sync import Known, Malformed, Upsert
 from service.store.bulk import BulkInsert
 from service.store.database import insert
@@ -42,17 +42,7 @@ _KNOWN: Final = (
     _c.created_at,
     _c.deleted_at,
 )
-_VIEW: Final = (
-    _c.id,
-    _c.calendar_id,
-    _c.starts_at,
-    _c.body,
-    _c.meeting_key,
-    _c.version,
-    _c.created_at,
-    _c.updated_at,
-    _c.deleted_at,
-)
+_VIEW: Final = (_c.id, _c.starts_at, _c.version, _c.body)
 _UPDATED: Final = tuple(
     column.name
     for column in _c
@@ -142,9 +132,11 @@ async def next_meeting(conn: AsyncConnection, calendar_id: UUID, now: datetime) 
     return found
 
 
-def rows(upserts: Iterable[Upsert], *, project_id: UUID, calendar_id: UUID, now: datetime) -> list[dict[str, Any]]:
-    """Upserts as rows of the table."""
-    return [_row(upsert, project_id, calendar_id, now) for upsert in upserts]
+def rows(
+    upserts: Iterable[Upsert], shown: Mapping[UUID, bytes], *, project_id: UUID, calendar_id: UUID, now: datetime
+) -> list[dict[str, Any]]:
+    """Upserts as rows of the table; `shown` are their `core.announcements.views`."""
+    return [_row(upsert, shown[upsert.id], project_id, calendar_id, now) for upsert in upserts]
 
 
 def sources(upserts: Iterable[Upsert]) -> list[dict[str, Any]]:
@@ -224,17 +216,9 @@ async def source(conn: AsyncConnection, event_id: UUID) -> bytes | None:
 
 
 def view(row: Found) -> bytes:
-    """A row of `listed` or `one` as users see it: `EventView` as JSON."""
-    return view_json(
-        row.body.encode(),
-        event_id=row.id,
-        calendar_id=row.calendar_id,
-        key=row.meeting_key,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        deleted_at=row.deleted_at,
-    )
+    """A row of `listed` or `one` as users see it: `EventView` as JSON, which is how it is stored."""
+    body: str = row.body
+    return body.encode()
 
 
 async def purge(conn: AsyncConnection, ended_before: datetime, most: int) -> int:
@@ -267,7 +251,7 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     return query
 
 
-def _row(upsert: Upsert, project_id: UUID, calendar_id: UUID, now: datetime) -> dict[str, Any]:
+def _row(upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now: datetime) -> dict[str, Any]:
     event = upsert.event
     emails = [person.email for person in event.attendees if person.email]
     cancelled = event.status == CANCELLED
@@ -292,7 +276,7 @@ def _row(upsert: Upsert, project_id: UUID, calendar_id: UUID, now: datetime) -> 
         "fingerprint": upsert.fingerprint,
         "previous_fingerprint": upsert.previous_fingerprint,
         "flaps": upsert.flaps,
-        "body": upsert.body.decode(),
+        "body": shown.decode(),
         "version": upsert.version,
         "created_at": upsert.created_at,
         "updated_at": now,

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, exists, select, tuple_, union_all
+from sqlalchemy import Select, String, and_, bindparam, exists, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.event import DECLINED
@@ -17,6 +18,8 @@ _events = Table.metadata.tables[str(EventRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _c = _events.c
 _other = _events.alias("other")
+_mine = _events.alias("mine")
+_MOMENT: Final = _c.starts_at.type
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,32 +32,55 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     include_declined: bool = False
 
 
+class _Shape(msgspec.Struct, frozen=True):
+    """What a query for leads has to ask; there are few such questions, and each is built once."""
+
+    declined: bool
+    by_platform: bool
+    by_calendar: bool
+    goes_on: bool
+
+
 async def leads(
     conn: AsyncConnection, project_id: UUID, wanted: Wanted, after: tuple[datetime, str] | None, limit: int
 ) -> Sequence[Found]:
-    """The lead copy of each meeting by (start, key), those behind `after`.
+    """The lead copy of each meeting by (start, key), those behind `after`: `meeting_key` and the event's `body`.
 
     A meeting stands where its lead stands; so it is listed once, whatever page its other copies would fall on.
     """
-    # What began hours ago and still runs is looked for by its end; there is little of it, and it comes first.
-    recent = wanted.from_ - LONG
-    short = _leading(project_id, wanted, after).where(
-        _c.starts_at >= recent, _c.starts_at < wanted.until, _c.ends_at > wanted.from_
+    shape = _Shape(
+        wanted.include_declined, wanted.platform is not None, wanted.calendar_id is not None, after is not None
     )
-    long = _leading(project_id, wanted, after).where(
-        _c.is_long.is_(True), _c.starts_at < recent, _c.starts_at < wanted.until, _c.ends_at > wanted.from_
-    )
-    parts = [select(part.order_by(_c.starts_at, _c.meeting_key).limit(limit).subquery()) for part in (long, short)]
-    both = union_all(*parts)
-    columns = both.selected_columns
-    query = both.order_by(columns["starts_at"], columns["meeting_key"]).limit(limit)
-    return (await conn.execute(query)).all()
+    asked: dict[str, Any] = {
+        "project": project_id,
+        "declined": DECLINED,
+        "window_start": wanted.from_,
+        "recent": wanted.from_ - LONG,
+        "window_end": wanted.until,
+        "most": limit,
+    }
+    if wanted.platform is not None:
+        asked["on_platform"] = wanted.platform
+    if wanted.calendar_id is not None:
+        asked["on_calendar"] = wanted.calendar_id
+    if after is not None:
+        asked["after_start"], asked["after_key"] = after
+    found: Sequence[Found] = (await conn.execute(_leads(shape), asked)).all()
+    return found
 
 
 async def copies(
     conn: AsyncConnection, project_id: UUID, keys: Sequence[str], *, include_declined: bool
 ) -> Sequence[Found]:
     """Every live copy of these meetings with its calendar's standing, the leads first."""
+    asked: dict[str, Any] = {"project": project_id, "keys": list(keys)}
+    if not include_declined:
+        asked["declined"] = DECLINED
+    return (await conn.execute(_copies(include_declined), asked)).all()
+
+
+@cache
+def _copies(include_declined: bool) -> Select[Any]:
     query = (
         select(
             _c.meeting_key,
@@ -65,48 +91,57 @@ async def copies(
             _calendars.c.email,
         )
         .join(_calendars, _calendars.c.id == _c.calendar_id)
-        .where(_c.project_id == project_id, _c.meeting_key.in_(keys), _c.is_meeting.is_(True))
+        .where(
+            _c.project_id == bindparam("project"),
+            _c.meeting_key.in_(bindparam("keys", expanding=True)),
+            _c.is_meeting.is_(True),
+        )
         .order_by(_c.rank, _c.id)
     )
-    if not include_declined:
-        query = query.where(_c.response_status.is_distinct_from(DECLINED))
-    return (await conn.execute(query)).all()
+    if include_declined:
+        return query
+    return query.where(_c.response_status.is_distinct_from(bindparam("declined")))
 
 
-def _leading(project_id: UUID, wanted: Wanted, after: tuple[datetime, str] | None) -> Select[Any]:
+@cache
+def _leads(shape: _Shape) -> Any:
+    # What began hours ago and still runs is looked for by its end; there is little of it, and it comes first.
+    recent, start, end = (bindparam(name, type_=_MOMENT) for name in ("recent", "window_start", "window_end"))
+    overlapping = (_c.starts_at < end, _c.ends_at > start)
+    short = _leading(shape).where(_c.starts_at >= recent, *overlapping)
+    long = _leading(shape).where(_c.is_long.is_(True), _c.starts_at < recent, *overlapping)
+    ordered = (
+        part.order_by(_c.starts_at, _c.meeting_key).limit(bindparam("most")).subquery() for part in (long, short)
+    )
+    both = union_all(*(select(part) for part in ordered)).subquery()
+    query = select(both.c.meeting_key, both.c.body)
+    return query.order_by(both.c.starts_at, both.c.meeting_key).limit(bindparam("most"))
+
+
+def _leading(shape: _Shape) -> Select[Any]:
     better = and_(
-        _other.c.project_id == project_id,
+        _other.c.project_id == bindparam("project"),
         _other.c.meeting_key == _c.meeting_key,
         _other.c.is_meeting.is_(True),
         tuple_(_other.c.rank, _other.c.id) < tuple_(_c.rank, _c.id),
     )
-    query = select(
-        _c.id,
-        _c.calendar_id,
-        _c.starts_at,
-        _c.ends_at,
-        _c.meeting_key,
-        _c.body,
-        _c.version,
-        _c.created_at,
-        _c.updated_at,
-        _c.deleted_at,
-    ).where(_c.project_id == project_id, _c.is_meeting.is_(True), ~exists().where(better))
-    if not wanted.include_declined:
+    query = select(_c.starts_at, _c.meeting_key, _c.body).where(
+        _c.project_id == bindparam("project"), _c.is_meeting.is_(True), ~exists().where(better)
+    )
+    if not shape.declined:
         # The lowest rank that is not declined leads; where everybody declined there is no meeting.
-        query = query.where(_c.response_status.is_distinct_from(DECLINED))
-    if wanted.platform is not None:
-        query = query.where(_c.platform == wanted.platform)
-    if wanted.calendar_id is not None:
-        mine = _events.alias("mine")
-        query = query.where(
-            exists().where(
-                mine.c.project_id == project_id,
-                mine.c.meeting_key == _c.meeting_key,
-                mine.c.calendar_id == wanted.calendar_id,
-                mine.c.is_meeting.is_(True),
-            )
+        query = query.where(_c.response_status.is_distinct_from(bindparam("declined")))
+    if shape.by_platform:
+        query = query.where(_c.platform == bindparam("on_platform"))
+    if shape.by_calendar:
+        copy = and_(
+            _mine.c.project_id == bindparam("project"),
+            _mine.c.meeting_key == _c.meeting_key,
+            _mine.c.calendar_id == bindparam("on_calendar"),
+            _mine.c.is_meeting.is_(True),
         )
-    if after is not None:
-        query = query.where(tuple_(_c.starts_at, _c.meeting_key) > after)
+        query = query.where(exists().where(copy))
+    if shape.goes_on:
+        place = tuple_(bindparam("after_start", type_=_MOMENT), bindparam("after_key", type_=String()))
+        query = query.where(tuple_(_c.starts_at, _c.meeting_key) > place)
     return query

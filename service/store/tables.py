@@ -215,7 +215,7 @@ class PushRow(Table, table=True):
 
 
 class EventRow(Table, table=True):
-    """One occurrence: `body` is the event's JSON, the columns are what queries need of it.
+    """One occurrence: `body` is the event's JSON as users see it, the columns are what queries need of it.
 
     `attendee_emails` is every address between bars (`|a@example.com|b@example.com|`), so that one can be looked for.
     `rank` orders the copies of one meeting: the lowest leads. `is_long` marks what lasts so long that looking back a

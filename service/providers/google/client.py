@@ -12,6 +12,7 @@ import msgspec
 from service.core.schedule import Window
 from service.core.sync import Item, Page
 from service.errors import CalendarGone, TransientFault
+from service.observability import METRICS
 from service.providers.exchange import Answer, ask
 from service.providers.google.answers import judge
 from service.providers.google.push import read_channel, watch_body
@@ -155,14 +156,20 @@ class GoogleCalendar:
         self, access: Access, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
     ) -> Answer:
         await access.take_turn(self._clock)
-        return await ask(
-            access.http,
-            method,
-            self._api_url + path,
-            params={"prettyPrint": "false", **(params or {})},
-            headers={**_HEADERS, "authorization": f"Bearer {access.token}"},
-            json=json,
-        )
+        outcome = "no_answer"
+        try:
+            answer = await ask(
+                access.http,
+                method,
+                self._api_url + path,
+                params={"prettyPrint": "false", **(params or {})},
+                headers={**_HEADERS, "authorization": f"Bearer {access.token}"},
+                json=json,
+            )
+            outcome = "ok" if answer.is_good else str(answer.status)
+        finally:
+            METRICS.called(self.name, outcome)
+        return answer
 
 
 def _events_path(raw_calendar_id: str) -> str:
