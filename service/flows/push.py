@@ -6,27 +6,32 @@ import hmac
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
 
 from service.core import schedule
 from service.core.lifecycle import State
-from service.errors import ProviderError, PushUnsupported
+from service.errors import AccessRejected, ProviderError, PushUnsupported
 from service.flows.gateway import Gateway
 from service.observability import METRICS
-from service.providers.protocol import Access, PushNotice
+from service.providers.protocol import Access, OpenedChannel, PushNotice
 from service.store import calendars, channels
 from service.store.tables import Found
 
 SOON: Final = timedelta(seconds=5)
 CLAIM: Final = timedelta(seconds=60)
 BATCH: Final = 50
+POSTPONED_BY: Final = timedelta(seconds=1)
+"""In a storm a calendar's row is written no more often than this."""
+
 UNSUPPORTED_RECHECK: Final = timedelta(days=7)
 CLOSING_ATTEMPTS: Final = 5
+
+Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +62,6 @@ class _Storm(msgspec.Struct, kw_only=True):
     since: datetime
     last: datetime
     notices: int = 0
-    written: datetime | None = None
 
 
 async def received(
@@ -80,22 +84,20 @@ async def received(
     now = gateway.clock()
     storm = storms.count(channel.calendar_id, now)
     stormy = storm.notices > schedule.CALM_PUSHES
-    if stormy and storm.written is not None and now - storm.written < timedelta(seconds=1):
-        return True
     due_at = schedule.due_after_push(
         now, last_attempt_at=channel.last_attempt_at, recent=storm.notices, storm_since=storm.since
     )
     if channel.retry_at is not None:
         # A pause that the provider asked for, or a back-off, is not ended by a notice.
         due_at = max(due_at, channel.retry_at)
-    storm.written = now
+    if stormy and _is_foreseen(channel, due_at, now):
+        return True
+    if due_at <= now:
+        storm.since = now
     async with gateway.database.write() as conn:
         await channels.mark_notified(conn, channel.calendar_id, due_at, now, postpone=stormy)
         if due_at <= now:
             gateway.wake.after(conn, "sync")
-    if now < due_at <= now + SOON:
-        # The tick would find it too, up to a second later.
-        asyncio.get_running_loop().call_later((due_at - now).total_seconds(), gateway.wake.announce, "sync")
     return True
 
 
@@ -119,6 +121,17 @@ def _is_genuine(channel: Found, notice: PushNotice) -> bool:
     known = hmac.compare_digest(proof, channel.secret)
     # The provider's first notice may come before its answer told us the resource.
     return known and (channel.resource_id is None or channel.resource_id == notice.resource_id)
+
+
+def _is_foreseen(channel: Found, due_at: datetime, now: datetime) -> bool:
+    """Whether a read that has not begun yet will see what a notice is about, not much sooner than `due_at`.
+
+    While a read is under way `due_at` is `leased_until`: that read may have passed the change already.
+    """
+    if channel.due_at is None or channel.due_at == channel.leased_until:
+        return False
+    is_imminent: bool = channel.due_at <= now
+    return is_imminent or due_at - channel.due_at < POSTPONED_BY
 
 
 async def _open(gateway: Gateway, row: Found) -> None:
@@ -151,14 +164,32 @@ async def _open(gateway: Gateway, row: Found) -> None:
         gateway.wake.after(conn, "sync")
 
 
-async def _ask(gateway: Gateway, row: Found, channel_id: UUID, secret: str, now: datetime) -> Any:
-    granted = await gateway.tokens.access(row.connection_id, now)
+async def _ask(gateway: Gateway, row: Found, channel_id: UUID, secret: str, now: datetime) -> OpenedChannel:
+    provider = gateway.providers[row.provider]
     address = f"{gateway.settings.public_url}/push/{row.provider}/{channel_id}"
-    async with gateway.slots.borrow() as http:
-        access = Access(http=http, token=granted.token, client_key=granted.client_key, user_key=granted.user_key)
-        return await gateway.providers[row.provider].open_channel(
+
+    async def watch(access: Access) -> OpenedChannel:
+        return await provider.open_channel(
             access, row.raw_calendar_id, channel_id=str(channel_id), secret=secret, address=address, now=now
         )
+
+    return await _call(gateway, row.connection_id, watch)
+
+
+async def _call(gateway: Gateway, connection_id: UUID, ask: Callable[[Access], Awaitable[Answer]]) -> Answer:
+    """Ask a provider with the connection's access token, which is renewed once should the provider refuse it."""
+    rejected: str | None = None
+    while True:
+        granted = await gateway.tokens.access(connection_id, gateway.clock(), rejected=rejected)
+        try:
+            async with gateway.slots.borrow() as http:
+                return await ask(
+                    Access(http=http, token=granted.token, client_key=granted.client_key, user_key=granted.user_key)
+                )
+        except AccessRejected:
+            if rejected is not None:
+                raise
+            rejected = granted.token
 
 
 async def _give_up(gateway: Gateway, row: Found, channel_id: UUID, again: datetime, failures: int, reason: str) -> None:
@@ -171,14 +202,12 @@ async def _close(gateway: Gateway, row: Found) -> None:
     """Stop a channel; one that cannot be stopped after some tries runs out by itself."""
     try:
         if row.resource_id is not None and row.attempts <= CLOSING_ATTEMPTS:
-            granted = await gateway.tokens.access(row.connection_id, gateway.clock())
-            async with gateway.slots.borrow() as http:
-                access = Access(
-                    http=http, token=granted.token, client_key=granted.client_key, user_key=granted.user_key
-                )
-                await gateway.providers[row.provider].close_channel(
-                    access, channel_id=str(row.id), resource_id=row.resource_id
-                )
+            provider, resource_id = gateway.providers[row.provider], row.resource_id
+
+            async def stop(access: Access) -> None:
+                await provider.close_channel(access, channel_id=str(row.id), resource_id=resource_id)
+
+            await _call(gateway, row.connection_id, stop)
     except ProviderError as error:
         _log.info("channel %s could not be stopped (%s); trying again", row.id, error.reason)
         return

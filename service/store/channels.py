@@ -27,6 +27,7 @@ _notified = (
         _channels.c.secret,
         _channels.c.resource_id,
         _c.due_at,
+        _c.leased_until,
         _c.last_attempt_at,
         _c.retry_at,
         _c.push_received_at,

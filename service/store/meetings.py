@@ -76,7 +76,8 @@ async def copies(
     asked: dict[str, Any] = {"project": project_id, "keys": list(keys)}
     if not include_declined:
         asked["declined"] = DECLINED
-    return (await conn.execute(_copies(include_declined), asked)).all()
+    found: Sequence[Found] = (await conn.execute(_copies(include_declined), asked)).all()
+    return found
 
 
 @cache

@@ -65,6 +65,9 @@ class Stage:
     async def resync(self, calendar_id: UUID, *, full: bool = False) -> None:
         await connect.resync(self.gateway, self.project, calendar_id, full=full)
 
+    async def remove(self, calendar_id: UUID) -> None:
+        await connect.remove(self.gateway, self.project, calendar_id)
+
     async def quarantined(self, calendar_id: UUID) -> int:
         async with self.gateway.database.read() as conn:
             return await calendars.quarantined_count(conn, calendar_id)

@@ -310,11 +310,8 @@ def test_the_scopes_in_the_readme_cover_every_method_that_is_called() -> None:
         ("channels", "stop"),
     )
     prefix = "https://www.googleapis.com/auth/"
-    choices = [
-        {scope for scope in codes(line) if scope.startswith(prefix)}
-        for line in (ROOT / README).read_text().splitlines()
-        if prefix in line
-    ]
+    items = re.findall(r"^   - (.+?)(?=^   - |^$)", (ROOT / README).read_text(), re.MULTILINE | re.DOTALL)
+    choices = [{scope for scope in codes(item) if scope.startswith(prefix)} for item in items if prefix in item]
     assert len(choices) == 2
     for granted in choices:
         for resource, method in methods:
