@@ -98,6 +98,9 @@ async def received(
         await channels.mark_notified(conn, channel.calendar_id, due_at, now, postpone=stormy)
         if due_at <= now:
             gateway.wake.after(conn, "sync")
+    if now < due_at <= now + SOON:
+        # The tick would find it too, up to a second later.
+        asyncio.get_running_loop().call_later((due_at - now).total_seconds(), gateway.wake.announce, "sync")
     return True
 
 
@@ -130,8 +133,8 @@ def _is_foreseen(channel: Found, due_at: datetime, now: datetime) -> bool:
     """
     if channel.due_at is None or channel.due_at == channel.leased_until:
         return False
-    is_imminent: bool = channel.due_at <= now
-    return is_imminent or due_at - channel.due_at < POSTPONED_BY
+    foreseen: bool = channel.due_at <= now or due_at - POSTPONED_BY < channel.due_at <= due_at
+    return foreseen
 
 
 async def _open(gateway: Gateway, row: Found) -> None:
