@@ -3,13 +3,12 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
 from simulator.app import create_app
 from simulator.google.world import World
-from simulator.seed import seeded_world
 
 HOST = "127.0.0.1"
 
@@ -42,23 +41,6 @@ async def serve(world: World, port: int = 0) -> AsyncIterator[str]:
         server.should_exit = True
         await task
         listener.close()
-
-
-def run(port: int, seed: int) -> None:
-    """Serve a seeded world until interrupted, and say how to use it."""
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_run(port, seed))
-
-
-async def _run(port: int, seed: int) -> None:
-    world = seeded_world(seed)
-    async with serve(world, port) as url:
-        say(introduce(world, url))
-        await asyncio.Event().wait()
-
-
-def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - a command line prints
 
 
 def introduce(world: World, url: str) -> str:

@@ -66,7 +66,7 @@ EVENT: Final[dict[str, Any]] = {
         "platform": "google_meet",
         "meeting_id": "abc-defg-hij",
         "passcode": None,
-        "found_in": "conference",
+        "found_in": "conferenceData",
         "hint": None,
     },
     "html_link": "https://www.google.com/calendar/event?eid=NGYxcTdz",

@@ -14,8 +14,10 @@ SAFETY_POLL: Final = timedelta(hours=1)
 NEAR: Final = timedelta(minutes=30)
 TODAY: Final = timedelta(hours=24)
 DAILY_REQUESTS: Final = 1_000_000
-POLL_SHARE: Final = 0.8
-"""Of a client's requests in a day, the part that polls may use; the rest is for pushes, new calendars and channels."""
+POLLED_SHARE: Final = 0.8
+PUSHED_SHARE: Final = 0.2
+"""Of a client's requests in a day, what may go into polls: of calendars without push, and of those with it, whose
+notices need the rest."""
 
 CALM_PUSHES: Final = 5
 CALM_SPACING: Final = timedelta(seconds=1)
@@ -57,20 +59,22 @@ def poll_interval(
     *,
     pushed: bool,
     until_next_meeting: timedelta | None,
-    polled_calendars: int,
+    sharers: int,
 ) -> timedelta:
     """How long an unchanged calendar may rest.
 
     With healthy push an hour; without, `base`, half of it when a meeting is within half an hour, and twice it when
-    nothing is on today. Polling is a budget: `polled_calendars` of one client together stay below its day's requests.
+    nothing is on today. Polling is a budget: the `sharers`, which are the client's calendars that are pushed, or those
+    that are not, together stay within their share of its day's requests.
     """
+    share = PUSHED_SHARE if pushed else POLLED_SHARE
+    affordable = timedelta(days=1) * sharers / (DAILY_REQUESTS * share)
     if pushed:
-        return SAFETY_POLL
+        return max(SAFETY_POLL, affordable)
     if until_next_meeting is None or until_next_meeting > TODAY:
         wanted = base * 2
     else:
         wanted = base / 2 if until_next_meeting <= NEAR else base
-    affordable = timedelta(days=1) * polled_calendars / (DAILY_REQUESTS * POLL_SHARE)
     return max(wanted, affordable)
 
 

@@ -210,9 +210,9 @@ def absorb_series(progress: Round, series_id: str, items: Iterable[Item]) -> Non
 def unsettled_series(progress: Round, known_series: Iterable[str]) -> list[str]:
     """The series to list as sets before the round can be compared, in a stable order.
 
-    `known_series` are series that the store has and that a row names by the id of the master or of a lost occurrence:
-    Google's tombstone of an occurrence often has its own id alone. A master that is listed itself is a single event by
-    now: its series has no occurrences, and nobody need ask.
+    `known_series` are series that the store has and that a row names by the id of the master or of a lost occurrence
+    (Google's tombstone of an occurrence often has its own id alone), and those that it still has as a single event. A
+    master that is listed itself is a single event by now: its series has no occurrences, and nobody need ask.
     """
     unsettled = progress.unsettled.union(known_series)
     for series_id in [each for each in unsettled if isinstance(progress.rows.get(each), Listed)]:
@@ -281,7 +281,7 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
     if row.series_id is None and progress.series.get(provider_id):
         # What was a single event is a series now, and shows as its occurrences.
         return True
-    if progress.stretch is not None and progress.stretch.overlaps(row.starts_at, row.ends_at):
+    if progress.stretch is not None and progress.stretch.start <= row.starts_at < progress.stretch.end:
         return provider_id not in progress.stretch_ids
     if not progress.window.overlaps(row.starts_at, row.ends_at):
         return False

@@ -21,7 +21,8 @@ class Gateway:
     """The parts of a running gateway.
 
     `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
-    sends no webhooks. `polled` counts, by OAuth client, the calendars that polling has to serve; housekeeping renews it.
+    sends no webhooks. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
+    budget of requests, and housekeeping counts them anew.
     """
 
     settings: Settings
@@ -36,4 +37,4 @@ class Gateway:
     clock: Callable[[], datetime]
     draw: Callable[[], float]
     deliverer: Deliverer | None = None
-    polled: dict[UUID, int] = field(default_factory=dict)
+    sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)

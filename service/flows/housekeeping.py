@@ -16,7 +16,7 @@ ANSWERS_KEPT: Final = timedelta(hours=24)
 
 
 async def tidy(gateway: Gateway) -> int:
-    """Drop what is past its retention and count who must be polled; how many rows went.
+    """Drop what is past its retention and count who shares the polling budget; how many rows went.
 
     A call does a bounded amount of work; what is left waits for the next one.
     """
@@ -27,9 +27,9 @@ async def tidy(gateway: Gateway) -> int:
     gone += await _drop(gateway, lambda conn: history.purge(conn, kept_from, limit=PIECE))
     gone += await _drop(gateway, lambda conn: idempotency.purge(conn, now - ANSWERS_KEPT))
     async with gateway.database.read() as conn:
-        polled = await calendars.polled_by_client(conn, now)
-    gateway.polled.clear()
-    gateway.polled.update(polled)
+        sharers = await calendars.count_by_client(conn, now)
+    gateway.sharers.clear()
+    gateway.sharers.update(sharers)
     return gone
 
 

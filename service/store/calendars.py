@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, func, null, or_, select, update
+from sqlalchemy import delete, false, func, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.lifecycle import Standing, State
@@ -157,14 +157,15 @@ async def remove(conn: AsyncConnection, calendar_id: UUID) -> None:
     await conn.execute(delete(_calendars).where(_c.id == calendar_id))
 
 
-async def polled_by_client(conn: AsyncConnection, now: datetime) -> dict[UUID, int]:
-    """How many calendars of each OAuth client have no push and so must be polled."""
+async def count_by_client(conn: AsyncConnection, now: datetime) -> dict[tuple[UUID, bool], int]:
+    """How many calendars each OAuth client has to read, those with push (True) and those without."""
+    pushed = func.coalesce(_c.push_until > now, false()).label("pushed")
     query = (
-        select(_c.oauth_client_id, func.count().label("calendars"))
-        .where(_c.due_at.is_not(None), or_(_c.push_until.is_(None), _c.push_until <= now))
-        .group_by(_c.oauth_client_id)
+        select(_c.oauth_client_id, pushed, func.count().label("calendars"))
+        .where(_c.due_at.is_not(None))
+        .group_by(_c.oauth_client_id, pushed)
     )
-    return {row.oauth_client_id: row.calendars for row in await conn.execute(query)}
+    return {(row.oauth_client_id, bool(row.pushed)): row.calendars for row in await conn.execute(query)}
 
 
 async def count_by_status(conn: AsyncConnection) -> dict[str, int]:

@@ -101,16 +101,23 @@ async def known(
 
 
 async def known_series(
-    conn: AsyncConnection, calendar_id: UUID, masters: Iterable[str], occurrences: Iterable[str]
+    conn: AsyncConnection, calendar_id: UUID, rows: Iterable[str], *, gone: Iterable[str], touched: Iterable[str]
 ) -> set[str]:
-    """Which series the store has live or past occurrences of, named by their own ids or by ids of live occurrences."""
+    """Which series the store has something of, by the ids that a delta names.
+
+    `rows` are all its ids, among which may be a master's; `gone` are those of tombstones, which may be live
+    occurrences here; `touched` are the series of its occurrences, of which one may be a live single event here.
+    """
     query = select(_c.series_id).where(_c.calendar_id == calendar_id, _c.series_id.is_not(None)).distinct()
+    live = _c.deleted_at.is_(None)
     found: set[str] = set()
-    for chunk in _chunks(masters):
+    for chunk in _chunks(rows):
         found.update((await conn.execute(query.where(_c.series_id.in_(chunk)))).scalars())
-    for chunk in _chunks(occurrences):
-        lost = query.where(_c.provider_event_id.in_(chunk), _c.deleted_at.is_(None))
-        found.update((await conn.execute(lost)).scalars())
+    for chunk in _chunks(gone):
+        found.update((await conn.execute(query.where(_c.provider_event_id.in_(chunk), live))).scalars())
+    single = select(_c.provider_event_id).where(_c.calendar_id == calendar_id, _c.series_id.is_(None), live)
+    for chunk in _chunks(touched):
+        found.update((await conn.execute(single.where(_c.provider_event_id.in_(chunk)))).scalars())
     return found
 
 

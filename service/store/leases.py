@@ -29,6 +29,7 @@ _due = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+_next_due = select(_c.due_at).where(_c.due_at > bindparam("now")).order_by(_c.due_at).limit(1)
 _claim = (
     update(_calendars)
     .where(_c.id.in_(_due.scalar_subquery()))
@@ -121,6 +122,12 @@ async def settle(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
     A row has `held_id`, `held`, `next_due` and `new_<column>` for each of `SETTLED`.
     """
     await conn.execute(_settle, rows)
+
+
+async def next_due(conn: AsyncConnection, now: datetime) -> datetime | None:
+    """When the next calendar becomes due that is not due yet."""
+    found: datetime | None = (await conn.execute(_next_due, {"now": now})).scalar()
+    return found
 
 
 async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:

@@ -60,7 +60,7 @@ class Wake:
         if self._database.dialect == "postgresql" and self._talk is None:
             from service.store.notices import Notices  # noqa: PLC0415 (asyncpg: 60 ms that SQLite does without)
 
-            self._notices = Notices(postgresql_dsn(self._database.url), self._rouse, self._rouse_all)
+            self._notices = Notices(postgresql_dsn(self._database.url), self.rouse, self._rouse_all)
             self._talk = asyncio.create_task(self._notices.run(), name="wake")
 
     async def stop(self) -> None:
@@ -90,7 +90,7 @@ class Wake:
 
     def announce(self, topic: str) -> None:
         """Announce now. Never inside a transaction: a listener would look before there is something to see."""
-        self._rouse(topic)
+        self.rouse(topic)
         if self._notices is not None:
             self._notices.send(topic)
 
@@ -112,10 +112,11 @@ class Wake:
         with self.listen(topic) as listener:
             return await listener.wait(timeout)
 
-    def _rouse(self, topic: str) -> None:
+    def rouse(self, topic: str) -> None:
+        """Announce now, in this process alone."""
         for listener in self._listeners.get(topic, ()):
             listener.rouse()
 
     def _rouse_all(self) -> None:
         for topic in self._listeners:
-            self._rouse(topic)
+            self.rouse(topic)

@@ -5,6 +5,7 @@ from typing import Any
 from simulator.google.access import organizer_of
 from simulator.google.changes import merged, replace_body, store
 from simulator.google.moments import from_day
+from simulator.google.recurrence import Slot
 from simulator.google.state import Calendar, Record, State
 
 # Each copy has its own; everything else is the meeting's.
@@ -42,7 +43,8 @@ def pass_on_response(state: State, record: Record, email: str, response: str) ->
             master = other.records[record.master]
             if master.cancelled or other.deleted:
                 continue
-            copy = store(state, other, Record(record.id, {}, state.now(), state.now(), 0, record.master, record.slot))
+            slot = _placed(record.slot, other)
+            copy = store(state, other, Record(record.id, {}, state.now(), state.now(), 0, record.master, slot))
             master.exceptions[record.slot.name] = record.id
         if copy is None or copy.cancelled or other.deleted:
             continue
@@ -75,7 +77,8 @@ def _copy(state: State, source: Record, other: Calendar) -> Record:
     existing = other.records.get(source.id)
     shared = _shared(source.body, other)
     if existing is None:
-        return store(state, other, Record(source.id, shared, state.now(), state.now(), 0, source.master, source.slot))
+        slot = _placed(source.slot, other)
+        return store(state, other, Record(source.id, shared, state.now(), state.now(), 0, source.master, slot))
     own = {key: value for key, value in existing.body.items() if key in PRIVATE_FIELDS}
     private = (existing.body.get("extendedProperties") or {}).get("private")
     body = {**shared, **own}
@@ -99,3 +102,10 @@ def _shared(body: dict[str, Any], other: Calendar) -> dict[str, Any]:
     if properties:
         shared["extendedProperties"] = properties
     return shared
+
+
+def _placed(slot: Slot | None, other: Calendar) -> Slot | None:
+    """The slot as the other calendar has it: a day begins there at its own midnight."""
+    if slot is None or slot.start.day is None:
+        return slot
+    return Slot(slot.name, from_day(slot.start.day, other.time_zone))

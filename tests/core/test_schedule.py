@@ -82,14 +82,14 @@ def test_the_stretch_is_what_was_never_listed(listed_until: datetime, expected: 
 def test_a_poll_comes_sooner_when_a_meeting_is_near(
     pushed: bool, until_meeting: timedelta | None, expected: timedelta
 ) -> None:
-    found = poll_interval(2 * MINUTE, pushed=pushed, until_next_meeting=until_meeting, polled_calendars=1)
+    found = poll_interval(2 * MINUTE, pushed=pushed, until_next_meeting=until_meeting, sharers=1)
 
     assert found == expected
 
 
 @pytest.mark.parametrize("calendars", [556, 5_000, 90_000])
 def test_polls_of_a_client_stay_below_its_day(calendars: int) -> None:
-    interval = poll_interval(2 * MINUTE, pushed=False, until_next_meeting=MINUTE, polled_calendars=calendars)
+    interval = poll_interval(2 * MINUTE, pushed=False, until_next_meeting=MINUTE, sharers=calendars)
 
     # The jitter of a poll is even on both sides, so that the mean is the interval.
     assert calendars * (timedelta(days=1) / interval) <= DAILY_REQUESTS * 0.8

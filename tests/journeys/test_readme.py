@@ -294,7 +294,7 @@ def test_the_tables_of_states_and_errors_have_each() -> None:
 def test_the_polling_budget_is_what_the_readme_says(polled: int, seconds: int) -> None:
     soon = timedelta(hours=2)
     interval = poll_interval(
-        timedelta(seconds=120), pushed=False, until_next_meeting=soon, polled_calendars=polled
+        timedelta(seconds=120), pushed=False, until_next_meeting=soon, sharers=polled
     ).total_seconds()
     assert interval == pytest.approx(seconds, rel=0.01)
     named = {"1,000": "2 minutes", "10,000": "18 minutes", "100,000": "3 hours"}

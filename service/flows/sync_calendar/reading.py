@@ -148,8 +148,10 @@ async def _list_series(
     if progress.full or not progress.rows:
         return
     async with gateway.database.read() as conn:
-        touched = await events.known_series(conn, row.id, progress.rows, sync.removed_ids(progress))
-    for series_id in sync.unsettled_series(progress, touched):
+        known = await events.known_series(
+            conn, row.id, progress.rows, gone=sync.removed_ids(progress), touched=progress.touched
+        )
+    for series_id in sync.unsettled_series(progress, known):
         listing = provider.series(access, row.raw_calendar_id, series_id, window=progress.window, time_zone=zone)
         try:
             items: list[Item] = [item async for item in listing]

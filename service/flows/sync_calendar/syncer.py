@@ -29,7 +29,11 @@ from service.store.tables import Found
 
 LEASE: Final = timedelta(seconds=30)
 RENEW_EVERY: Final = 10.0
+LOOK_AHEAD: Final = 1.0
+"""A calendar that becomes due within so many seconds is claimed when it does; later ones are left to the tick."""
 
+PACE: Final = 0.03
+"""Seconds between two claims at least: what becomes due meanwhile is claimed together."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class Syncer:
         self._freed = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._closing = False
+        self._alarm: asyncio.TimerHandle | None = None
         self._renewer: asyncio.Task[None] | None = None
         self._settler: GroupCommit[Settlement, Settled] = GroupCommit(
             gateway.database, self._settle, weigh=lambda settlement: settlement.weight
@@ -68,7 +73,7 @@ class Syncer:
                     self._freed.clear()
                     await self._freed.wait()
                     continue
-                claimed = await self._claim(free)
+                claimed, next_due = await self._claim(free)
                 if self._closing:
                     await self._give_back(claimed)
                     break
@@ -76,6 +81,7 @@ class Syncer:
                     self._start(row)
                 started += len(claimed)
                 if len(claimed) < free:
+                    self._wake_at(next_due)
                     break
         return started
 
@@ -83,6 +89,8 @@ class Syncer:
         """Claim no more, let running syncs end for at most `timeout` seconds, give the leases of the others back."""
         self._closing = True
         self._freed.set()
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._running:
             await asyncio.wait(list(self._running), timeout=timeout)
         left = dict(self._running)
@@ -99,10 +107,21 @@ class Syncer:
             async with self._gateway.database.write() as conn:
                 await leases.release(conn, [(row.id, row.lease) for row in rows], self._gateway.clock())
 
-    async def _claim(self, most: int) -> Sequence[Found]:
+    async def _claim(self, most: int) -> tuple[Sequence[Found], datetime | None]:
+        """Up to `most` due calendars; where those are all, also when the next one becomes due."""
         now = self._gateway.clock()
         async with self._gateway.database.write() as conn:
-            return await leases.claim(conn, now=now, until=now + LEASE, owner=uuid4(), most=most)
+            claimed = await leases.claim(conn, now=now, until=now + LEASE, owner=uuid4(), most=most)
+            return claimed, await leases.next_due(conn, now) if len(claimed) < most else None
+
+    def _wake_at(self, due: datetime | None) -> None:
+        """Look again when a calendar becomes due, instead of at the next tick: few at a time, each on time."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        pause = (due - self._gateway.clock()).total_seconds() if due is not None else LOOK_AHEAD
+        if pause < LOOK_AHEAD and not self._closing:
+            wake = self._gateway.wake
+            self._alarm = asyncio.get_running_loop().call_later(max(pause, PACE), wake.rouse, "sync")
 
     def _start(self, row: Found) -> None:
         task = asyncio.create_task(self._run(row), name=f"sync {row.id}")
@@ -166,12 +185,13 @@ class Syncer:
         gateway = self._gateway
         standing = lifecycle.after(calendars.standing(row), lifecycle.Synced(), now, gateway.draw())
         decision = reading.decision
-        next_meeting = await self._next_meeting(row, decision, now)
+        pushed = row.push_until is not None and row.push_until > now
+        next_meeting = None if pushed else await self._next_meeting(row, decision, now)
         interval = schedule.poll_interval(
             timedelta(seconds=gateway.settings.poll_seconds),
-            pushed=row.push_until is not None and row.push_until > now,
+            pushed=pushed,
             until_next_meeting=next_meeting - now if next_meeting else None,
-            polled_calendars=gateway.polled.get(row.oauth_client_id, 0),
+            sharers=gateway.sharers.get((row.oauth_client_id, pushed), 0),
         )
         shown = views(decision.upserts, row.id, now)
         return Settlement(
@@ -209,8 +229,6 @@ class Syncer:
 
     async def _next_meeting(self, row: Found, decision: Decision, now: datetime) -> datetime | None:
         """When the next meeting starts, as far as the pace of polling needs to know it."""
-        if row.push_until is not None and row.push_until > now:
-            return None
         coming = [
             upsert.event.starts_at
             for upsert in decision.upserts
