@@ -66,7 +66,9 @@ async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: 
                 if wrong:
                     failed += 1
                     print(f"\nseed {seed} on {kind}: {len(wrong)} differences", *wrong[:6], sep="\n    ")
-                    print(f"    uv run python -m tests.convergence --first {seed} --seeds 1 --database {kind} --verbose")
+                    print(
+                        f"    uv run python -m tests.convergence --first {seed} --seeds 1 --database {kind} --verbose"
+                    )
     played = count * len(kinds)
     print(f"{played - failed} of {played} histories converge ({', '.join(kinds)}; {time.monotonic() - began:.0f} s)")
     return failed
@@ -89,9 +91,7 @@ def main() -> int:
     parser.add_argument("--logs", type=Path, help="a folder for the histories that fail")
     given = parser.parse_args()
     kinds = ["sqlite", "postgresql"] if given.database == "both" else [given.database]
-    failed = asyncio.run(
-        run(given.first, given.seeds, kinds, given.steps, verbose=given.verbose, logs=given.logs)
-    )
+    failed = asyncio.run(run(given.first, given.seeds, kinds, given.steps, verbose=given.verbose, logs=given.logs))
     return 1 if failed else 0
 
 

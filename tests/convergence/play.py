@@ -82,7 +82,7 @@ class Play:
             tombstone_days=self.random.choice([3, 31]),
             short_pages=self.random.random() < 0.5,
             empty_pages=self.random.choice([0, 0, 1, 2]),
-            largest_page=self.random.choice([3, 20, 2500]),
+            largest_page=self.random.choice([20, 100, 2500]),
             cancelled_master_row=self.random.random() < 0.3,
         )
         for email, zone in zip(PEOPLE, ZONES, strict=True):
@@ -318,8 +318,8 @@ class Play:
         store: dict[UUID, EventView] = {}
         for name, calendar_id in self.calendars.items():
             row = await self.audience.calendar(calendar_id)
-            if row.status != "active":
-                said.append(f"{name} is {row.status}: {row.error_message}")
+            if row.status != "active" or row.retry_at is not None:
+                said.append(f"{name} is {row.status}: {row.error_message}, again at {row.retry_at}")
             days = row.horizon_days
             truth, kept = self._truth(name, days), await self.audience.stored(calendar_id, days=days)
             said += [f"{name}: not stored: {key} {truth[key]}" for key in truth.keys() - kept.keys()]

@@ -120,7 +120,9 @@ def test_only_the_second_look_disconnects(fact: lifecycle.Fact, suspicion: str, 
     assert confirmed.error_message == looked.error_message
 
 
-@pytest.mark.parametrize("between", [TransientFailure("timeout"), ClientRejected("x"), GONE], ids=lambda f: type(f).__name__)
+@pytest.mark.parametrize(
+    "between", [TransientFailure("timeout"), ClientRejected("x"), GONE], ids=lambda f: type(f).__name__
+)
 def test_a_suspicion_that_is_not_confirmed_in_a_row_begins_anew(between: lifecycle.Fact) -> None:
     stands = standing(ACTIVE)
     for fact in (GRANT, between, GRANT):
@@ -146,7 +148,9 @@ def test_throttling_never_changes_the_state(times: int) -> None:
         assert stands.retry_at == stands.rate_limited_until
 
 
-@pytest.mark.parametrize("fact_type", [Throttled, lambda until: TransientFailure("x", until)], ids=["throttled", "failed"])
+@pytest.mark.parametrize(
+    "fact_type", [Throttled, lambda until: TransientFailure("x", until)], ids=["throttled", "failed"]
+)
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [

@@ -313,6 +313,15 @@ def test_the_listing_of_a_stretch_sweeps_the_stretch_and_nothing_else() -> None:
     assert store.live == {"in"}
 
 
+def test_the_listing_of_a_stretch_proves_nothing_of_what_began_before_it() -> None:
+    store = Store(event("long", day=29.99))
+    store.play(delta(), *listed(msgspec.structs.replace(event("long", day=29.99), ends_at=NOW + 31 * DAY)))
+
+    # All-day events lie a little elsewhere for Google than for us.
+    assert not roll(store)
+    assert store.live == {"long"}
+
+
 def test_what_the_store_had_in_the_stretch_already_is_no_news() -> None:
     store = Store(event("a", day=3))
     store.play(delta(), *listed(event("a", day=32)))

@@ -88,11 +88,12 @@ async def test_a_single_event_that_becomes_a_series_is_no_longer_single(stage: S
     assert len(await stage.stored(calendar_id)) == 4
 
 
-async def test_a_single_event_that_becomes_a_series_without_a_tombstone_goes(stage: Stage) -> None:
+@pytest.mark.parametrize("count", [1, 4])
+async def test_a_single_event_that_becomes_a_series_without_a_tombstone_goes(stage: Stage, count: int) -> None:
     calendar_id = await stage.connect()
     event = stage.world.add_meeting(ADA, "once", in_minutes=60)
     await stage.sync()
-    stage.world.edit_event(ADA, event["id"], {"recurrence": ["RRULE:FREQ=DAILY;COUNT=4"]})
+    stage.world.edit_event(ADA, event["id"], {"recurrence": [f"RRULE:FREQ=DAILY;COUNT={count}"]})
     stage.world.calendars[ADA].ghosts.clear()
 
     await stage.sync_again(calendar_id)
