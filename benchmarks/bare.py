@@ -11,7 +11,9 @@ import aiosqlite
 import asyncpg
 import httpx
 
-GATHER: Final = 0.002
+GATHER: Final = 0.005
+"""Seconds for which the first result of a group waits for company."""
+
 CLIENTS: Final = 32
 
 Statement = tuple[str, Sequence[Sequence[Any]]]
@@ -36,9 +38,9 @@ class SQLiteStore:
         def work() -> None:
             driver: sqlite3.Connection = self._connection._conn
             driver.execute("BEGIN IMMEDIATE")
-            for sql, rows in statements:
-                driver.executemany(sql, rows)
-            driver.execute("COMMIT")
+            with driver:  # commits, or rolls back
+                for sql, rows in statements:
+                    driver.executemany(sql, rows)
 
         # All of it in one turn of the connection's thread: the least that it can cost.
         await self._connection._execute(work)
@@ -49,9 +51,10 @@ class PostgreSQLStore:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._turn = asyncio.Lock()
 
     async def write(self, statements: Sequence[Statement]) -> None:
-        async with self._connection.transaction():
+        async with self._turn, self._connection.transaction():
             for sql, rows in statements:
                 await self._connection.executemany(sql, rows)
 
@@ -93,14 +96,19 @@ class Writer:
         await asyncio.sleep(GATHER)
         while self._waiting:
             group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            await self._store.write(self._make([item for item, _ in group]))
-            for _, done in group:
-                done.set_result(None)
+            try:
+                await self._store.write(self._make([item for item, _ in group]))
+            except Exception as error:  # noqa: BLE001  (whoever submitted has to hear of it)
+                for _, done in group:
+                    done.set_exception(error)
+            else:
+                for _, done in group:
+                    done.set_result(None)
 
 
 @asynccontextmanager
 async def open_clients(count: int = CLIENTS) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """httpx clients of one connection each, under one TLS context."""
+    """Httpx clients of one connection each, under one TLS context."""
     tls: ssl.SSLContext = httpx.create_ssl_context()
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     clients = [httpx.AsyncClient(verify=tls, limits=limits, trust_env=False) for _ in range(count)]

@@ -88,7 +88,12 @@ async def add_calendars(gateway: Gateway, count: int, *, synced: bool, project: 
         project_id = await create_project(conn, project, now)
         client_id = uuid7()
         sealed = gateway.cipher.seal(b"secret", place_of(project_id, "oauth_clients", "client_secret", client_id))
-        client = {"id": client_id, "project_id": project_id, "provider": "google", "client_id": f"{project}.example.com"}
+        client = {
+            "id": client_id,
+            "project_id": project_id,
+            "provider": "google",
+            "client_id": f"{project}.example.com",
+        }
         client |= {"tenant": "", "client_secret": sealed, "rejection_announced": False}
         await conn.execute(insert(_tables["oauth_clients"]), client | {"created_at": now, "updated_at": now})
     added: list[UUID] = []

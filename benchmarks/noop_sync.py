@@ -6,7 +6,6 @@ Floor: the same answers over bare httpx clients, typed decode, one row each writ
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import bare

@@ -122,7 +122,7 @@ _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 _REMOTE: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 
 
-disable_created_metrics()  # a time of birth beside every counter doubles the page and tells nobody anything
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a time of birth beside every counter doubles the page and tells nobody anything
 
 
 class OfKind(Protocol):

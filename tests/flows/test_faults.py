@@ -228,7 +228,10 @@ async def test_a_page_of_ten_megabytes_is_read(stage: Stage) -> None:
 POISON: list[tuple[str, dict[str, Any]]] = [
     ("no start", {"id": "p1", "status": "confirmed"}),
     ("a start of nonsense", {"id": "p2", "start": {"dateTime": "yesterday"}, "end": {"dateTime": "tomorrow"}}),
-    ("a number for a title", {"id": "p3", "summary": 3, "start": {"date": "2026-03-03"}, "end": {"date": "2026-03-04"}}),
+    (
+        "a number for a title",
+        {"id": "p3", "summary": 3, "start": {"date": "2026-03-03"}, "end": {"date": "2026-03-04"}},
+    ),
     ("attendees that are none", {"id": "p4", "attendees": "all", "start": {"date": "2026-03-03"}}),
     ("a month thirteen", {"id": "p5", "start": {"date": "2026-13-03"}, "end": {"date": "2026-13-04"}}),
     ("no id", {"summary": "who?"}),
@@ -261,7 +264,9 @@ async def test_one_poisoned_event_is_set_aside_and_the_rest_goes_on(stage: Stage
     assert await stage.quarantined(calendar_id) == 0
 
 
-async def test_a_poisoned_version_of_a_known_event_leaves_the_known_one_and_is_cured_by_a_good_one(stage: Stage) -> None:
+async def test_a_poisoned_version_of_a_known_event_leaves_the_known_one_and_is_cured_by_a_good_one(
+    stage: Stage,
+) -> None:
     calendar_id = await stage.connect()
     stage.let_google_talk_nonsense()
     event = stage.world.add_meeting(ADA, "good", in_minutes=60)
@@ -307,7 +312,12 @@ async def test_a_rejected_grant_is_looked_at_twice_and_then_left_alone(stage: St
     await stage.sync()
 
     row = await stage.calendar(calendar_id)
-    assert (row.status, row.error_code, row.due_at, row.retry_at) == ("disconnected", "credentials_rejected", None, None)
+    assert (row.status, row.error_code, row.due_at, row.retry_at) == (
+        "disconnected",
+        "credentials_rejected",
+        None,
+        None,
+    )
     assert [kind for kind, _ in await stage.messages()] == ["calendar.error", "calendar.disconnected"]
     assert len(await stage.meetings()) == 1, "the bot still goes"
 
