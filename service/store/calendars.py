@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,9 @@ _c = _calendars.c
 
 STANDING = Standing.__struct_fields__
 """The columns that hold how a calendar stands, named as in `core.lifecycle.Standing`."""
+
+# A read in flight goes on from the old cursor, and would leave the next one: its result is dropped.
+_FROM_THE_START: Final[dict[str, Any]] = {"cursor": null(), "lease": null(), "leased_until": null()}
 
 
 class CalendarFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +105,7 @@ async def make_due(conn: AsyncConnection, calendar_id: UUID, at: datetime, cause
     values: dict[str, Any] = {"due_at": at, "due_cause": cause}
     sooner = [_c.id == calendar_id, _c.due_at > at]
     if full:
-        values["cursor"] = null()
+        values |= _FROM_THE_START
         sooner = [_c.id == calendar_id, _c.due_at.is_not(None)]
     await conn.execute(update(_calendars).where(*sooner).values(**values))
 
@@ -111,7 +114,7 @@ async def make_all_due(conn: AsyncConnection, project_id: UUID, at: datetime, *,
     """Ask for a read of every calendar of a project that is not disconnected; how many there are."""
     values: dict[str, Any] = {"due_at": at, "due_cause": "resync"}
     if full:
-        values["cursor"] = null()
+        values |= _FROM_THE_START
     query = update(_calendars).where(_c.project_id == project_id, _c.due_at.is_not(None))
     return (await conn.execute(query.values(**values))).rowcount
 

@@ -10,11 +10,18 @@ from service.store.database import Database, DatabaseUnavailable
 
 
 class FlakyDatabase(Database):
-    """`share` of all moments at which a database can go away are such moments; once killed, nothing is written."""
+    """`share` of all moments at which a database can go away are such moments; once killed, nothing is written.
+
+    `strike_after(n)` lets exactly one moment be such a moment, after `n` that are not.
+    """
 
     random = Random(0)
     share = 0.0
     is_killed = False
+    _left: int | None = None
+
+    def strike_after(self, moments: int | None) -> None:
+        self._left = moments
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -32,5 +39,9 @@ class FlakyDatabase(Database):
         self._strike()
 
     def _strike(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+            if self._left == -1:
+                raise DatabaseUnavailable("the test took the database away")
         if self.is_killed or (self.share and self.random.random() < self.share):
             raise DatabaseUnavailable("the test took the database away")

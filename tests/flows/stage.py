@@ -65,6 +65,9 @@ class Stage:
     async def resync(self, calendar_id: UUID, *, full: bool = False) -> None:
         await connect.resync(self.gateway, self.project, calendar_id, full=full)
 
+    async def resync_all(self, *, full: bool = False) -> int:
+        return await connect.resync_all(self.gateway, self.project, full=full)
+
     async def remove(self, calendar_id: UUID) -> None:
         await connect.remove(self.gateway, self.project, calendar_id)
 
