@@ -278,8 +278,8 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
     # Gone by proof: a complete listing of a stretch (or of a series) that should have it lacks it.
     if row.is_cancelled or provider_id in progress.rows:
         return False
-    if row.series_id is None and progress.series.get(provider_id):
-        # What was a single event is a series now, and shows as its occurrences.
+    if row.series_id is None and provider_id in progress.series:
+        # What was a single event is a series now, and shows as its occurrences, if any are left.
         return True
     if progress.stretch is not None and progress.stretch.start <= row.starts_at < progress.stretch.end:
         return provider_id not in progress.stretch_ids

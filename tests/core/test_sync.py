@@ -262,12 +262,14 @@ def test_a_series_that_is_a_single_event_now_loses_its_occurrences() -> None:
     assert store.live == {"s"}
 
 
-def test_a_single_event_that_is_a_series_now_goes_without_a_tombstone() -> None:
+@pytest.mark.parametrize("left", [(1, 8), ()], ids=["two left", "none left"])
+def test_a_single_event_that_is_a_series_now_goes_without_a_tombstone(left: tuple[int, ...]) -> None:
     store = Store(event("s"))
+    shown = listed(*occurrences(*left))
 
-    store.play(delta(), *listed(*occurrences(1, 8)), series={"s": listed(*occurrences(1, 8))})
+    store.play(delta(), *(shown or [Removed("s_3", "s")]), series={"s": shown})
 
-    assert store.live == {"s_1", "s_8"}
+    assert store.live == {f"s_{day}" for day in left}
 
 
 def test_a_bad_row_in_a_series_is_not_a_lost_occurrence() -> None:
