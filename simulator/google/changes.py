@@ -84,7 +84,7 @@ def _turn_single(calendar: Calendar, record: Record, *, was_series: bool, is_ser
     """A single event that becomes a series vanishes from expanded listings, and the other way round."""
     if is_series and not was_series:
         calendar.ghosts[record.id] = Ghost(record.id, record.revision)
-    else:
+    elif not is_series and not record.cancelled:
         calendar.ghosts.pop(record.id, None)
 
 
