@@ -10,6 +10,8 @@ import msgspec
 from service.core.event import Meeting
 
 UNKNOWN: Final = "unknown"
+LONGEST_HOST: Final = 253
+"""Of a name in the DNS (RFC 1035, section 2.3.4, as text); a longer one leads nowhere, and takes long to look at."""
 
 HOSTS: Final = {
     "zoom.us": "zoom",
@@ -84,13 +86,13 @@ def _split(url: str) -> tuple[str, str, str] | None:
     if len(url) > 8192 or _UNFIT.search(url):
         return None
     if plain := _PLAIN.fullmatch(url):
-        return plain[1], plain[2] or "", plain[3] or ""
+        return (plain[1], plain[2] or "", plain[3] or "") if len(plain[1]) <= LONGEST_HOST else None
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
         return None
-    if parts.scheme.lower() not in {"http", "https"} or not host or "@" in parts.netloc:
+    if parts.scheme.lower() not in {"http", "https"} or not host or len(host) > LONGEST_HOST or "@" in parts.netloc:
         return None
     return host.lower().rstrip("."), parts.path, parts.query
 

@@ -1,5 +1,7 @@
 """Plays many seeds and says which of them do not converge: `uv run python -m tests.convergence --seeds 200 --database both`."""
 
+# ruff: noqa: T201 - a script prints
+
 import argparse
 import asyncio
 import shutil
@@ -14,10 +16,10 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where pytest finds these modules, too
 
-from conftest import TEMPLATE, PostgreSQL  # noqa: E402
-from convergence.play import play  # noqa: E402
+from conftest import TEMPLATE, PostgreSQL
+from convergence.play import play
 
-from service.store.migrations import upgrade  # noqa: E402
+from service.store.migrations import upgrade
 
 
 class Databases:
@@ -53,7 +55,8 @@ async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: 
     failed = 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o711)
+        # PostgreSQL, run by root, works as another user.
+        Path(folder).chmod(0o711)  # noqa: ASYNC240
         databases = Databases(Path(folder))
         for seed in range(first, first + count):
             for kind in kinds:

@@ -138,7 +138,7 @@ class Play:
         ]  # fmt: skip
         weights, choices = [weight for weight, _ in acts], [act for _, act in acts]
         act = self.random.choices(choices, weights)[0]
-        self.is_quiet = act not in {self._edit_meanwhile}
+        self.is_quiet = act != self._edit_meanwhile
         with suppress(DatabaseUnavailable):
             self.log.append(f"{self.clock():%m-%d %H:%M:%S} {act.__name__}: {await act()}")
         # Where a claim failed, what was claimed before it still runs.
