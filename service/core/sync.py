@@ -281,7 +281,8 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
     if row.series_id is None and provider_id in progress.series:
         # What was a single event is a series now, and shows as its occurrences, if any are left.
         return True
-    if progress.stretch is not None and progress.stretch.start <= row.starts_at < progress.stretch.end:
+    stretch = progress.stretch
+    if stretch is not None and row.starts_at >= stretch.start and stretch.overlaps(row.starts_at, row.ends_at):
         return provider_id not in progress.stretch_ids
     if not progress.window.overlaps(row.starts_at, row.ends_at):
         return False

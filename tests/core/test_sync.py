@@ -324,6 +324,14 @@ def test_the_listing_of_a_stretch_proves_nothing_of_what_began_before_it() -> No
     assert store.live == {"long"}
 
 
+def test_an_instant_at_the_very_start_of_a_stretch_is_not_proved_gone_by_it() -> None:
+    instant = msgspec.structs.replace(event("now", day=30), ends_at=NOW + 30 * DAY)
+    store = Store(event("now", day=3))
+    store.play(delta(), *listed(instant))
+
+    assert not roll(store)
+
+
 def test_what_the_store_had_in_the_stretch_already_is_no_news() -> None:
     store = Store(event("a", day=3))
     store.play(delta(), *listed(event("a", day=32)))
