@@ -1,12 +1,14 @@
 """One question to a provider and its whole answer, bounded in size and time whatever the server does."""
 
 import asyncio
+import functools
 import math
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -50,9 +52,10 @@ async def ask(
     content, kind = None, {}
     if json is not None:
         content, kind = msgspec.json.encode(json), {"content-type": "application/json"}
-    request = http.build_request(
-        method, url, params=params, headers={**kind, **(headers or {})}, content=content, data=form
-    )
+    if params:
+        # One look of httpx's at the URL instead of three, and no escapes in it that need not be: half of what a request costs.
+        url = f"{url}?{'&'.join(f'{name}={_quoted(value)}' for name, value in params.items())}"
+    request = http.build_request(method, url, headers={**kind, **(headers or {})}, content=content, data=form)
     try:
         async with asyncio.timeout(deadline):
             response = await _send(http, request)
@@ -109,6 +112,12 @@ def _date_after(text: str, now: datetime) -> datetime | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(moment, now + LONGEST_PAUSE) if moment > now else None
+
+
+@functools.lru_cache(maxsize=256)
+def _quoted(value: str) -> str:
+    # RFC 3986, 3.4: a query may hold these as they are.
+    return quote(value, safe="(),/:@")
 
 
 async def _send(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
