@@ -1,0 +1,145 @@
+"""The floor of `read.py`: a bare ASGI application, the raw driver, the same two questions, the same answer.
+
+To be run as a program: URL PORT PROJECT FROM UNTIL.
+"""
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import uvicorn
+
+LEADS = """
+SELECT meeting_key, body FROM (
+  SELECT * FROM (SELECT starts_at, meeting_key, body FROM events e
+    WHERE project_id = {project} AND is_meeting AND is_long AND starts_at < {recent} AND starts_at < {until}
+    AND ends_at > {start} AND response_status IS DISTINCT FROM 'declined' AND NOT EXISTS (SELECT 1 FROM events o
+      WHERE o.project_id = {project} AND o.meeting_key = e.meeting_key AND o.is_meeting AND (o.rank, o.id) < (e.rank, e.id))
+    ORDER BY starts_at, meeting_key LIMIT 101) AS long
+  UNION ALL
+  SELECT * FROM (SELECT starts_at, meeting_key, body FROM events e
+    WHERE project_id = {project} AND is_meeting AND starts_at >= {recent} AND starts_at < {until}
+    AND ends_at > {start} AND response_status IS DISTINCT FROM 'declined' AND NOT EXISTS (SELECT 1 FROM events o
+      WHERE o.project_id = {project} AND o.meeting_key = e.meeting_key AND o.is_meeting AND (o.rank, o.id) < (e.rank, e.id))
+    ORDER BY starts_at, meeting_key LIMIT 101) AS short
+) AS both_parts ORDER BY starts_at, meeting_key LIMIT 101
+"""
+COPIES = """
+SELECT e.meeting_key, e.id, e.calendar_id, e.response_status, c.status, c.email FROM events e
+JOIN calendars c ON c.id = e.calendar_id
+WHERE e.project_id = {project} AND e.meeting_key IN ({keys}) AND e.is_meeting
+AND e.response_status IS DISTINCT FROM 'declined' ORDER BY e.rank, e.id
+"""
+
+
+class Copy(msgspec.Struct, gc=False):
+    """One copy of a meeting."""
+
+    event_id: Any
+    calendar_id: Any
+    calendar_status: str
+    email: str | None
+    response_status: str | None
+
+
+class Lead(msgspec.Struct, gc=False):
+    """The part of an event that the answer repeats."""
+
+    meeting: msgspec.Raw
+    starts_at: msgspec.Raw
+    title: msgspec.Raw
+
+
+class Shown(msgspec.Struct, gc=False):
+    """One row of the answer."""
+
+    meeting_key: str
+    meeting: msgspec.Raw
+    starts_at: msgspec.Raw
+    title: msgspec.Raw
+    lead: msgspec.Raw
+    copies: list[Copy]
+
+
+class Answer(msgspec.Struct, gc=False):
+    """The answer."""
+
+    data: list[Shown]
+
+
+decode = msgspec.json.Decoder(Lead).decode
+encode = msgspec.json.Encoder().encode
+
+
+def answer(leads: list[Any], copies: list[Any]) -> bytes:
+    """Both results as one JSON."""
+    by_key: dict[str, list[Copy]] = {}
+    for key, event_id, calendar_id, response, status, email in copies:
+        by_key.setdefault(key, []).append(Copy(event_id, calendar_id, status, email, response))
+    shown = []
+    for key, body in leads:
+        raw = body.encode()
+        lead = decode(raw)
+        shown.append(Shown(key, lead.meeting, lead.starts_at, lead.title, msgspec.Raw(raw), by_key[key]))
+    return encode(Answer(shown))
+
+
+def sqlite_reader(url: str, project: str, start: datetime, until: datetime) -> Callable[[], Awaitable[bytes]]:
+    """Questions by sqlite3, on the event loop."""
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+    form = "%Y-%m-%d %H:%M:%S.%f"
+    recent = start - timedelta(hours=4)
+    given = {"project": project, "recent": recent.strftime(form), "start": start.strftime(form)}
+    given["until"] = until.strftime(form)
+    first = LEADS.format(**{name: f":{name}" for name in given}).replace("IS DISTINCT FROM", "IS NOT")
+
+    async def read() -> bytes:
+        leads = connection.execute(first, given).fetchall()[:100]
+        second = COPIES.format(project="?", keys=",".join("?" * len(leads))).replace("IS DISTINCT FROM", "IS NOT")
+        return answer(leads, connection.execute(second, [project, *(key for key, _ in leads)]).fetchall())
+
+    return read
+
+
+def postgresql_reader(url: str, project: str, start: datetime, until: datetime) -> Callable[[], Awaitable[bytes]]:
+    """Questions by asyncpg, over a few connections."""
+    recent = start - timedelta(hours=4)
+    first = LEADS.format(project="$1", recent="$2", start="$3", until="$4")
+    second = COPIES.format(project="$1", keys="SELECT unnest($2::text[])")
+    opening: list[asyncio.Task[Any]] = []
+
+    async def read() -> bytes:
+        if not opening:
+            opening.append(asyncio.create_task(asyncpg.create_pool(url, min_size=8, max_size=8)._async__init__()))
+        pool = await opening[0]
+        async with pool.acquire() as connection:
+            leads = (await connection.fetch(first, UUID(project), recent, start, until))[:100]
+            copies = await connection.fetch(second, UUID(project), [row[0] for row in leads])
+        return answer([tuple(row) for row in leads], [tuple(row) for row in copies])
+
+    return read
+
+
+def application(read: Callable[[], Awaitable[bytes]]) -> Callable[[Any, Any, Any], Awaitable[None]]:
+    """Every path answers the same."""
+
+    async def answer_request(scope: Any, _receive: Any, send: Any) -> None:
+        body = await read()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return answer_request
+
+
+if __name__ == "__main__":
+    url, port, project, start, until = sys.argv[1:]
+    make = sqlite_reader if url.startswith("sqlite") else postgresql_reader
+    read = make(url, project, datetime.fromisoformat(start), datetime.fromisoformat(until))
+    uvicorn.run(application(read), port=int(port), log_level="critical", access_log=False, lifespan="off")
