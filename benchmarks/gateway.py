@@ -42,12 +42,17 @@ def utc_now() -> datetime:
 
 
 @asynccontextmanager
-async def open_gateway(url: str, api_url: str, *, deliver: bool = False, **settings: Any) -> AsyncIterator[Gateway]:
-    """A gateway over a migrated database, as `service.app` makes it, with its provider at `api_url`."""
+async def open_gateway(
+    url: str, api_url: str, *, deliver: bool = False, keys: str | None = None, **settings: Any
+) -> AsyncIterator[Gateway]:
+    """A gateway over a migrated database, as `service.app` makes it, with its provider at `api_url`.
+
+    `keys` are the secret keys; without them it makes its own, which open nothing that another gateway stored.
+    """
     async with AsyncExitStack() as stack:
         given = Settings(database_url=url, **settings)
         database = await stack.enter_async_context(Database.connect(url))
-        cipher = Cipher(KeyRing.parse(generate_key()))
+        cipher = Cipher(KeyRing.parse(keys or generate_key()))
         wake = await stack.enter_async_context(Wake(database))
         providers = make_providers(google_api_url=api_url, google_token_url=f"{api_url}/token", clock=utc_now)
         slots, token_slots = Slots(given.sync_concurrency + 16), Slots(16)

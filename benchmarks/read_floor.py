@@ -129,7 +129,7 @@ def postgresql_reader(url: str, project: str, start: datetime, until: datetime) 
 def application(read: Callable[[], Awaitable[bytes]]) -> Callable[[Any, Any, Any], Awaitable[None]]:
     """Every path answers the same."""
 
-    async def answer_request(scope: Any, _receive: Any, send: Any) -> None:
+    async def answer_request(_scope: Any, _receive: Any, send: Any) -> None:
         body = await read()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
