@@ -214,6 +214,7 @@ class PushRow(Table, table=True):
     unsupported_reason: str | None = None
 
 
+# The conditions of partial indexes are spelled as SQLAlchemy spells them in queries: SQLite matches them by their form.
 class EventRow(Table, table=True):
     """One occurrence: `body` is the event's JSON as users see it, the columns are what queries need of it.
 
@@ -233,15 +234,15 @@ class EventRow(Table, table=True):
             "project_id",
             "starts_at",
             "ends_at",
-            sqlite_where=text("is_meeting"),
-            postgresql_where=text("is_meeting"),
+            sqlite_where=text("is_meeting IS 1"),
+            postgresql_where=text("is_meeting IS true"),
         ),
         Index(
             "ix_events_long_meetings",
             "project_id",
             "ends_at",
-            sqlite_where=text("is_meeting AND is_long"),
-            postgresql_where=text("is_meeting AND is_long"),
+            sqlite_where=text("is_meeting IS 1 AND is_long IS 1"),
+            postgresql_where=text("is_meeting IS true AND is_long IS true"),
         ),
         Index("ix_events_project_id_meeting_key", "project_id", "meeting_key"),
     )
