@@ -158,17 +158,22 @@ def ticks_of_worker(gateway: Gateway, syncer: Syncer, deliverer: Deliverer) -> l
 
 def ticks_of_everybody(gateway: Gateway) -> list[Tick]:
     """What every process does, because each is asked for its metrics."""
-    return [Tick("gauges", 15, lambda: measure(gateway))]
+    return [Tick("backlog", 15, lambda: show_backlog(gateway)), Tick("census", 60, lambda: show_census(gateway))]
 
 
-async def measure(gateway: Gateway) -> None:
-    """Show how far behind the work is, and how the calendars stand. Raises DatabaseUnavailable."""
+async def show_backlog(gateway: Gateway) -> None:
+    """Show how far behind the work is. Raises DatabaseUnavailable."""
     now = gateway.clock()
     async with gateway.database.read() as conn:
         sync = await leases.oldest_due(conn, now)
         delivery = await history.oldest_due(conn, now)
-        standing = await calendars.count_by_status(conn)
-    METRICS.show_backlog(sync_seconds=_age(sync, now), delivery_seconds=_age(delivery, now), calendars=standing)
+    METRICS.show_backlog(sync_seconds=_age(sync, now), delivery_seconds=_age(delivery, now))
+
+
+async def show_census(gateway: Gateway) -> None:
+    """Show how the calendars stand, which takes a look at every one of them. Raises DatabaseUnavailable."""
+    async with gateway.database.read() as conn:
+        METRICS.show_census(await calendars.count_by_status(conn))
 
 
 def _age(since: datetime | None, now: datetime) -> float:

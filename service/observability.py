@@ -186,10 +186,13 @@ class Metrics:
         """A background job ran once."""
         self._tick_seconds.labels(tick).observe(seconds)
 
-    def show_backlog(self, *, sync_seconds: float, delivery_seconds: float, calendars: Mapping[str, int]) -> None:
-        """The whole installation: the most overdue work, and how many calendars stand in which state."""
+    def show_backlog(self, *, sync_seconds: float, delivery_seconds: float) -> None:
+        """The most overdue work of the whole installation."""
         self._overdue.labels("sync").set(sync_seconds)
         self._overdue.labels("delivery").set(delivery_seconds)
+
+    def show_census(self, calendars: Mapping[str, int]) -> None:
+        """How many calendars of the whole installation stand in which state."""
         self._calendars.clear()
         for status, count in calendars.items():
             self._calendars.labels(status).set(count)

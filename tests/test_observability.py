@@ -153,7 +153,8 @@ def test_the_metrics_are_those_that_dashboards_are_built_on():
     metrics.called("google", "ok")
     metrics.delivered("delivered", 0.05)
     metrics.pushed("google", accepted=False)
-    metrics.show_backlog(sync_seconds=2, delivery_seconds=0, calendars={"active": 5})
+    metrics.show_backlog(sync_seconds=2, delivery_seconds=0)
+    metrics.show_census({"active": 5})
     metrics.show_version("0.1.0")
     text, content_type = metrics.exposition()
     assert content_type.startswith("text/plain")
@@ -174,8 +175,8 @@ def test_the_metrics_are_those_that_dashboards_are_built_on():
 
 def test_a_status_that_no_calendar_has_any_more_is_not_shown():
     metrics = Metrics()
-    metrics.show_backlog(sync_seconds=0, delivery_seconds=0, calendars={"error": 1})
-    metrics.show_backlog(sync_seconds=0, delivery_seconds=0, calendars={"active": 1})
+    metrics.show_census({"error": 1})
+    metrics.show_census({"active": 1})
     assert b'calgate_calendars{status="error"}' not in metrics.exposition()[0]
 
 
