@@ -1,6 +1,6 @@
 """`GET /meetings`, a page of 100 out of a million events, from a running gateway over HTTP.
 
-Floor: a bare ASGI application that asks the raw driver the same two questions and encodes the answer.
+Floor: a bare ASGI application that asks the raw driver the same question and encodes the answer.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The floor of `read.py`: a bare ASGI application, the raw driver, the same two questions, the same answer.
+"""The floor of `read.py`: a bare ASGI application, the raw driver, the same question, the same answer.
 
 To be run as a program: URL PORT PROJECT FROM UNTIL.
 """
@@ -15,27 +15,22 @@ import asyncpg
 import msgspec
 import uvicorn
 
-LEADS = """
-SELECT meeting_key, body FROM (
-  SELECT * FROM (SELECT starts_at, meeting_key, body FROM events e
-    WHERE project_id = {project} AND is_meeting AND is_long AND starts_at < {recent} AND starts_at < {until}
-    AND ends_at > {start} AND response_status IS DISTINCT FROM 'declined' AND NOT EXISTS (SELECT 1 FROM events o
-      WHERE o.project_id = {project} AND o.meeting_key = e.meeting_key AND o.is_meeting AND (o.rank, o.id) < (e.rank, e.id))
-    ORDER BY starts_at, meeting_key LIMIT 101) AS long
+HALF = """
+SELECT * FROM (SELECT starts_at, meeting_key, body, calendar_id, EXISTS (SELECT 1 FROM events o
+    WHERE o.project_id = {project} AND o.meeting_key = e.meeting_key AND o.is_meeting IS {yes} AND o.id <> e.id) AS shared
+  FROM events e WHERE project_id = {project} AND is_meeting IS {yes} AND starts_at < {until} AND ends_at > {start}
+  AND {part} AND response_status IS DISTINCT FROM 'declined' AND NOT EXISTS (SELECT 1 FROM events o
+    WHERE o.project_id = {project} AND o.meeting_key = e.meeting_key AND o.is_meeting IS {yes}
+    AND (o.rank, o.id) < (e.rank, e.id))
+  ORDER BY starts_at, meeting_key LIMIT 101) AS half
+"""
+LEADS = f"""
+SELECT b.meeting_key, b.body, b.shared, c.status, c.email FROM (
+  {HALF.replace("{part}", "is_long IS {yes} AND starts_at < {recent}")}
   UNION ALL
-  SELECT * FROM (SELECT starts_at, meeting_key, body FROM events e
-    WHERE project_id = {project} AND is_meeting AND starts_at >= {recent} AND starts_at < {until}
-    AND ends_at > {start} AND response_status IS DISTINCT FROM 'declined' AND NOT EXISTS (SELECT 1 FROM events o
-      WHERE o.project_id = {project} AND o.meeting_key = e.meeting_key AND o.is_meeting AND (o.rank, o.id) < (e.rank, e.id))
-    ORDER BY starts_at, meeting_key LIMIT 101) AS short
-) AS both_parts ORDER BY starts_at, meeting_key LIMIT 101
-"""
-COPIES = """
-SELECT e.meeting_key, e.id, e.calendar_id, e.response_status, c.status, c.email FROM events e
-JOIN calendars c ON c.id = e.calendar_id
-WHERE e.project_id = {project} AND e.meeting_key IN ({keys}) AND e.is_meeting
-AND e.response_status IS DISTINCT FROM 'declined' ORDER BY e.rank, e.id
-"""
+  {HALF.replace("{part}", "starts_at >= {recent}")}
+) AS b JOIN calendars c ON c.id = b.calendar_id ORDER BY b.starts_at, b.meeting_key LIMIT 101
+"""  # noqa: S608  (both halves are above)
 
 
 class Copy(msgspec.Struct, gc=False):
@@ -51,9 +46,12 @@ class Copy(msgspec.Struct, gc=False):
 class Lead(msgspec.Struct, gc=False):
     """The part of an event that the answer repeats."""
 
+    id: msgspec.Raw
+    calendar_id: msgspec.Raw
     meeting: msgspec.Raw
     starts_at: msgspec.Raw
     title: msgspec.Raw
+    response_status: str | None
 
 
 class Shown(msgspec.Struct, gc=False):
@@ -77,16 +75,14 @@ decode = msgspec.json.Decoder(Lead).decode
 encode = msgspec.json.Encoder().encode
 
 
-def answer(leads: list[Any], copies: list[Any]) -> bytes:
-    """Both results as one JSON."""
-    by_key: dict[str, list[Copy]] = {}
-    for key, event_id, calendar_id, response, status, email in copies:
-        by_key.setdefault(key, []).append(Copy(event_id, calendar_id, status, email, response))
+def answer(leads: list[Any]) -> bytes:
+    """The rows as one JSON."""
     shown = []
-    for key, body in leads:
+    for key, body, _shared, status, email in leads:
         raw = body.encode()
         lead = decode(raw)
-        shown.append(Shown(key, lead.meeting, lead.starts_at, lead.title, msgspec.Raw(raw), by_key[key]))
+        copy = Copy(lead.id, lead.calendar_id, status, email, lead.response_status)
+        shown.append(Shown(key, lead.meeting, lead.starts_at, lead.title, msgspec.Raw(raw), [copy]))
     return encode(Answer(shown))
 
 
@@ -97,12 +93,10 @@ def sqlite_reader(url: str, project: str, start: datetime, until: datetime) -> C
     recent = start - timedelta(hours=4)
     given = {"project": project, "recent": recent.strftime(form), "start": start.strftime(form)}
     given["until"] = until.strftime(form)
-    first = LEADS.format(**{name: f":{name}" for name in given}).replace("IS DISTINCT FROM", "IS NOT")
+    first = LEADS.format(yes=1, **{name: f":{name}" for name in given}).replace("IS DISTINCT FROM", "IS NOT")
 
     async def read() -> bytes:
-        leads = connection.execute(first, given).fetchall()[:100]
-        second = COPIES.format(project="?", keys=",".join("?" * len(leads))).replace("IS DISTINCT FROM", "IS NOT")
-        return answer(leads, connection.execute(second, [project, *(key for key, _ in leads)]).fetchall())
+        return answer(connection.execute(first, given).fetchall()[:100])
 
     return read
 
@@ -110,8 +104,7 @@ def sqlite_reader(url: str, project: str, start: datetime, until: datetime) -> C
 def postgresql_reader(url: str, project: str, start: datetime, until: datetime) -> Callable[[], Awaitable[bytes]]:
     """Questions by asyncpg, over a few connections."""
     recent = start - timedelta(hours=4)
-    first = LEADS.format(project="$1", recent="$2", start="$3", until="$4")
-    second = COPIES.format(project="$1", keys="SELECT unnest($2::text[])")
+    first = LEADS.format(yes="true", project="$1", recent="$2", start="$3", until="$4")
     opening: list[asyncio.Task[Any]] = []
 
     async def read() -> bytes:
@@ -119,9 +112,7 @@ def postgresql_reader(url: str, project: str, start: datetime, until: datetime) 
             opening.append(asyncio.create_task(asyncpg.create_pool(url, min_size=8, max_size=8)._async__init__()))
         pool = await opening[0]
         async with pool.acquire() as connection:
-            leads = (await connection.fetch(first, UUID(project), recent, start, until))[:100]
-            copies = await connection.fetch(second, UUID(project), [row[0] for row in leads])
-        return answer([tuple(row) for row in leads], [tuple(row) for row in copies])
+            return answer((await connection.fetch(first, UUID(project), recent, start, until))[:100])
 
     return read
 

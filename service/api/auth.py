@@ -65,7 +65,7 @@ class KeyDesk:
 
     async def _answer(self, batch: dict[str, asyncio.Future[Principal | None]]) -> None:
         try:
-            async with self._database.read() as conn:
+            async with self._database.look() as conn:
                 found = {presented: await api_keys.find(conn, presented) for presented in batch}
         except Exception as error:  # noqa: BLE001 (each waiting request raises it)
             for future in batch.values():

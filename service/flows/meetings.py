@@ -63,12 +63,12 @@ async def upcoming(
         calendar_id=query.calendar_id,
         include_declined=query.include_declined,
     )
-    async with gateway.database.read() as conn:
+    async with gateway.database.look() as conn:
         found = await meetings.leads(conn, project_id, wanted, query.after, query.limit + 1)
         shown = found[: query.limit]
-        copies = await meetings.copies(
-            conn, project_id, [row.meeting_key for row in shown], include_declined=query.include_declined
-        )
+        # Most meetings are on one calendar, and that copy is the lead.
+        shared = [row.meeting_key for row in shown if row.is_shared]
+        copies = await meetings.copies(conn, project_id, shared, include_declined=query.include_declined)
     by_key: dict[str, list[Found]] = {}
     for copy in copies:
         by_key.setdefault(copy.meeting_key, []).append(copy)
@@ -81,12 +81,15 @@ async def upcoming(
 class _Told(msgspec.Struct, gc=False):
     """The part of a stored event that a meeting's row repeats; what is only passed on stays undecoded."""
 
+    id: msgspec.Raw
+    calendar_id: msgspec.Raw
     meeting: Meeting
     starts_at: msgspec.Raw
     ends_at: msgspec.Raw
     title: msgspec.Raw
     organizer: msgspec.Raw
     attendees: list[msgspec.Raw]
+    response_status: str | None
 
 
 class _Shown(msgspec.Struct, gc=False):
@@ -103,7 +106,17 @@ class _Shown(msgspec.Struct, gc=False):
     organizer: msgspec.Raw
     attendee_count: int
     lead: msgspec.Raw
-    copies: list[MeetingCopy]
+    copies: list["_Copy"]
+
+
+class _Copy(msgspec.Struct, gc=False):
+    """`MeetingCopy`, its ids as they come."""
+
+    event_id: UUID | msgspec.Raw
+    calendar_id: UUID | msgspec.Raw
+    calendar_status: str
+    email: str | None
+    response_status: str | None
 
 
 _told: Final = msgspec.json.Decoder(_Told)
@@ -126,16 +139,14 @@ def _view_json(row: Found, copies: Sequence[Found]) -> msgspec.Raw:
         told.organizer,
         len(told.attendees),
         msgspec.Raw(lead),
-        [_copy(copy) for copy in copies],
+        [_copy(copy) for copy in copies] or [_lead_copy(row, told)],
     )
     return msgspec.Raw(_encode(shown))
 
 
-def _copy(row: Found) -> MeetingCopy:
-    return MeetingCopy(
-        event_id=row.id,
-        calendar_id=row.calendar_id,
-        calendar_status=row.calendar_status,
-        email=row.email,
-        response_status=row.response_status,
-    )
+def _lead_copy(row: Found, told: _Told) -> _Copy:
+    return _Copy(told.id, told.calendar_id, row.calendar_status, row.email, told.response_status)
+
+
+def _copy(row: Found) -> _Copy:
+    return _Copy(row.id, row.calendar_id, row.calendar_status, row.email, row.response_status)

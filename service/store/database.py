@@ -52,6 +52,7 @@ class Database:
         self.path = path
         self._writer = writer
         self._reader = reader
+        self._looker = reader.execution_options(isolation_level="AUTOCOMMIT")
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
 
@@ -83,6 +84,15 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A read-only transaction on one snapshot; never waits for a writer. Raises DatabaseUnavailable."""
         async with self._transaction(self._reader, "BEGIN DEFERRED") as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for questions that need no common snapshot. Raises DatabaseUnavailable.
+
+        Each statement is a transaction of its own: beginning and ending one takes longer than most questions.
+        """
+        async with self._transaction(self._looker, None) as conn:
             yield conn
 
     @asynccontextmanager
@@ -136,7 +146,7 @@ class Database:
             call()
 
     @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine, begin: str) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self, engine: AsyncEngine, begin: str | None) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as stack:
             try:
                 conn = await stack.enter_async_context(engine.connect())
@@ -145,7 +155,7 @@ class Database:
                 raise
             try:
                 async with conn.begin():
-                    if self.dialect == "sqlite":
+                    if begin is not None and self.dialect == "sqlite":
                         # By the driver itself: one hop to its thread, where a statement of SQLAlchemy's makes three.
                         raw = await conn.get_raw_connection()
                         await cast("Any", raw.driver_connection).execute(begin)
@@ -220,6 +230,12 @@ def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) 
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def roll_back(connection: Any, _record: object, _error: object) -> None:
+        # Who is cancelled within a statement leaves it unfinished, and a connection that is closed then keeps its
+        # transaction, and with it everybody's lock, until the statement is collected.
+        connection.run_async(lambda driver: driver.rollback())
 
     return engine
 

@@ -44,7 +44,10 @@ class _Shape(msgspec.Struct, frozen=True):
 async def leads(
     conn: AsyncConnection, project_id: UUID, wanted: Wanted, after: tuple[datetime, str] | None, limit: int
 ) -> Sequence[Found]:
-    """The lead copy of each meeting by (start, key), those behind `after`: `meeting_key` and the event's `body`.
+    """The lead copy of each meeting by (start, key), those behind `after`.
+
+    A row has `meeting_key`, the event's `body`, its calendar's `calendar_status` and `email`, and `is_shared`: whether
+    there are other copies.
 
     A meeting stands where its lead stands; so it is listed once, whatever page its other copies would fall on.
     """
@@ -73,6 +76,8 @@ async def copies(
     conn: AsyncConnection, project_id: UUID, keys: Sequence[str], *, include_declined: bool
 ) -> Sequence[Found]:
     """Every live copy of these meetings with its calendar's standing, the leads first."""
+    if not keys:
+        return []
     asked: dict[str, Any] = {"project": project_id, "keys": list(keys)}
     if not include_declined:
         asked["declined"] = DECLINED
@@ -115,19 +120,26 @@ def _leads(shape: _Shape) -> Any:
         part.order_by(_c.starts_at, _c.meeting_key).limit(bindparam("most")).subquery() for part in (long, short)
     )
     both = union_all(*(select(part) for part in ordered)).subquery()
-    query = select(both.c.meeting_key, both.c.body)
+    query = select(
+        both.c.meeting_key,
+        both.c.body,
+        both.c.is_shared,
+        _calendars.c.status.label("calendar_status"),
+        _calendars.c.email,
+    ).join(_calendars, _calendars.c.id == both.c.calendar_id)
     return query.order_by(both.c.starts_at, both.c.meeting_key).limit(bindparam("most"))
 
 
 def _leading(shape: _Shape) -> Select[Any]:
-    better = and_(
+    other = and_(
         _other.c.project_id == bindparam("project"),
         _other.c.meeting_key == _c.meeting_key,
         _other.c.is_meeting.is_(True),
-        tuple_(_other.c.rank, _other.c.id) < tuple_(_c.rank, _c.id),
     )
-    query = select(_c.starts_at, _c.meeting_key, _c.body).where(
-        _c.project_id == bindparam("project"), _c.is_meeting.is_(True), ~exists().where(better)
+    better = tuple_(_other.c.rank, _other.c.id) < tuple_(_c.rank, _c.id)
+    shared = exists().where(other, _other.c.id != _c.id)
+    query = select(_c.starts_at, _c.meeting_key, _c.body, _c.calendar_id, shared.label("is_shared")).where(
+        _c.project_id == bindparam("project"), _c.is_meeting.is_(True), ~exists().where(other, better)
     )
     if not shape.declined:
         # The lowest rank that is not declined leads; where everybody declined there is no meeting.
