@@ -30,6 +30,12 @@ class FlakyDatabase(Database):
             yield conn
 
     @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncConnection]:
+        self._strike()
+        async with super().look() as conn:
+            yield conn
+
+    @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         self._strike()
         async with super().write() as conn:
