@@ -90,7 +90,7 @@ def sqlite_reader(url: str, project: str, start: datetime, until: datetime) -> C
     """Questions by sqlite3, on the event loop."""
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
     form = "%Y-%m-%d %H:%M:%S.%f"
-    recent = start - timedelta(hours=4)
+    recent = start - timedelta(hours=2)
     given = {"project": project, "recent": recent.strftime(form), "start": start.strftime(form)}
     given["until"] = until.strftime(form)
     first = LEADS.format(yes=1, **{name: f":{name}" for name in given}).replace("IS DISTINCT FROM", "IS NOT")
@@ -103,7 +103,7 @@ def sqlite_reader(url: str, project: str, start: datetime, until: datetime) -> C
 
 def postgresql_reader(url: str, project: str, start: datetime, until: datetime) -> Callable[[], Awaitable[bytes]]:
     """Questions by asyncpg, over a few connections."""
-    recent = start - timedelta(hours=4)
+    recent = start - timedelta(hours=2)
     first = LEADS.format(yes="true", project="$1", recent="$2", start="$3", until="$4")
     opening: list[asyncio.Task[Any]] = []
 

@@ -314,16 +314,10 @@ def create_events() -> None:
         sqlite_where=sa.text("is_meeting IS 1 AND is_long IS 1"),
         postgresql_where=sa.text("is_meeting IS true AND is_long IS true"),
     )
-    op.create_index(
-        "ix_events_meetings",
-        "events",
-        ["project_id", "starts_at", "ends_at"],
-        unique=False,
-        sqlite_where=sa.text("is_meeting IS 1"),
-        postgresql_where=sa.text("is_meeting IS true"),
-    )
     op.create_index("ix_events_project_id_meeting_key", "events", ["project_id", "meeting_key"], unique=False)
-    op.create_index("ix_events_project_id_starts_at", "events", ["project_id", "starts_at"], unique=False)
+    op.create_index(
+        "ix_events_project_id_starts_at_ends_at", "events", ["project_id", "starts_at", "ends_at"], unique=False
+    )
 
 
 def create_pushes() -> None:

@@ -18,6 +18,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from service.store.sqlite_driver import dial as dial_sqlite
+
 Dialect = Literal["sqlite", "postgresql"]
 
 SQLITE_READERS: Final = 4
@@ -206,9 +208,12 @@ def postgresql_dsn(url: str) -> str:
 
 
 def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) -> AsyncEngine:
+    async def dial() -> Any:
+        return await dial_sqlite(path, busy_seconds)
+
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"isolation_level": None, "timeout": busy_seconds, "cached_statements": 512},
+        async_creator=dial,
         pool_size=size,
         max_overflow=0,
         pool_timeout=QUEUE_SECONDS,

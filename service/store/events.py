@@ -26,7 +26,7 @@ CHUNK: Final = 500
 CHUNK_WRITTEN: Final = 1000
 """Rows made ready between two turns of the event loop: some ten milliseconds."""
 
-LONG: Final = timedelta(hours=4)
+LONG: Final = timedelta(hours=2)
 """An event that lasts longer is `is_long`."""
 
 _KNOWN: Final = (

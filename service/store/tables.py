@@ -214,7 +214,6 @@ class PushRow(Table, table=True):
     unsupported_reason: str | None = None
 
 
-# The conditions of partial indexes are spelled as SQLAlchemy spells them in queries: SQLite matches them by their form.
 class EventRow(Table, table=True):
     """One occurrence: `body` is the event's JSON as users see it, the columns are what queries need of it.
 
@@ -228,15 +227,8 @@ class EventRow(Table, table=True):
         UniqueConstraint("calendar_id", "provider_event_id"),
         Index("ix_events_calendar_id_series_id", "calendar_id", "series_id"),
         Index("ix_events_calendar_id_starts_at", "calendar_id", "starts_at"),
-        Index("ix_events_project_id_starts_at", "project_id", "starts_at"),
-        Index(
-            "ix_events_meetings",
-            "project_id",
-            "starts_at",
-            "ends_at",
-            sqlite_where=text("is_meeting IS 1"),
-            postgresql_where=text("is_meeting IS true"),
-        ),
+        Index("ix_events_project_id_starts_at_ends_at", "project_id", "starts_at", "ends_at"),
+        # The condition is spelled as in a query of SQLAlchemy's: SQLite matches it by its form.
         Index(
             "ix_events_long_meetings",
             "project_id",
