@@ -215,6 +215,9 @@ class Play:
         preset = self.random.choice(FAULTS)
         skip, times = self.random.choice([0, 0, 1, 2]), self.random.choice([1, 1, 1, 3])
         endpoint = "token" if preset in {"token_500", "invalid_grant", "invalid_client"} else "events.*"
+        if preset == "not_found_404":
+            # Of a calendar it may be a bad minute; of a series it is Google's word that there is none.
+            endpoint = "events.list"
         self.world.add_fault(preset, endpoint=endpoint, skip=skip, times=times)
         return f"{preset} {times} times after {skip}"
 
