@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
 
-from litestar.enums import HttpMethod, ScopeType
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
 from service.api.problems import MEDIA_TYPE, body_of, invalid, request_id
@@ -59,13 +59,13 @@ class Edge:
             await _refuse(error, scope, sender)
             return
         is_head = scope["method"] == "HEAD"
-        if is_head:
-            scope["method"] = HttpMethod.GET
+        # A copy: the server below judges the length of the body by the method in its own scope.
+        asked: HTTPScope = {**scope, "method": "GET"} if is_head else scope
         try:
-            await self._app(scope, _bounded(receive, self._body_seconds), sender)
+            await self._app(asked, _bounded(receive, self._body_seconds), sender)
         finally:
             if is_head:
-                scope["method"] = HttpMethod.HEAD  # for an access log further out
+                scope["path_template"] = asked.get("path_template", "")  # for an access log further out
 
     def _refusal(self, scope: HTTPScope) -> GatewayError | None:
         headers = scope["headers"]

@@ -122,7 +122,8 @@ async def ready(probe: Injected[Probe]) -> Response[Readiness]:
 )
 def metrics() -> Response[bytes]:
     text, kind = METRICS.exposition()
-    return Response(text, media_type=kind)
+    # The framework names the charset of every text itself.
+    return Response(text, media_type=kind.removesuffix("; charset=utf-8"))
 
 
 ROUTES: Final = [live, ready, metrics]

@@ -50,6 +50,12 @@ async def test_every_response_has_an_id_and_careful_headers(
     assert "GET" in answers[3].headers["allow"]
 
 
+async def test_metrics_name_their_charset_once(anybody: httpx.AsyncClient) -> None:
+    kind = (await anybody.get("/metrics")).headers["content-type"]
+    assert kind.startswith("text/plain; version=")
+    assert kind.count("charset=utf-8") == 1
+
+
 async def test_https_is_made_to_stay(api: Litestar) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="https://calgate.test") as client:
         assert (await client.get("/health/live")).headers["strict-transport-security"] == "max-age=31536000"
@@ -70,6 +76,20 @@ async def test_head_is_get_without_a_body(call: httpx.AsyncClient) -> None:
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == full.headers["content-length"]
     assert (await call.head("/calendars/resync")).status_code == 405
+
+
+async def test_head_over_a_real_connection_keeps_it_open(
+    stage: Stage, keys: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"x-api-key": keys["read"]}
+    async with served(create_api(stage.gateway)) as port, httpx.AsyncClient(trust_env=False, headers=headers) as client:
+        for path in ("/health/live", "/calendars", "/metrics", "/nowhere"):
+            head = await client.head(f"http://127.0.0.1:{port}{path}")
+            full = await client.get(f"http://127.0.0.1:{port}{path}")
+            assert (head.status_code, head.content) == (full.status_code, b"")
+            one, other = (answer.extensions["network_stream"].get_extra_info("client_addr") for answer in (head, full))
+            assert one == other, "the connection was dropped"
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_both_slash_forms_answer(call: httpx.AsyncClient) -> None:
