@@ -87,7 +87,8 @@ class CalendarGone(ProviderError):
 class Throttled(ProviderError):
     """Too many requests; `retry_at` is when the provider, or our own quota, allows the next one.
 
-    `scope` says whose quota ran out: `user` (this account), `client` (everybody under this OAuth client).
+    `scope` says whose quota ran out at the provider: `user` (this account), `client` (everybody under this OAuth
+    client), or that it is our `own` share of either, of which the provider knows nothing.
     """
 
     def __init__(self, reason: str, retry_at: datetime | None = None, *, scope: str = "user") -> None:

@@ -22,6 +22,9 @@ from webhooks.retry import told_to_stop
 from webhooks.settings import DeliverySettings
 from webhooks.settlement import Result, Settled, settle
 
+SOON = timedelta(seconds=60)
+"""A retry within this is waited for to the moment, so that jitter is all that is added to its pause."""
+
 STAY = 0.1
 """For how many seconds a slot goes on with the endpoint that its connection is open to before others have a turn."""
 
@@ -256,5 +259,14 @@ class Deliverer:
         for endpoint_id in settled.disabled:
             self._give_back(self._lanes.withdraw(endpoint_id))
         self.submit(settled.dispatches)
+        self._wake_for(settled.retries)
         if again:
             self.wake()
+
+    def _wake_for(self, retries: Sequence[datetime]) -> None:
+        """Look again when these are due; those that are far off are found by a tick, which is near enough for them."""
+        now = self._clock()
+        pauses = {round((moment - now).total_seconds() + 0.05, 1) for moment in retries if moment - now <= SOON}
+        loop = asyncio.get_running_loop()
+        for pause in pauses:
+            loop.call_later(max(0.0, pause), self.wake)

@@ -110,7 +110,7 @@ class Journal:
     async def _write_group(self) -> bool:
         """Write the oldest entries; False when the database would not have them now."""
         group = self._entries[: 1 if self._one_by_one else self._settings.group]
-        settled = Settled([], [])
+        settled = Settled([], [], [])
         try:
             settled = await self._commit(group)
         except Exception as error:
@@ -136,5 +136,5 @@ class Journal:
         async with self._sessions.write() as conn:
             await release(conn, self._owner, returned, now=now)
             if not results:
-                return Settled([], [])
+                return Settled([], [], [])
             return await settle(conn, results, owner=self._owner, now=now, jitter=self._jitter, lease=self._lease())

@@ -16,8 +16,6 @@ SCHEDULE = tuple(
 
 LONGEST_PAUSE = timedelta(hours=24)
 JITTER = 0.10
-SLOW_DOWN = timedelta(seconds=60)
-OVERLOADED = frozenset({429, 502, 504})
 HEEDS_RETRY_AFTER = frozenset({429, 503})
 UNBROKEN = timedelta(days=5)
 UNBROKEN_MESSAGES = 3
@@ -90,8 +88,6 @@ def is_given_up(health: Health, now: datetime) -> bool:
 def pause(attempt_number: int, outcome: Outcome, now: datetime) -> timedelta:
     """How long to wait after a failed attempt, before jitter: the schedule, or longer where the receiver asks."""
     base = SCHEDULE[attempt_number - 1]
-    if outcome.status in OVERLOADED or outcome.error_kind == "timeout":
-        base = max(base, SLOW_DOWN)
     if outcome.status in HEEDS_RETRY_AFTER:
         asked = retry_after(outcome.retry_after, now)
         if asked is not None:

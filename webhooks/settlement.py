@@ -25,10 +25,11 @@ class Result(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What a settlement leads to: the announcements to send after the commit, and the endpoints that it disabled."""
+    """What a settlement leads to: announcements to send after the commit, disabled endpoints, and the next retries."""
 
     dispatches: list[Dispatch]
     disabled: list[UUID]
+    retries: list[datetime]
 
 
 class Standing(msgspec.Struct):
@@ -120,7 +121,7 @@ async def settle(
     ours = set((await conn.execute(_DELIVERED, {"ids": ids, "owner": owner, "now": now})).scalars())
     held = [result for result in results if result.dispatch.delivery_id in ours]
     if not held:
-        return Settled([], [])
+        return Settled([], [], [])
     standings = await _standings(conn, held)
     judged = [(result, _judge(result, standings, jitter())) for result in held]
     await conn.execute(_INSERT_ATTEMPT, [_attempt(result, decision) for result, decision in judged])
@@ -135,7 +136,8 @@ async def settle(
     ]
     if corrections:
         await conn.execute(_CORRECT, corrections)
-    return await _write_standings(conn, standings, now=now, lease=lease)
+    dispatches, disabled = await _write_standings(conn, standings, now=now, lease=lease)
+    return Settled(dispatches, disabled, [decision.next_at for _, decision in judged if decision.next_at is not None])
 
 
 async def _standings(conn: AsyncConnection, held: Sequence[Result]) -> dict[UUID, Standing]:
@@ -177,7 +179,7 @@ def _shelved(decision: Decision, endpoint_state: str) -> Decision:
 
 async def _write_standings(
     conn: AsyncConnection, standings: dict[UUID, Standing], *, now: datetime, lease: Lease
-) -> Settled:
+) -> tuple[list[Dispatch], list[UUID]]:
     healths = [
         {"which": endpoint_id, "since": standing.health.first_failure_at, "count": standing.health.failed_messages}
         for endpoint_id, standing in standings.items()
@@ -191,7 +193,7 @@ async def _write_standings(
         await conn.execute(_DISABLE, {"which": endpoint_id, "reason": standing.reason, "now": now})
         await conn.execute(_PARK, {"which": endpoint_id})
         notices.append(disabled_notice(standing.project_id, endpoint_id, str(standing.reason), now))
-    return Settled(await outbox.put(conn, notices, now=now, lease=lease), list(disabled))
+    return await outbox.put(conn, notices, now=now, lease=lease), list(disabled)
 
 
 def disabled_notice(project_id: UUID, endpoint_id: UUID, reason: str, now: datetime) -> Notice:

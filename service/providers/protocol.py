@@ -67,7 +67,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
                 return
             pause = (turn - now).total_seconds()
             if waited + pause > LONGEST_TURN:
-                raise Throttled("our own share of the provider's quota is used up", turn, scope="client")
+                raise Throttled("our own share of the provider's quota is used up", turn, scope="own")
             await asyncio.sleep(pause)
             waited += pause
 

@@ -77,6 +77,7 @@ SETTLED = (
     "last_synced_at",
     "next_meeting_at",
     "time_zone",
+    "updated_at",
 )
 """The columns that the result of a read sets, beside the lease and the times."""
 

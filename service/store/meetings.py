@@ -153,6 +153,8 @@ def _leading(shape: _Shape) -> Select[Any]:
             _mine.c.calendar_id == bindparam("on_calendar"),
             _mine.c.is_meeting.is_(True),
         )
+        if not shape.declined:
+            copy = and_(copy, _mine.c.response_status.is_distinct_from(bindparam("declined")))
         query = query.where(exists().where(copy))
     if shape.goes_on:
         place = tuple_(bindparam("after_start", type_=_MOMENT), bindparam("after_key", type_=String()))

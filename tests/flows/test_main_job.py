@@ -3,6 +3,8 @@
 import pytest
 from flows.stage import Stage
 
+from service.store import calendars
+
 pytestmark = pytest.mark.anyio
 
 
@@ -58,3 +60,35 @@ async def test_each_edit_is_told_with_old_and_new(stage: Stage) -> None:
     assert [data["action"] for _, data in told] == ["none", "move", "cancel"]
     assert [data["seq"] for _, data in told] == [2, 3, 4]
     assert await stage.meetings() == []
+
+
+async def test_one_accounts_pause_is_not_anothers_who_shares_the_client(stage: Stage) -> None:
+    ann, bob = await stage.connect("ann@example.com"), await stage.connect("bob@example.com")
+    await stage.sync()
+    stage.world.add_fault("quota_403", endpoint="events.list", account="ann@example.com", times=1)
+    for _ in range(3):
+        async with stage.gateway.database.write() as conn:
+            await calendars.make_due(conn, ann, stage.clock(), "resync", full=True)
+        await stage.sync()
+        stage.clock.advance(seconds=1)
+
+    await stage.sync_again(bob)
+    carol = await stage.connect("carol@example.com")
+    await stage.sync()
+
+    assert (await stage.calendar(ann)).rate_limited_until is not None
+    for calendar in (bob, carol):
+        row = await stage.calendar(calendar)
+        assert (row.status, row.rate_limited_until) == ("active", None)
+        assert row.last_synced_at == stage.clock()
+
+
+async def test_a_calendar_whose_owner_declined_is_not_where_the_meeting_is(stage: Stage) -> None:
+    ann, cyd = await stage.connect("ann@example.com"), await stage.connect("cyd@example.com")
+    event = stage.world.add_meeting("ann@example.com", "both", attendees=["cyd@example.com"])
+    stage.world.respond("ann@example.com", event["id"], "cyd@example.com", "declined")
+    await stage.sync()
+
+    assert [meeting.title for meeting in await stage.meetings(calendar_id=ann)] == ["both"]
+    assert await stage.meetings(calendar_id=cyd) == []
+    assert [m.title for m in await stage.meetings(calendar_id=cyd, include_declined=True)] == ["both"]

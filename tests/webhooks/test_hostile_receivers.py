@@ -27,8 +27,8 @@ async def first_attempt(bench, url, clients=None, **settings):
 @pytest.mark.parametrize(
     ("behaviour", "kind", "status", "pause"),
     [
-        pytest.param(hangs, "timeout", None, 60, id="never-answers"),
-        pytest.param(drips, "timeout", 200, 60, id="a-byte-now-and-then"),
+        pytest.param(hangs, "timeout", None, 5, id="never-answers"),
+        pytest.param(drips, "timeout", 200, 5, id="a-byte-now-and-then"),
         pytest.param(resets, "connect", None, 5, id="resets"),
         pytest.param(hangs_up, "protocol", None, 5, id="hangs-up"),
         pytest.param(hangs_up_halfway, "protocol", 200, 5, id="hangs-up-halfway"),

@@ -55,7 +55,7 @@ async def _with_access(
             return await _read(gateway, provider, access, row, now)
         except Throttled as error:
             # The others who share the quota should hear it from us, not each from the provider.
-            if error.retry_at is not None:
+            if error.retry_at is not None and error.scope != "own":
                 key = client_key if error.scope == "client" else user_key
                 gateway.quotas.penalise(error.scope, key, error.retry_at)
             raise
@@ -147,7 +147,7 @@ async def _list_series(
 ) -> None:
     if progress.full or not progress.rows:
         return
-    async with gateway.database.read() as conn:
+    async with gateway.database.look() as conn:
         known = await events.known_series(
             conn, row.id, progress.rows, gone=sync.removed_ids(progress), touched=progress.touched
         )

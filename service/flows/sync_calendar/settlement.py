@@ -178,6 +178,7 @@ def _calendar_values(settlement: Settlement, announced: str | None) -> dict[str,
         "last_synced_at": settlement.last_synced_at,
         "next_meeting_at": settlement.next_meeting_at,
         "time_zone": settlement.time_zone,
+        "updated_at": settlement.now if settlement.standing.status != row.status else row.updated_at,
     }
     return {"held_id": row.id, "held": row.lease, "next_due": settlement.next_due} | {
         f"new_{name}": new[name] for name in leases.SETTLED
