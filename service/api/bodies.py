@@ -22,8 +22,7 @@ _LARGEST_INTEGER: Final = 2**63 - 1
 class Body(Generic[T]):
     """The body of a route: its `shape`, a type that msgspec can convert to, and an `example` for the documentation.
 
-    `when_empty` is what no body at all means; without it a body is required. `untagged` is the shape of an object
-    without the union's tag field, for a body that is either. In `shape` and `untagged` a struct that says
+    `when_empty` is what no body at all means; without it a body is required. A `shape` that says
     `forbid_unknown_fields` refuses mass assignment.
     """
 
@@ -33,10 +32,8 @@ class Body(Generic[T]):
         *,
         example: Mapping[str, Any],
         when_empty: T | None = None,
-        untagged: Any = None,
     ) -> None:
         self.shape = shape
-        self.untagged = untagged
         self.example = dict(example)
         self.when_empty = when_empty
 
@@ -54,17 +51,14 @@ class Body(Generic[T]):
     def decode(self, raw: bytes) -> T:
         """The value behind the bytes. Raises GatewayError 400 or 422."""
         tree = parse(raw)
-        shape = self.shape
-        if self.untagged is not None and isinstance(tree, dict) and "provider" not in tree:
-            shape = self.untagged
         try:
-            return cast("T", msgspec.convert(tree, shape))
+            return cast("T", msgspec.convert(tree, self.shape))
         except msgspec.ValidationError as error:
-            raise invalid_fields([self._problem(str(error), shape)]) from None
+            raise invalid_fields([self._problem(str(error))]) from None
 
-    def _problem(self, message: str, shape: Any) -> FieldProblem:
+    def _problem(self, message: str) -> FieldProblem:
         problem = field_problem(message)
-        tags = sorted(str(one.tag) for one in _structs(shape) if one.tag is not None)
+        tags = sorted(str(one.tag) for one in _structs(self.shape) if one.tag is not None)
         if tags and problem.field == "provider":
             return FieldProblem("provider", f"accepts {', '.join(tags)}")
         return problem

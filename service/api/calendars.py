@@ -17,7 +17,7 @@ from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, enti
 from service.api.preconditions import expected_version
 from service.api.problems import invalid, not_found
 from service.api.views import CalendarView, RawCalendarsView, ResyncView, SyncView, calendar_view, sync_view
-from service.core.credentials import Credentials, GoogleCredentials
+from service.core.credentials import Credentials, GoogleCredentials, Identifier, Secret
 from service.flows import connect
 from service.flows.gateway import Gateway
 from service.store import calendars
@@ -29,6 +29,8 @@ MOST_METADATA_FILTERS: Final = 10
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Horizon = Annotated[int, Meta(ge=1, le=365)]
 Metadata = dict[Annotated[str, Meta(min_length=1, max_length=255)], Any]
+
+_OF_GOOGLE: Final = ("client_id", "client_secret", "refresh_token")
 
 
 class LookGoogle(GoogleCredentials, frozen=True, kw_only=True, tag="google", forbid_unknown_fields=True):
@@ -48,25 +50,30 @@ class ConnectGoogle(GoogleCredentials, frozen=True, kw_only=True, tag="google", 
 
 
 class CalendarChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of a calendar to change; what is not there stays."""
+    """Credentials or settings of a calendar to change; what is not there stays.
 
+    A `refresh_token` alone is one for the OAuth client that the calendar has; another client, or a new secret, comes
+    with its `client_id`, `client_secret` and `refresh_token`. `null` brings a setting back to its default.
+    """
+
+    provider: Literal["google"] | UnsetType = UNSET
+    client_id: Identifier | UnsetType = UNSET
+    client_secret: Secret | UnsetType = UNSET
+    refresh_token: Secret | UnsetType = UNSET
     name: Name | UnsetType | None = UNSET
-    metadata: Metadata | UnsetType = UNSET
-    horizon_days: Horizon | UnsetType = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    horizon_days: Horizon | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         _check_metadata(self.metadata)
+        given = [name for name in _OF_GOOGLE if getattr(self, name) is not UNSET]
+        if given and given != ["refresh_token"]:
+            for name in _OF_GOOGLE:
+                if name not in given:
+                    raise ValueError(f"`{name}` is required with {' and '.join(given)}")
 
-
-class ReconnectGoogle(GoogleCredentials, frozen=True, kw_only=True, tag="google", forbid_unknown_fields=True):
-    """New credentials for a Google calendar, and settings to change with them."""
-
-    name: Name | UnsetType | None = UNSET
-    metadata: Metadata | UnsetType = UNSET
-    horizon_days: Horizon | UnsetType = UNSET
-
-    def __post_init__(self) -> None:
-        _check_metadata(self.metadata)
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, horizon_days={self.horizon_days!r})"
 
 
 class Resync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,9 +93,7 @@ LOOK: Final = Body[LookGoogle](LookGoogle, example=_CREDENTIALS)
 CONNECT: Final = Body[ConnectGoogle](
     ConnectGoogle, example=_CREDENTIALS | {"name": "Ana's calendar", "metadata": {"user": "42"}}
 )
-CHANGE: Final = Body[ReconnectGoogle | CalendarChange](
-    ReconnectGoogle, untagged=CalendarChange, example={"name": "Ana's calendar", "horizon_days": 60}
-)
+CHANGE: Final = Body[CalendarChange](CalendarChange, example={"name": "Ana's calendar", "horizon_days": 60})
 RESYNC: Final = Body[Resync](Resync, when_empty=Resync(), example={"full": False})
 
 Status = Annotated[
@@ -187,8 +192,8 @@ async def show(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Inject
     "/calendars/{calendar_id:uuid}",
     operation_id="changeCalendar",
     summary="Give a calendar new credentials or other settings",
-    description="Credentials have the shape of `POST /calendars`, must belong to the same account, and start the calendar "
-    "anew: its status goes to `syncing`.",
+    description="Credentials have the shape of `POST /calendars`, or are a `refresh_token` alone for the OAuth client that "
+    "the calendar has. They must belong to the same account, and start the calendar anew: its status goes to `syncing`.",
     tags=["Calendars"],
     opt={"body": CHANGE, "conditional": True},
 )
@@ -197,7 +202,7 @@ async def change(
 ) -> Response[CalendarView]:
     body = await CHANGE.read(request)
     wanted = connect.CalendarPatch(
-        credentials=_credentials(body) if isinstance(body, GoogleCredentials) else None,
+        credentials=_new_credentials(body),
         name=body.name,
         metadata=body.metadata,
         horizon_days=body.horizon_days,
@@ -289,6 +294,16 @@ async def _shown(
 
 
 def _credentials(body: GoogleCredentials) -> Credentials:
+    return GoogleCredentials(
+        client_id=body.client_id, client_secret=body.client_secret, refresh_token=body.refresh_token
+    )
+
+
+def _new_credentials(body: CalendarChange) -> Credentials | connect.NewGrant | None:
+    if body.refresh_token is UNSET:
+        return None
+    if body.client_id is UNSET or body.client_secret is UNSET:
+        return connect.NewGrant(body.refresh_token)
     return GoogleCredentials(
         client_id=body.client_id, client_secret=body.client_secret, refresh_token=body.refresh_token
     )

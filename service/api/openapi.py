@@ -174,9 +174,7 @@ def _statuses(operation: Mapping[str, Any], opt: Mapping[str, Any], method: str)
 
 
 def _request_body(body: Body[Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    shapes = [body.shape] if body.untagged is None else [body.shape, body.untagged]
-    references = _put_types(schemas, shapes)
-    schema = references[0] if len(references) == 1 else {"oneOf": references}
+    (schema,) = _put_types(schemas, [body.shape])
     return {
         "required": body.when_empty is None,
         "content": {"application/json": {"schema": schema, "example": body.example}},

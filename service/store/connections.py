@@ -141,14 +141,9 @@ class ConnectionTokens:
             await conn.execute(update(_clients).where(_o.id == mine).values(**values))
 
     def _opened(self, row: Found) -> StoredTokens:
-        place = place_of(row.project_id, "oauth_clients", "client_secret", row.oauth_client_id)
         return StoredTokens(
             provider=row.provider,
-            client=OAuthClient(
-                client_id=row.client_id,
-                client_secret=self._cipher.open(row.client_secret, place).decode(),
-                tenant=row.tenant or None,
-            ),
+            client=_opened_client(self._cipher, row, row.oauth_client_id),
             client_key=row.client_id,
             user_key=f"{row.client_id} {row.account}",
             refresh_token=self._open(row, "refresh_token", row.refresh_token),
@@ -164,6 +159,20 @@ class ConnectionTokens:
 
     def _seal(self, project_id: UUID | None, connection_id: UUID, column: str, secret: str) -> bytes:
         return self._cipher.seal(secret.encode(), place_of(project_id, "connections", column, connection_id))
+
+
+async def stored_client(conn: AsyncConnection, cipher: Cipher, connection_id: UUID) -> OAuthClient | None:
+    """The OAuth client of a connection, opened; None when the connection is gone. Raises Unreadable."""
+    query = select(_o.id, _o.project_id, _o.client_id, _o.tenant, _o.client_secret)
+    query = query.join(_connections, _c.oauth_client_id == _o.id).where(_c.id == connection_id)
+    row = (await conn.execute(query)).one_or_none()
+    return _opened_client(cipher, row, row.id) if row is not None else None
+
+
+def _opened_client(cipher: Cipher, row: Found, oauth_client_id: UUID) -> OAuthClient:
+    place = place_of(row.project_id, "oauth_clients", "client_secret", oauth_client_id)
+    secret = cipher.open(row.client_secret, place).decode()
+    return OAuthClient(client_id=row.client_id, client_secret=secret, tenant=row.tenant or None)
 
 
 async def put_client(

@@ -87,14 +87,6 @@ async def test_the_same_calendar_again_keeps_its_id(call: httpx.AsyncClient, cre
     assert len((await call.get("/calendars")).json()["data"]) == 1
 
 
-async def test_patch_takes_new_credentials(call: httpx.AsyncClient, stage: Stage, credentials: dict[str, Any]) -> None:
-    calendar = await connected(call, credentials)
-    await stage.sync()
-    answer = await call.patch(f"/calendars/{calendar['id']}", json=credentials | {"name": "again"})
-    assert answer.status_code == 200, answer.text
-    assert (answer.json()["status"], answer.json()["name"]) == ("syncing", "again")
-
-
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [

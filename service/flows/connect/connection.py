@@ -29,13 +29,25 @@ class NewCalendar(msgspec.Struct, frozen=True, kw_only=True):
     horizon_days: int | None = None
 
 
-class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of a calendar: what is UNSET stays; `expected_version` is what the client believes to change."""
+class NewGrant(msgspec.Struct, frozen=True):
+    """A refresh token for the OAuth client that the calendar has."""
 
-    credentials: Credentials | None = None
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return "NewGrant(refresh_token=***)"
+
+
+class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a calendar: what is UNSET stays, and None is the default.
+
+    `expected_version` is what the client believes to change.
+    """
+
+    credentials: Credentials | NewGrant | None = None
     name: str | msgspec.UnsetType | None = msgspec.UNSET
-    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
-    horizon_days: int | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    horizon_days: int | msgspec.UnsetType | None = msgspec.UNSET
     expected_version: int | None = None
 
 
@@ -71,33 +83,50 @@ async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: C
         row = await calendars.one(conn, project_id, calendar_id)
     if row is None:
         raise unknown()
-    admission = None
+    readmitted = None
     if patch.credentials is not None:
-        admission = await _readmit(gateway, row, patch.credentials, now)
+        readmitted = await _readmit(gateway, row, patch.credentials, now)
     async with gateway.database.write() as conn:
         row = await calendars.locked(conn, project_id, calendar_id)
         if row is None:
             raise unknown()
         check_version(row, patch.expected_version)
-        values = _patched(row, patch, now)
-        if patch.credentials is not None and admission is not None:
-            await _connect(gateway, conn, project_id, patch.credentials, admission, now)
+        values = _patched(gateway, row, patch, now)
+        if readmitted is not None:
+            await _connect(gateway, conn, project_id, *readmitted, now)
             values |= _reconnected(row, now)
             await _want_push(gateway, conn, row, now)
+        if not values:
+            return
         await calendars.change(conn, calendar_id, values, now)
         gateway.wake.after(conn, "sync")
     gateway.tokens.forget(row.connection_id)
 
 
-async def _readmit(gateway: Gateway, row: Found, credentials: Credentials, now: datetime) -> Admission:
+async def _readmit(
+    gateway: Gateway, row: Found, given: Credentials | NewGrant, now: datetime
+) -> tuple[Credentials, Admission]:
+    """The credentials, complete, and what the calendar's provider says to them."""
+    credentials = await _completed(gateway, row, given) if isinstance(given, NewGrant) else given
     if provider_of(credentials) != row.provider:
-        raise GatewayError(422, "validation_failed", f"The calendar is of provider {row.provider}.")
+        wrong = FieldProblem("provider", f"the calendar is of provider {row.provider}")
+        raise GatewayError(422, "validation_failed", f"The calendar is of provider {row.provider}.", errors=[wrong])
     admission = await admit(gateway, credentials, now)
     if admission.account != row.account:
         detail = "These credentials belong to another account; connect its calendar with POST /calendars."
         raise GatewayError(422, "credentials_rejected", detail, errors=[FieldProblem("refresh_token", "other account")])
     choose(admission.calendars, row.raw_calendar_id)
-    return admission
+    return credentials, admission
+
+
+async def _completed(gateway: Gateway, row: Found, given: NewGrant) -> Credentials:
+    async with gateway.database.read() as conn:
+        client = await connections.stored_client(conn, gateway.cipher, row.connection_id)
+    if client is None:
+        raise unknown()  # let go in the meantime
+    return Credentials(
+        client_id=client.client_id, client_secret=client.client_secret, refresh_token=given.refresh_token
+    )
 
 
 async def _connect(
@@ -194,14 +223,14 @@ def _reconnected(row: Found, now: datetime) -> dict[str, Any]:
     }
 
 
-def _patched(row: Found, patch: CalendarPatch, now: datetime) -> dict[str, Any]:
+def _patched(gateway: Gateway, row: Found, patch: CalendarPatch, now: datetime) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if patch.name is not msgspec.UNSET:
         values["name"] = patch.name
     if patch.metadata is not msgspec.UNSET:
-        values["metadata"] = patch.metadata
+        values["metadata"] = patch.metadata or {}
     if patch.horizon_days is not msgspec.UNSET:
-        values["horizon_days"] = patch.horizon_days
+        values["horizon_days"] = patch.horizon_days or gateway.settings.sync_horizon_days
         if row.due_at is not None and row.retry_at is None:
             values["due_at"] = now
     return values
