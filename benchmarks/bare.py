@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
 import aiosqlite
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import httpx
 
 GATHER: Final = 0.005
@@ -43,7 +43,7 @@ class SQLiteStore:
                     driver.executemany(sql, rows)
 
         # All of it in one turn of the connection's thread: the least that it can cost.
-        await self._connection._execute(work)
+        await self._connection._execute(work)  # type: ignore[no-untyped-call]
 
 
 class PostgreSQLStore:

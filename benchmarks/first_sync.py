@@ -58,7 +58,7 @@ async def volume(url: str, calendars: Sequence[UUID]) -> dict[str, tuple[int, in
             else:
                 query = query.where(table.c.calendar_id.in_(calendars))
             found[name] = tuple((await conn.execute(query)).one())
-    return found  # type: ignore[return-value]
+    return found
 
 
 async def measure_database(kind: databases.Server, server: Provider, count: int, rounds: int) -> AsyncIterator[Row]:
