@@ -6,7 +6,6 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from service.core import lifecycle
 from service.core.credentials import Credentials
 from service.errors import (
     AccessRejected,
@@ -25,6 +24,16 @@ from service.providers.protocol import Access, OAuthClient, RawCalendar, TokenGr
 
 RETRY_AFTER: Final = 30
 """Seconds that a client is asked to wait when a provider is unavailable or busy."""
+
+REMEDIES: Final = {
+    "credentials_rejected": "The provider does not accept this refresh_token: let the user sign in again, and send the "
+    "new one with the client_id that it was given to.",
+    "client_rejected": "The provider does not accept this OAuth client: check client_id, client_secret and that the "
+    "calendar API is enabled in its project.",
+    "insufficient_scope": "The grant does not cover the account's calendars: let the user sign in again and tick every "
+    "calendar permission, or ask the organisation's administrator to allow the app; then send the new refresh_token.",
+}
+"""What to do about each code, for somebody who is sending credentials at this moment."""
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,21 +80,24 @@ def choose(found: list[RawCalendar], wanted: str | None) -> RawCalendar:
 def raise_refusal(error: ProviderError, now: datetime) -> NoReturn:
     """Tell a client why its credentials cannot be used, in the contract's codes."""
     match error:
-        case GrantRejected() | AccessRejected():
-            status, code, field = 422, "credentials_rejected", "refresh_token"
+        case GrantRejected():
+            code, field = "credentials_rejected", "refresh_token"
         case ClientRejected():
-            status, code, field = 422, "client_rejected", "client_secret"
+            code, field = "client_rejected", "client_secret"
         case ScopeMissing() | PolicyForbids():
-            status, code, field = 422, "insufficient_scope", "refresh_token"
-        case Throttled() | TransientFault():
+            code, field = "insufficient_scope", "refresh_token"
+        case Throttled() | TransientFault() | AccessRejected():
+            # A token that was given out a moment ago and is not taken says nothing about the grant behind it.
             code = "provider_throttled" if isinstance(error, Throttled) else "provider_unavailable"
-            wait = max(1, int((error.retry_at - now).total_seconds())) if error.retry_at else RETRY_AFTER
+            retry_at = None if isinstance(error, AccessRejected) else error.retry_at
+            wait = max(1, int((retry_at - now).total_seconds())) if retry_at else RETRY_AFTER
             detail = f"The provider cannot answer now; nothing was stored, try again later. ({error.reason})"
             raise GatewayError(503, code, detail, headers={"Retry-After": str(wait)}) from error
         case _:
-            status, code, field = 422, "credentials_rejected", "refresh_token"
-    detail = lifecycle.explain(code, error.reason)
-    raise GatewayError(status, code, detail, errors=[FieldProblem(field, error.reason)]) from error
+            detail = f"The provider refuses to list the account's calendars. ({error.reason})"
+            raise GatewayError(422, "validation_failed", detail) from error
+    detail = f"{REMEDIES[code]} ({error.reason})" if error.reason else REMEDIES[code]
+    raise GatewayError(422, code, detail, errors=[FieldProblem(field, error.reason)]) from error
 
 
 def provider_of(credentials: Credentials) -> str:
