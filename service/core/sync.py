@@ -207,6 +207,20 @@ def absorb_series(progress: Round, series_id: str, items: Iterable[Item]) -> Non
     progress.series[series_id] = set(listed)
 
 
+def contradicts(progress: Round, series_id: str, items: Sequence[Item]) -> bool:
+    """Whether a series is said to have no occurrence in the window although this very round has brought one.
+
+    Either it was deleted between two requests, which the next round will say, or the provider had a bad moment; taking
+    its word would announce every meeting of a living series as cancelled.
+    """
+    return not items and any(
+        isinstance(item, Listed)
+        and item.event.series_id == series_id
+        and progress.window.overlaps(item.event.starts_at, item.event.ends_at)
+        for item in progress.rows.values()
+    )
+
+
 def unsettled_series(progress: Round, known_series: Iterable[str]) -> list[str]:
     """The series to list as sets before the round can be compared, in a stable order.
 

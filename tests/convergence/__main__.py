@@ -16,8 +16,8 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where pytest finds these modules, too
 
-from conftest import TEMPLATE, PostgreSQL
 from convergence.play import play
+from own_postgresql import TEMPLATE, PostgreSQL
 
 from service.store.migrations import upgrade
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from random import Random
 from uuid import UUID
 
-from conftest import Clock
 from convergence.flaky import FlakyDatabase
 from convergence.history import People
 from convergence.receivers import LogReader, WebhookReceiver, differences
 from flows.stage import Stage, set_stage
+from settable_clock import Clock
 
 from service.core.announcements import Change
 from service.core.credentials import GoogleCredentials

@@ -158,6 +158,8 @@ async def _list_series(
         except RequestRefused as error:
             # It may have become a single event meanwhile; a full listing is right whatever it is.
             raise CursorExpired(f"series cannot be listed: {error.reason}") from error
+        if sync.contradicts(progress, series_id, items):
+            raise TransientFault("a series is said to be gone, and to have occurrences")
         sync.absorb_series(progress, series_id, items)
 
 
