@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from sqlalchemy import URL, FromClause, event, make_url
+from sqlalchemy import URL, FromClause, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -81,6 +81,18 @@ class Database:
         writer = _sqlite_engine(path, 1, busy_seconds, ["cache_size = -16384", f"foreign_keys = {foreign_keys:d}"])
         reader = _sqlite_engine(path, SQLITE_READERS, busy_seconds, ["cache_size = -4096", "query_only = ON"])
         return cls(url, "sqlite", path, writer, reader)
+
+    @property
+    def lacks_folder(self) -> bool:
+        """Whether the SQLite file could not even be made; always False for PostgreSQL."""
+        return self.path is not None and not self.path.parent.is_dir()
+
+    async def is_empty(self) -> bool:
+        """Whether it has no tables at all, or is not there yet. Raises DatabaseUnavailable."""
+        if self.path is not None and not self.path.exists():
+            return True
+        async with self.read() as conn:
+            return not await conn.run_sync(lambda connection: inspect(connection).get_table_names())
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -209,6 +221,8 @@ def postgresql_dsn(url: str) -> str:
 
 def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) -> AsyncEngine:
     async def dial() -> Any:
+        if not path.parent.is_dir():
+            raise DatabaseUnavailable(f"CALGATE_DATABASE_URL: the folder {path.parent} does not exist")
         return await dial_sqlite(path, busy_seconds)
 
     engine = create_async_engine(

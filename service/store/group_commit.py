@@ -55,7 +55,7 @@ class GroupCommit(Generic[Item, Result]):
         await asyncio.sleep(self._gather)
         while group := self._take():
             try:
-                await self._write_group(group)
+                await self._write_patiently(group)
             except DatabaseUnavailable as error:
                 _fail(group, error)
             except Exception as error:  # noqa: BLE001 - the submitters are told, whatever it is
@@ -64,6 +64,13 @@ class GroupCommit(Generic[Item, Result]):
                     continue
                 _log.exception("a group of %d results could not be written; trying them one by one", len(group))
                 await self._write_singly(group)
+
+    async def _write_patiently(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            await self._write_group(group)
+        except DatabaseUnavailable:
+            # Perhaps no more than a lost race for a lock, which the next try wins.
+            await self._write_group(group)
 
     async def _write_singly(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         for pair in group:

@@ -3,6 +3,7 @@
 A wrong ring is found out before the first secret is read, not when a calendar fails.
 """
 
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, select, tuple_, update
@@ -16,6 +17,7 @@ from webhooks.tables import metadata as webhooks_metadata
 CANARY: Final = b"calgate"
 CANARY_PLACE: Final = place_of("", "keyring", "canary", 1)
 CHUNK: Final = 200
+_FOREIGN: Final = f"{VARIABLE} is not the key ring of this database: it needs the key that sealed it"
 
 _TABLES: Final = GatewayTable.metadata.tables
 _KEYRING: Final = _TABLES["keyring"]
@@ -48,16 +50,37 @@ async def unlock(database: Database, secret_keys: str | None) -> Unlocked:
     The key file is made for a database that has no ring yet, never for one whose file got lost. Raises KeyRingError, one
     line that says what to do, and DatabaseUnavailable.
     """
-    key_file = None if database.path is None else database.path.with_name(f"{database.path.name}.key")
-    async with database.read() as conn:
-        is_new = await _canary(conn) is None
-    if secret_keys is None and key_file is not None and not is_new and not key_file.exists():
-        raise KeyRingError(f"{key_file} is missing, and the secrets are sealed under it: restore it, or set {VARIABLE}")
-    ring, made = KeyRing.load(secret_keys, key_file)
+    await check(database, secret_keys)
+    ring, made = KeyRing.load(secret_keys, _key_file(database))
     cipher = Cipher(ring)
     async with database.write() as conn:
         await prove(conn, cipher)
     return Unlocked(cipher, made)
+
+
+def given_ring(database: Database, secret_keys: str | None) -> KeyRing | None:
+    """The ring as it is there now; None where a key file would be made. Asks no database. Raises KeyRingError."""
+    key_file = _key_file(database)
+    if secret_keys is None and key_file is not None and not key_file.exists():
+        return None
+    return KeyRing.load(secret_keys, key_file)[0]
+
+
+async def check(database: Database, secret_keys: str | None) -> None:
+    """Try the ring on a database that may have one, without making a key file or writing anything.
+
+    Raises KeyRingError, one line that says what to do, and DatabaseUnavailable.
+    """
+    ring = given_ring(database, secret_keys)
+    async with database.read() as conn:
+        canary = await _canary(conn)
+    if canary is None:
+        return
+    if ring is None:
+        missing = f"{_key_file(database)} is missing, and the secrets are sealed under it"
+        raise KeyRingError(f"{missing}: restore it, or set {VARIABLE}")
+    if not opens(Cipher(ring), canary):
+        raise KeyRingError(_FOREIGN)
 
 
 async def prove(conn: AsyncConnection, cipher: Cipher) -> None:
@@ -68,7 +91,7 @@ async def prove(conn: AsyncConnection, cipher: Cipher) -> None:
         await conn.execute(statement, {"id": 1, "canary": cipher.seal(CANARY, CANARY_PLACE)})
         canary = await _canary(conn)  # another process may have been first, with another ring
     if not opens(cipher, canary):
-        raise KeyRingError(f"{VARIABLE} is not the key ring of this database: it needs the key that sealed it")
+        raise KeyRingError(_FOREIGN)
 
 
 async def is_proved(conn: AsyncConnection, cipher: Cipher) -> bool:
@@ -134,6 +157,10 @@ async def _rotate_column(database: Database, cipher: Cipher, table: Table, colum
 def _row_id(table: Table, row: Any) -> str:
     """The row within its project: its id, or what else its key consists of."""
     return "|".join(str(getattr(row, part.name)) for part in table.primary_key.columns if part.name != "project_id")
+
+
+def _key_file(database: Database) -> Path | None:
+    return None if database.path is None else database.path.with_name(f"{database.path.name}.key")
 
 
 async def _canary(conn: AsyncConnection) -> bytes | None:

@@ -4,9 +4,11 @@ A claim is a lease: a random name and a time. While it lasts `due_at` is `leased
 its calendars due again, and a `due_at` that is sooner says that somebody (a push, a user) asked for another read
 meanwhile. That wish survives the settling of the read in flight, which keeps the earlier of the two times. Results are
 applied only `WHERE lease = mine`: a holder that came back from a long pause can change nothing.
+
+Rows are locked in the order of their ids by whoever locks many, so that nobody waits in a circle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +17,7 @@ from sqlalchemy import and_, bindparam, case, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.tables import CalendarRow, Found, Table
+from webhooks.claims import padded
 
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _c = _calendars.c
@@ -54,7 +57,7 @@ _release = (
     .where(_c.lease == bindparam("held"), _c.id == bindparam("held_id"))
     .values(lease=null(), leased_until=null(), due_at=bindparam("now"))
 )
-_held = select(_c.id, _c.lease).where(_c.id.in_(bindparam("ids", expanding=True))).with_for_update()
+_held = select(_c.id, _c.lease).where(_c.id.in_(bindparam("ids", expanding=True))).order_by(_c.id).with_for_update()
 _settled_due = case(
     (_c.due_at == _c.leased_until, bindparam("next_due", type_=_c.due_at.type)),
     (bindparam("next_due", type_=_c.due_at.type).is_(None), null()),
@@ -102,17 +105,19 @@ async def claim(conn: AsyncConnection, *, now: datetime, until: datetime, owner:
 
 async def renew(conn: AsyncConnection, held: Sequence[tuple[UUID, UUID]], until: datetime) -> None:
     """Prolong the leases of `held` (calendar, lease) pairs that are still ours."""
-    await conn.execute(_renew, [{"held_id": calendar, "held": lease, "until": until} for calendar, lease in held])
+    await conn.execute(
+        _renew, [{"held_id": calendar, "held": lease, "until": until} for calendar, lease in sorted(held)]
+    )
 
 
 async def release(conn: AsyncConnection, held: Sequence[tuple[UUID, UUID]], now: datetime) -> None:
     """Give leases back unused: their calendars are due at once."""
-    await conn.execute(_release, [{"held_id": calendar, "held": lease, "now": now} for calendar, lease in held])
+    await conn.execute(_release, [{"held_id": calendar, "held": lease, "now": now} for calendar, lease in sorted(held)])
 
 
 async def still_held(conn: AsyncConnection, held: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
     """Which of these calendars are still under the lease named, locked until the transaction ends."""
-    rows = await conn.execute(_held, {"ids": sorted(calendar for calendar, _ in held)})
+    rows = await conn.execute(_held, {"ids": padded(sorted(calendar for calendar, _ in held))})
     leases = {row.id: row.lease for row in rows}
     return {calendar for calendar, lease in held if leases.get(calendar) == lease}
 
@@ -122,12 +127,17 @@ async def settle(conn: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
 
     A row has `held_id`, `held`, `next_due` and `new_<column>` for each of `SETTLED`.
     """
-    await conn.execute(_settle, rows)
+    await conn.execute(_settle, sorted(rows, key=_by_id))
 
 
 async def next_due(conn: AsyncConnection, now: datetime) -> datetime | None:
     """When the next calendar becomes due that is not due yet."""
     found: datetime | None = (await conn.execute(_next_due, {"now": now})).scalar()
+    return found
+
+
+def _by_id(row: Mapping[str, Any]) -> UUID:
+    found: UUID = row["held_id"]
     return found
 
 

@@ -77,11 +77,12 @@ async def settle(conn: AsyncConnection, settlements: Sequence[Settlement], deliv
     news = [settlement for settlement in settlements if settlement.is_news]
     held: set[UUID] = set()
     if news:
-        held = await leases.still_held(conn, [(each.row.id, each.row.lease) for each in news])
+        # All of the group, though only the news is asked about: rows are locked in one order.
+        held = await leases.still_held(conn, [(each.row.id, each.row.lease) for each in settlements])
         news = [settlement for settlement in news if settlement.row.id in held]
     await _write_events(conn, news)
     announced = {each.row.id: await _announced(conn, each) for each in news}
-    for client_id in {each.row.oauth_client_id for each in news if each.accepts_client}:
+    for client_id in sorted({each.row.oauth_client_id for each in news if each.accepts_client}):
         await calendars.forget_rejection(conn, client_id)
     await leases.settle(conn, [_calendar_values(each, announced.get(each.row.id)) for each in settlements])
     notices = [notice for each in news for notice in _state_notices(each, announced[each.row.id])]
