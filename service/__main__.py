@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     top = argparse.ArgumentParser(prog="calgate", description=DESCRIPTION, epilog=EPILOG)
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     serve = _command(commands, "serve", "serving:serve", "migrate the database, then run the gateway")
@@ -68,6 +69,16 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+class _Version(argparse.Action):
+    """Prints the version and ends; needs no command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        import importlib.metadata  # noqa: PLC0415 (20 ms that a command without a web framework can do without)
+
+        sys.stdout.write(f"calgate {importlib.metadata.version('calgate')}\n")
+        parser.exit()
+
+
 def _command(group: Any, name: str, runs: str, says: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = group.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
     command.set_defaults(runs=runs)
@@ -75,9 +86,12 @@ def _command(group: Any, name: str, runs: str, says: str) -> argparse.ArgumentPa
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
     if not 0 <= number <= 65535:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is not a port; 0 to 65535")
     return number
 
 

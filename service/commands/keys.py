@@ -66,10 +66,10 @@ async def _revoke(options: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def _database(*, may_make: bool = False) -> AsyncIterator[Database]:
-    """The database, at the version of this program; with `may_make` a SQLite file that is not there yet is made."""
+    """The database, at the version of this program; with `may_make` an empty one gets its tables."""
     url = load_settings().database_url
     async with Database.connect(url) as database:
-        if may_make and database.path is not None and not database.path.exists():
+        if may_make and await database.is_empty():
             await upgrade(url)
         if not await is_current(database):
             raise CommandFailed("the database is not at this version: run `calgate migrate` first")

@@ -17,7 +17,7 @@ from service.commands.session import DONE, CommandFailed, load_settings, run, sa
 from service.jobs import GRACE
 from service.observability import configure_logging
 from service.settings import Settings, version
-from service.store import api_keys, projects
+from service.store import api_keys, keyring, projects
 from service.store.database import Database
 from service.store.migrations import head, is_current, upgrade
 
@@ -52,11 +52,14 @@ async def _serve(options: argparse.Namespace) -> int:
 async def _prepare(settings: Settings, *, may_migrate: bool) -> None:
     """Bring the database to this version, and make the first project and key where there is none."""
     async with Database.connect(settings.database_url) as database:
+        # First of all, for what a wrong ring would leave behind: new tables, and a key printed for the only time.
+        keyring.given_ring(database, settings.secret_keys)
         if not await is_current(database):
             if not may_migrate:
                 raise CommandFailed(f"the database is not at version {head()}: run `calgate migrate`")
             await upgrade(settings.database_url)
             log.info("migrated the database to version %s", head())
+        await keyring.check(database, settings.secret_keys)
         key = await _first_key(database)
     if key is not None:
         # Printed, never logged: a log is kept.

@@ -10,12 +10,9 @@ from sqlalchemy import func, select
 from service.commands.session import DONE, CommandFailed, fail, load_settings, run, say, utc_now
 from service.settings import Settings, SettingsError
 from service.store import keyring
-from service.store.cipher import Cipher, KeyRing, KeyRingError
+from service.store.cipher import KeyRing, KeyRingError
 from service.store.database import Database, DatabaseUnavailable
 from service.store.migrations import MigrationError, head, is_current, upgrade
-from service.store.tables import KeyringRow
-
-_KEYRING: Final = KeyringRow.metadata.tables["keyring"]
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 """Leases compare the clocks of replicas; they last 15 seconds and more."""
@@ -89,7 +86,7 @@ async def _check(settings: Settings) -> int:
 
 
 async def _check_database(database: Database, _settings: Settings) -> None:
-    if _is_missing(database):
+    if _is_missing(database) and not database.lacks_folder:
         raise CommandFailed(f"{database.path} does not exist; `calgate migrate` or `calgate serve` makes it")
     async with database.write() as conn:
         await conn.execute(select(1))
@@ -102,18 +99,10 @@ async def _check_migrations(database: Database, _settings: Settings) -> None:
 
 async def _check_keys(database: Database, settings: Settings) -> None:
     """Read the ring and try it on the database, without making a key file or writing anything."""
-    ring = None if settings.secret_keys is None else KeyRing.parse(settings.secret_keys)
+    keyring.given_ring(database, settings.secret_keys)
     if _is_missing(database) or not await is_current(database):
         return  # the ring is bound to the database at the first start
-    async with database.read() as conn:
-        is_new = (await conn.execute(select(_KEYRING.c.id))).first() is None
-    if is_new and ring is None and database.path is not None:
-        return  # and so is the key file
-    if ring is None:
-        ring = (await keyring.unlock(database, None)).cipher.ring
-    async with database.read() as conn:
-        if not is_new and not await keyring.is_proved(conn, Cipher(ring)):
-            raise CommandFailed("CALGATE_SECRET_KEYS is not the key ring of this database")
+    await keyring.check(database, settings.secret_keys)
 
 
 async def _check_clock(database: Database, _settings: Settings) -> None:

@@ -1,7 +1,10 @@
 """The command line as an operator meets it: what it prints, where, and the exit code."""
 
+import contextlib
+import importlib.metadata
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -174,6 +177,60 @@ class TestCheck:
         monkeypatch.setenv("CALGATE_SECRET_KEYS", "other:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
         assert main(["check"]) == 1
         assert "key ring: CALGATE_SECRET_KEYS is not the key ring" in capsys.readouterr().err
+
+    def test_keys_are_missed_also_before_the_database_is_migrated(
+        self, bare_postgresql_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ):
+        monkeypatch.setenv("CALGATE_DATABASE_URL", bare_postgresql_url)
+        assert main(["check"]) == 1
+        told = capsys.readouterr()
+        assert "ok  key ring" not in told.out
+        assert "key ring: CALGATE_SECRET_KEYS is required with PostgreSQL" in told.err
+        assert "migrations: the database is not at version" in told.err
+
+    @pytest.mark.usefixtures("logging_restored")
+    def test_a_folder_that_is_not_there_is_named(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ):
+        monkeypatch.setenv("CALGATE_DATABASE_URL", f"sqlite:///{folder}/missing/x.db")
+        reason = f"CALGATE_DATABASE_URL: the folder {folder}/missing does not exist"
+        for command in (["migrate"], ["keys", "create", "--project", "acme"], ["serve", "--port", "0"]):
+            assert main(command) == 1
+            assert capsys.readouterr().err == f"calgate: {reason}\n"
+        assert main(["check"]) == 1
+        assert capsys.readouterr().err == f"calgate: database: {reason}\n"
+
+
+def test_a_key_on_an_empty_postgresql_needs_no_other_command_before(
+    bare_postgresql_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("CALGATE_DATABASE_URL", bare_postgresql_url)
+    assert len(create_key(capsys)) == KEY_LENGTH
+    assert main(["keys", "list"]) == 0
+    assert "acme" in capsys.readouterr().out
+
+
+def test_a_key_does_not_migrate_a_database_that_is_in_use(capsys: pytest.CaptureFixture[str], folder: Path):
+    with contextlib.closing(sqlite3.connect(folder / "calgate.db")) as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    assert main(["keys", "create", "--project", "acme"]) == 1
+    assert "run `calgate migrate` first" in capsys.readouterr().err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"calgate {importlib.metadata.version('calgate')}\n"
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x"])
+@pytest.mark.parametrize("command", ["serve", "simulator"])
+def test_a_port_out_of_range_is_told_what_a_port_is(command: str, port: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main([command, f"--port={port}"])
+    assert ended.value.code == 2
+    assert f"argument --port: {port} is not a port; 0 to 65535" in capsys.readouterr().err
 
 
 def test_commands_work_on_postgresql(

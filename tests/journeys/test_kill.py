@@ -57,7 +57,9 @@ class Receiver:
     def changes(self) -> list[dict[str, Any]]:
         """The changes in `event.*` messages by `seq`."""
         told = (msgspec.json.decode(body) for body in self.bodies.values())
-        return sorted((each["data"] for each in told if each["type"].startswith("event.")), key=lambda each: each["seq"])
+        return sorted(
+            (each["data"] for each in told if each["type"].startswith("event.")), key=lambda each: each["seq"]
+        )
 
 
 @asynccontextmanager

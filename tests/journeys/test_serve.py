@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import logging
 import os
 import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,14 +27,6 @@ from simulator.google.world import World
 from simulator.server import serve as serve_world
 
 CALENDARS = CalendarRow.metadata.tables["calendars"]
-
-
-@pytest.fixture
-def logging_restored() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = before
 
 
 class Running:
@@ -128,6 +119,7 @@ class TestRefusals:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ):
         monkeypatch.setenv("CALGATE_DATABASE_URL", "postgresql://calgate:hunter2@127.0.0.1:1/calgate")
+        monkeypatch.setenv("CALGATE_SECRET_KEYS", "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
         assert main(["serve", "--port", "0"]) == 1
         told = capsys.readouterr().err
         assert "calgate: the database is unavailable" in told
@@ -140,6 +132,43 @@ class TestRefusals:
         monkeypatch.setenv("CALGATE_SECRET_KEYS", "other:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
         assert main(["serve", "--port", "0"]) == 1
         assert "CALGATE_SECRET_KEYS is not the key ring of this database" in capsys.readouterr().err
+
+    def test_a_wrong_key_ring_is_told_before_a_key_is_made(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ):
+        assert main(["migrate"]) == 0
+        assert main(["secrets", "rotate"]) == 0  # binds a ring to the database, which has no project yet
+        with monkeypatch.context() as patch:
+            patch.setenv("CALGATE_SECRET_KEYS", "other:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+            assert main(["serve", "--port", "0"]) == 1
+        assert "cgk_" not in capsys.readouterr().out
+        assert main(["keys", "list"]) == 0
+        assert "cgk_" not in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("keys", "reason"),
+        [
+            pytest.param(None, "CALGATE_SECRET_KEYS is required with PostgreSQL", id="missing"),
+            pytest.param("k1:c2hvcnQ=", "CALGATE_SECRET_KEYS: the key 'k1' has 5 bytes", id="too-short"),
+        ],
+    )
+    def test_keys_are_looked_at_before_the_database_is_migrated(
+        self,
+        keys: str | None,
+        reason: str,
+        bare_postgresql_url: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ):
+        monkeypatch.setenv("CALGATE_DATABASE_URL", bare_postgresql_url)
+        if keys:
+            monkeypatch.setenv("CALGATE_SECRET_KEYS", keys)
+        assert main(["serve", "--port", "0"]) == 1
+        told = capsys.readouterr()
+        assert told.err.splitlines()[-1].startswith(f"calgate: {reason}")
+        assert "cgk_" not in told.out
+        assert main(["keys", "list"]) == 1
+        assert "run `calgate migrate` first" in capsys.readouterr().err
 
 
 @pytest.fixture

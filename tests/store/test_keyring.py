@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from service.store.cipher import Cipher, KeyRing, KeyRingError, generate_key, place_of
 from service.store.database import Database
 from service.store.idempotency import Name, Replay, begin, finish
-from service.store.keyring import Rotated, is_proved, prove, rotate, unlock
+from service.store.keyring import Rotated, check, is_proved, prove, rotate, unlock
 from service.store.tables import Table
 from webhooks.tables import endpoints
 
@@ -81,6 +81,19 @@ async def test_postgresql_does_not_start_without_keys(postgresql_url: str) -> No
     async with Database.connect(postgresql_url) as database:
         with pytest.raises(KeyRingError, match="required with PostgreSQL"):
             await unlock(database, None)
+
+
+async def test_looking_at_a_ring_makes_and_writes_nothing(sqlite_url: str) -> None:
+    async with Database.connect(sqlite_url) as database:
+        assert database.path is not None
+        await check(database, None)
+        await check(database, OLD)
+        assert not database.path.with_name("calgate.db.key").exists()
+        await unlock(database, NEW)
+        await check(database, f"{OLD},{NEW}")
+        for wrong, reason in ((OLD, "not the key ring"), (None, r"calgate\.db\.key is missing"), ("a", "has no id")):
+            with pytest.raises(KeyRingError, match=reason):
+                await check(database, wrong)
 
 
 async def test_rotation_reaches_every_secret(database: Database, project: UUID, clock) -> None:
