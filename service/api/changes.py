@@ -50,31 +50,34 @@ async def list_changes(
     wanted = _kinds(kinds)
     project_id = request.auth.project_id
     if not wait:
-        _rows, response = await _read(gateway, project_id, after, limit, wanted)
+        _is_answer, response = await _read(gateway, project_id, after, limit, wanted)
         return response
     loop = asyncio.get_running_loop()
     end = loop.time() + wait
     with gateway.wake.listen(f"changes:{project_id}") as news:
         while True:
-            rows, response = await _read(gateway, project_id, after, limit, wanted)
+            is_answer, response = await _read(gateway, project_id, after, limit, wanted)
             left = end - loop.time()
-            if rows or left <= 0 or draining.is_begun or not await _has_news(news, left, request, draining):
+            if is_answer or left <= 0 or draining.is_begun or not await _has_news(news, left, request, draining):
                 return response
 
 
 async def _read(
     gateway: Gateway, project_id: UUID, after: int, limit: int, kinds: Sequence[str] | None
-) -> tuple[int, Response[bytes]]:
-    """How many changes there are behind `after` (up to `limit`), and the answer that holds them."""
+) -> tuple[bool, Response[bytes]]:
+    """The changes behind `after` as a response, and whether it is worth answering now instead of waiting for more.
+
+    It also is when `after` is beyond the log, as from another installation: `last_seq` sets the reader right.
+    """
     async with gateway.database.read() as conn:
         found = await changes.read(conn, project_id, after, limit, kinds)
         last = await changes.last_seq(conn, project_id)
         if after < last and (not found or found[0][0] != after + 1):
             _check_kept(after, await changes.oldest_seq(conn, project_id))
     # A full page ends at its last row. Otherwise all up to `last` is known: no number appears below it later.
-    read_to = found[-1][0] if len(found) == limit else max(last, after)
+    read_to = found[-1][0] if len(found) == limit else last
     joined = b",".join(body for _seq, body in found)
-    return len(found), json_bytes(b'{"data":[' + joined + b'],"last_seq":%d}' % read_to)
+    return bool(found) or after > last, json_bytes(b'{"data":[' + joined + b'],"last_seq":%d}' % read_to)
 
 
 def _check_kept(after: int, oldest: int) -> None:

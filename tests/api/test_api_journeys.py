@@ -236,6 +236,8 @@ async def test_the_change_log_is_read_to_its_end(
     rest = (await call.get("/changes", params={"after": first["last_seq"]})).json()
     assert ([change["seq"] for change in rest["data"]], rest["last_seq"]) == ([3], 3)
     assert (await call.get("/changes?after=3")).json() == {"data": [], "last_seq": 3}
+    for beyond in ("/changes?after=4000", "/changes?after=4000&type=created", "/changes?after=4000&wait=30"):
+        assert (await call.get(beyond, timeout=1)).json() == {"data": [], "last_seq": 3}, "it would stay wrong for ever"
     assert (await call.get("/changes?type=cancelled")).json() == {"data": [], "last_seq": 3}
     assert len((await call.get("/changes?type=created,updated")).json()["data"]) == 3
 
