@@ -17,7 +17,9 @@ from service.demo.stage import Stage, staged
 LONGEST: Final = 28.0
 PATIENCE: Final = 10.0
 PAUSE: Final = 0.1
-WITHIN: Final = "6h"
+WITHIN: Final = "2d"
+"""The simulated week has a meeting on each day, in office hours: two days show one also on an evening."""
+
 TITLE: Final = "Kick-off with a new customer"
 
 
@@ -35,7 +37,7 @@ async def tell(*, keep: bool) -> int:
                 async with Story(stage, screen) as story:
                     await story.tell()
                 screen.end(
-                    f"All of it in {time.monotonic() - began:.0f} seconds: {len(stage.receiver.verified)} webhooks, "
+                    f"All of it in {time.monotonic() - began:.0f} seconds: {story.webhooks_shown} webhooks, "
                     "and every signature was right."
                 )
                 if keep:
@@ -56,6 +58,7 @@ class Story:
         self._me: dict[str, Any] = stage.world.credentials()[0]
         self.email: str = self._me["email"]
         self.calendar_id = ""
+        self.webhooks_shown = 0
         headers = {"authorization": f"Bearer {stage.api_key}"}
         self._http = httpx.AsyncClient(base_url=stage.gateway_url, headers=headers, timeout=PATIENCE, trust_env=False)
 
@@ -90,11 +93,10 @@ class Story:
         calendar = await self._ask("POST", "/calendars", {"provider": "google", **credentials})
         self.calendar_id = calendar["id"]
         screen.done(f"POST /calendars: {calendar['calendar_name']}, status {calendar['status']}")
-        active = await self._webhook("calendar.active", self._is_mine)
-        screen.webhook("calendar.active", f"{active.data['previous_status']} -> active", active.arrived - began)
-        synced = await self._webhook("calendar.sync_events", lambda data: self._is_mine(data) and data["initial"])
-        counts = synced.data["counts"]
-        screen.webhook("calendar.sync_events", f"{counts['created']} events, told once", synced.arrived - began)
+        await self._webhook("calendar.created", self._is_mine)
+        await self._webhook("calendar.active", self._is_mine)
+        await self._webhook("calendar.sync_events", lambda data: self._is_mine(data) and data["initial"])
+        self._show_webhooks(began)
         with screen.waiting("Google opens a push channel"):
             await self._until_pushed()
         screen.done("Google pushes: the gateway hears of a change at once and need not poll")
@@ -120,12 +122,18 @@ class Story:
         began = asyncio.get_running_loop().time()
         change()
         news = await self._webhook(event_type, lambda data: data["event"]["title"] == TITLE)
-        data = news.data
-        self._screen.webhook(
-            event_type, f"{data['event']['title']} (a bot should: {data['action']})", news.arrived - began
-        )
-        self._screen.changes(data["fields"])
+        seq = news.data["seq"]
+        await self._webhook("calendar.sync_events", lambda data: data["first_seq"] <= seq <= data["last_seq"])
+        self._show_webhooks(began)
         await self._show_meetings(TITLE, is_there=event_type != "event.cancelled")
+
+    def _show_webhooks(self, began: float) -> None:
+        """Show every webhook that came since the last time."""
+        for news in self._stage.receiver.verified[self.webhooks_shown :]:
+            self.webhooks_shown += 1
+            self._screen.webhook(news.type, in_words(news), news.arrived - began)
+            if news.type.startswith("event."):
+                self._screen.changes(news.data["fields"])
 
     async def _show_meetings(self, marked: str, *, is_there: bool = False) -> None:
         answer = await self._ask("GET", f"/meetings?within={WITHIN}")
@@ -162,6 +170,18 @@ class Story:
 
     def _is_mine(self, data: dict[str, Any]) -> bool:
         return bool(data["calendar_id"] == self.calendar_id)
+
+
+def in_words(news: Received) -> str:
+    """What a webhook says, on one line."""
+    data = news.data
+    if news.type.startswith("event."):
+        return f"{data['event']['title']} (a bot should: {data['action']})"
+    if news.type == "calendar.sync_events":
+        counts = ", ".join(f"{count} {kind}" for kind, count in data["counts"].items() if count)
+        return f"{counts}, in one webhook" if data["initial"] else counts
+    previous = data["previous_status"]
+    return f"{previous} -> {data['status']}" if previous else f"status {data['status']}"
 
 
 def invite(stage: Stage, story: Story, screen: Screen) -> None:

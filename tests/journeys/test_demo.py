@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -44,6 +45,13 @@ def test_the_demo_ends_by_itself_in_the_time_it_gives_itself_and_leaves_nothing(
         "every signature was right",
     ):
         assert expected in told.stdout
+    listed = re.findall(r"webhook (\S+), signature verified", told.stdout)
+    assert f" {len(listed)} webhooks, and every signature was right" in told.stdout
+    changes = ["event.created", "event.updated", "event.cancelled"]
+    assert sorted(listed) == sorted(["calendar.created", "calendar.active", *["calendar.sync_events"] * 4, *changes])
+    tables = re.findall(r"GET /meetings\?within=\w+\n.*\n(.*)\n", told.stdout)
+    assert len(tables) == 4
+    assert all("https://" in first_row for first_row in tables), tables
     assert list(tmp_path.iterdir()) == []
 
 
