@@ -229,7 +229,8 @@ async def remove(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Inje
     "/calendars/{calendar_id:uuid}/resync",
     operation_id="resyncCalendar",
     summary="Read a calendar now",
-    description="Due at once, whatever its back-off says. 409 when it is disconnected.",
+    description="Due at once, whatever its back-off says; a pause that the provider asked for is kept. 409 when it is "
+    "disconnected.",
     tags=["Calendars"],
     status_code=202,
     opt={"body": RESYNC},
