@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import delete, false, func, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.core.announcements import CalendarNotice
 from service.core.lifecycle import Standing, State
 from service.store.database import insert
 from service.store.tables import CalendarRow, Found, OAuthClientRow, QuarantinedRow, Table
@@ -43,6 +44,21 @@ def standing(row: Found) -> Standing:
 def standing_values(now_stands: Standing) -> dict[str, Any]:
     """A standing as column values."""
     return {name: getattr(now_stands, name) for name in STANDING} | {"status": now_stands.status.value}
+
+
+def notice(row: Found, now_stands: Standing, previous: str | None) -> CalendarNotice:
+    """What the world is told of a calendar that stands so from now on."""
+    return CalendarNotice(
+        calendar_id=row.id,
+        provider=row.provider,
+        email=row.email,
+        raw_calendar_id=row.raw_calendar_id,
+        status=now_stands.status.value,
+        previous_status=previous,
+        error_code=now_stands.error_code,
+        error_message=now_stands.error_message,
+        metadata=row.metadata,
+    )
 
 
 async def add(conn: AsyncConnection, values: Mapping[str, Any]) -> bool:

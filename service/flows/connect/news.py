@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.announcements import CalendarNotice
 from service.errors import GatewayError
 from service.flows.gateway import Gateway
+from service.store import calendars
 from service.store.tables import Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Notice
@@ -16,17 +16,7 @@ async def announce(
     gateway: Gateway, conn: AsyncConnection, row: Found, event_type: str, now: datetime, previous: str | None
 ) -> list[Dispatch]:
     """Put a calendar's news into the outbox, inside the transaction that makes it true; what `deliver` is to send."""
-    data = CalendarNotice(
-        calendar_id=row.id,
-        provider=row.provider,
-        email=row.email,
-        raw_calendar_id=row.raw_calendar_id,
-        status=row.status,
-        previous_status=previous,
-        error_code=row.error_code,
-        error_message=row.error_message,
-        metadata=row.metadata,
-    )
+    data = calendars.notice(row, calendars.standing(row), previous)
     lease = gateway.deliverer.lease(now) if gateway.deliverer is not None else None
     notice = Notice(row.project_id, event_type, data, now, row.id)
     dispatches = await outbox.put(conn, [notice], now=now, lease=lease)

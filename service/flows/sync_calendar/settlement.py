@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.announcements import CalendarNotice, Entry, state_change, sync_notice
+from service.core.announcements import Entry, state_change, sync_notice
 from service.core.lifecycle import Standing, State
 from service.core.sync import Decision
 from service.store import calendars, changes, events, leases
@@ -157,17 +157,7 @@ def _state_notices(settlement: Settlement, announced: str) -> list[Notice]:
     row, standing = settlement.row, settlement.standing
     if announced == row.announced_status or announced != standing.status.value:
         return []
-    data = CalendarNotice(
-        calendar_id=row.id,
-        provider=row.provider,
-        email=row.email,
-        raw_calendar_id=row.raw_calendar_id,
-        status=announced,
-        previous_status=row.status,
-        error_code=standing.error_code,
-        error_message=standing.error_message,
-        metadata=row.metadata,
-    )
+    data = calendars.notice(row, standing, previous=row.status)
     return [Notice(row.project_id, f"calendar.{announced}", data, settlement.now, row.id)]
 
 
