@@ -230,7 +230,7 @@ async def measure_database(
             bare_side = await populate(gateway, floor_url, server, int(RATE * seconds * rounds))
         async with stage.open_gateway(url, server.api_url, deliver=True, poll_seconds=30) as gateway:
             side = await populate(gateway, url, server, count)
-            await run_product(gateway, server, side.ids, 2)  # connections, tokens, statements
+            await run_product(gateway, server, side.ids, seconds / 2)  # connections, tokens, statements
             for turn in range(rounds):
                 products.append(await run_product(gateway, server, side.ids, seconds))
                 floors.append(await run_floor(bare_side, server, turn, seconds))
@@ -254,7 +254,7 @@ def _pooled(seen: Sequence[Seen]) -> Seen:
 
 
 async def main(given: measure.Options) -> AsyncIterator[Row]:
-    count, seconds, rounds = (500, 1.0, 1) if given.quick else (CALENDARS, 4.0, measure.ROUNDS)
+    count, seconds, rounds = (300, 0.7, 1) if given.quick else (CALENDARS, 4.0, measure.ROUNDS)
     with provider() as server:
         for name in given.databases:
             async with databases.server(name) as kind:

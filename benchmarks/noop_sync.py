@@ -61,8 +61,11 @@ async def run_floor(url: str, server: Provider, ids: Sequence[UUID]) -> Spent:
         return await spend(partial(bare.for_each, clients, ids, sync))
 
 
-async def measure_database(kind: databases.Server, server: Provider, count: int, rounds: int) -> AsyncIterator[Row]:
-    async with databases.fresh(kind) as url, stage.open_gateway(url, server.api_url) as gateway:
+async def compare(
+    url: str, bare_url: str, bare_ids: Sequence[UUID], server: Provider, count: int, rounds: int
+) -> tuple[Spent, Spent, float, float]:
+    """Product and floor, each on its own database, and the product's statements and calls for a calendar."""
+    async with stage.open_gateway(url, server.api_url) as gateway:
         ids = await stage.add_calendars(gateway, count, synced=True)
         syncer = Syncer(gateway)
         counts: list[tuple[int, int]] = []
@@ -80,9 +83,17 @@ async def measure_database(kind: databases.Server, server: Provider, count: int,
 
         await run_product()  # access tokens are in memory, connections open, statements compiled
         counts.clear()
-        product, floor = await measure.interleave(rounds, run_product, partial(run_floor, url, server, ids))
+        product, floor = await measure.interleave(rounds, run_product, partial(run_floor, bare_url, server, bare_ids))
         await syncer.drain(1)
     sql, calls = (sum(each[place] for each in counts) / len(counts) / count for place in (0, 1))
+    return product, floor, sql, calls
+
+
+async def measure_database(kind: databases.Server, server: Provider, count: int, rounds: int) -> AsyncIterator[Row]:
+    async with databases.fresh(kind) as url, databases.fresh(kind) as bare_url:
+        async with stage.open_gateway(bare_url, server.api_url) as gateway:
+            bare_ids = await stage.add_calendars(gateway, count, synced=True)
+        product, floor, sql, calls = await compare(url, bare_url, bare_ids, server, count, rounds)
     yield Row(
         kind.name,
         "unchanged calendars per CPU-second",
