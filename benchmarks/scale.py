@@ -69,6 +69,9 @@ async def add_idle(gateway: Gateway, count: int, like: UUID) -> None:
         await conn.execute(text(f"INSERT INTO calendars ({listed}) {rows}"), {"count": count, "model": one})
     async with gateway.database.write() as conn:
         await conn.execute(text("ANALYZE calendars"))
+    if dialect == "postgresql":
+        async with gateway.database.look() as conn:
+            await conn.execute(text("CHECKPOINT"))  # or the first claims pay for the loading
 
 
 class Side:
