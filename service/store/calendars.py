@@ -72,12 +72,12 @@ async def add(conn: AsyncConnection, values: Mapping[str, Any]) -> bool:
 async def by_raw_id(conn: AsyncConnection, connection_id: UUID, raw_calendar_id: str) -> Found:
     """The calendar of a connection with this raw id, locked until the transaction ends."""
     query = select(_calendars).where(_c.connection_id == connection_id, _c.raw_calendar_id == raw_calendar_id)
-    return (await conn.execute(query.with_for_update())).one()
+    return (await conn.execute(query.with_for_update(key_share=True))).one()
 
 
 async def locked(conn: AsyncConnection, project_id: UUID, calendar_id: UUID) -> Found | None:
     """One calendar, locked until the transaction ends; None when the project has no such calendar."""
-    query = select(_calendars).where(_c.id == calendar_id, _c.project_id == project_id).with_for_update()
+    query = select(_calendars).where(_c.id == calendar_id, _c.project_id == project_id).with_for_update(key_share=True)
     return (await conn.execute(query)).one_or_none()
 
 

@@ -193,7 +193,9 @@ async def put_client(
     add = insert(conn.dialect.name, _clients).values(**fresh, rejection_announced=False)
     await conn.execute(add.on_conflict_do_nothing(index_elements=[_o.project_id, _o.provider, _o.client_id, _o.tenant]))
     mine = (_o[name] == value for name, value in identity.items())
-    found: UUID = (await conn.execute(select(_o.id).where(*mine).with_for_update())).scalar_one()
+    found: UUID = (await conn.execute(select(_o.id).where(*mine).with_for_update(key_share=True))).scalar_one()
+    # Locked FOR NO KEY UPDATE: who writes to a calendar of this client twice in one transaction has PostgreSQL look at the
+    # client's key, and would wait for us while we wait for the calendar.
     # Sealed for the row that has it, which is only known now.
     place = place_of(project_id, "oauth_clients", "client_secret", found)
     sealed = cipher.seal(client_secret.encode(), place)
@@ -235,7 +237,7 @@ async def put_connection(
     query = select(_c.id, _c.oauth_client_id).where(
         _c.project_id == project_id, _c.provider == provider, _c.account == account
     )
-    row = (await conn.execute(query.with_for_update())).one()
+    row = (await conn.execute(query.with_for_update(key_share=True))).one()
     found: UUID = row.id
 
     def sealed(column: str, secret: str) -> bytes:

@@ -137,7 +137,7 @@ async def _rotate_column(database: Database, cipher: Cipher, table: Table, colum
             rows = (await conn.execute(statement if after is None else statement.where(after))).all()
         changes: list[tuple[Any, bytes]] = []
         for row in rows:
-            if row.sealed is None or cipher.is_current(row.sealed):
+            if not row.sealed or cipher.is_current(row.sealed):  # empty: wiped with what it belonged to
                 continue
             place = place_of(row.project_id, table.name, column, _row_id(table, row))
             try:

@@ -57,7 +57,12 @@ _release = (
     .where(_c.lease == bindparam("held"), _c.id == bindparam("held_id"))
     .values(lease=null(), leased_until=null(), due_at=bindparam("now"))
 )
-_held = select(_c.id, _c.lease).where(_c.id.in_(bindparam("ids", expanding=True))).order_by(_c.id).with_for_update()
+_held = (
+    select(_c.id, _c.lease)
+    .where(_c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_c.id)
+    .with_for_update(key_share=True)
+)
 _settled_due = case(
     (_c.due_at == _c.leased_until, bindparam("next_due", type_=_c.due_at.type)),
     (bindparam("next_due", type_=_c.due_at.type).is_(None), null()),

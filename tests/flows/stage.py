@@ -10,6 +10,7 @@ import httpx
 import msgspec
 from discovery import JudgedTransport
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from service.core.announcements import Change
@@ -24,7 +25,7 @@ from service.providers.quotas import Quotas
 from service.providers.registry import make_providers, make_push_readers
 from service.providers.tokens import Tokens
 from service.settings import Settings
-from service.store import calendars, changes, events
+from service.store import calendars, changes, connections, events
 from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
 from service.store.database import Database
@@ -148,6 +149,32 @@ class Stage:
                 now=self.clock(),
             )
         return endpoint.id
+
+    async def lock_accounts(self, conn: AsyncConnection, row: Any) -> None:
+        """Hold the client and the connection of a calendar as somebody does who connects it again."""
+        now = self.clock()
+        client_id = await connections.put_client(
+            conn,
+            self.gateway.cipher,
+            self.project,
+            provider=row.provider,
+            client_id=next(iter(self.world.clients)),
+            tenant="",
+            client_secret="again",
+            now=now,
+        )
+        await connections.put_connection(
+            conn,
+            self.gateway.cipher,
+            self.project,
+            client_id,
+            provider=row.provider,
+            account=row.account,
+            refresh_token="again",
+            access_token="again",
+            access_expires_at=now,
+            now=now,
+        )
 
     async def count(self, table: str) -> int:
         """How many rows a table of the store has."""

@@ -11,6 +11,7 @@ from service.store.database import Database
 from service.store.idempotency import Name, Replay, begin, finish
 from service.store.keyring import Rotated, check, is_proved, prove, rotate, unlock
 from service.store.tables import Table
+from webhooks import endpoints as webhook_endpoints
 from webhooks.tables import endpoints
 
 pytestmark = pytest.mark.anyio
@@ -137,3 +138,17 @@ async def test_rotation_goes_past_one_chunk_and_past_what_nobody_can_open(
     assert await rotate(database, both) == Rotated(resealed=6, unreadable=1)
     async with database.write() as conn:
         await prove(conn, old)  # the canary waits until nothing is left behind
+
+
+async def test_a_deleted_endpoint_does_not_hold_a_rotation_up(database: Database, project: UUID, clock):
+    old, both = Cipher(KeyRing.parse(OLD)), Cipher(KeyRing.parse(f"{NEW},{OLD}"))
+    async with database.write() as conn:
+        await prove(conn, old)
+        draft = webhook_endpoints.EndpointDraft(url="https://receiver.example.com/hook")
+        endpoint, _ = await webhook_endpoints.create(conn, old, project, draft, now=clock())
+        await webhook_endpoints.delete(conn, project, endpoint.id, now=clock())
+
+    assert (await rotate(database, both)).unreadable == 0
+
+    async with database.read() as conn:
+        assert await is_proved(conn, Cipher(KeyRing.parse(NEW)))

@@ -17,6 +17,9 @@ from service.providers.protocol import Access, Provider
 from service.store import events
 from service.store.tables import Found
 
+TOKENS_TRIED: Final = 3
+"""The one that we hold, the one that another process has stored since, and one that is certainly fresh."""
+
 FEW_ROWS: Final = 1000
 """A delta with more rows than this is compared with everything the calendar has, which is then the cheaper question."""
 
@@ -32,17 +35,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 async def read_calendar(gateway: Gateway, row: Found, now: datetime) -> Reading:
     """Read a claimed calendar and decide what changed. Raises service.errors.ProviderError.
 
-    An access token that the provider refuses is renewed once; a sync token that it refuses is dropped once.
+    An access token that the provider refuses is replaced; a sync token that it refuses is dropped once.
     """
-    granted = await gateway.tokens.access(row.connection_id, now)
-    try:
-        return await _with_access(gateway, row, now, granted.token, granted.client_key, granted.user_key)
-    except AccessRejected:
-        granted = await gateway.tokens.access(row.connection_id, now, rejected=granted.token)
-    try:
-        return await _with_access(gateway, row, now, granted.token, granted.client_key, granted.user_key)
-    except AccessRejected as error:
-        raise TransientFault(f"a fresh access token was refused: {error.reason}") from error
+    refused, reason = None, ""
+    for _ in range(TOKENS_TRIED):
+        granted = await gateway.tokens.access(row.connection_id, now, rejected=refused)
+        try:
+            return await _with_access(gateway, row, now, granted.token, granted.client_key, granted.user_key)
+        except AccessRejected as error:
+            refused, reason = granted.token, error.reason
+    raise TransientFault(f"a fresh access token was refused: {reason}")
 
 
 async def _with_access(
@@ -108,7 +110,7 @@ async def _list(
 ) -> tuple[Round, str, str | None]:
     window = window_at(now, row.horizon_days)
     if cursor is not None:
-        window = Window(window.start, cursor.window_end)
+        window = Window(window.start, min(cursor.window_end, window.end))
     progress = Round(window=window, full=cursor is None)
     zone = zone or row.time_zone
     token: str | None = None
