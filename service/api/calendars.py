@@ -22,6 +22,7 @@ from service.flows import connect
 from service.flows.gateway import Gateway
 from service.store import calendars
 from service.store.calendars import CalendarFilter
+from service.store.tables import Found
 
 LARGEST_METADATA: Final = 4096
 MOST_METADATA_FILTERS: Final = 10
@@ -151,8 +152,8 @@ async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[Ca
     )
 
     async def work(object_id: UUID) -> Response[CalendarView]:
-        calendar_id, created = await connect.add(gateway, request.auth.project_id, wish, object_id)
-        return await _shown(gateway, request, calendar_id, status=201 if created else 200)
+        row, created = await connect.add(gateway, request.auth.project_id, wish, object_id)
+        return _answer(row, status=201 if created else 200)
 
     return await once(gateway, request, work)
 
@@ -208,8 +209,7 @@ async def change(
         horizon_days=body.horizon_days,
         expected_version=expected_version(request),
     )
-    await connect.change(gateway, request.auth.project_id, calendar_id, wanted)
-    return await _shown(gateway, request, calendar_id)
+    return _answer(await connect.change(gateway, request.auth.project_id, calendar_id, wanted))
 
 
 @delete(
@@ -291,6 +291,10 @@ async def _shown(
         row = await calendars.one(conn, request.auth.project_id, calendar_id)
     if row is None:
         raise not_found()
+    return _answer(row, status=status)
+
+
+def _answer(row: Found, *, status: int = 200) -> Response[CalendarView]:
     return Response(calendar_view(row), status_code=status, headers=entity_tag(row.version))
 
 

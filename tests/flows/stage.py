@@ -79,7 +79,8 @@ class Stage:
     async def post(self, credentials: dict[str, str], **wish: Any) -> tuple[UUID, bool]:
         given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
         new = connect.NewCalendar(credentials=GoogleCredentials(**given), **wish)
-        return await connect.add(self.gateway, self.project, new, uuid7())
+        row, created = await connect.add(self.gateway, self.project, new, uuid7())
+        return row.id, created
 
     def let_google_talk_nonsense(self) -> None:
         """Answers are not judged any more."""

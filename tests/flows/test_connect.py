@@ -2,6 +2,10 @@
 
 import pytest
 from flows.stage import Stage
+from uuid_utils.compat import uuid7
+
+from service.core.credentials import GoogleCredentials
+from service.flows import connect
 
 pytestmark = pytest.mark.anyio
 
@@ -41,3 +45,17 @@ async def test_the_same_account_under_another_client_moves_and_the_old_secret_go
     assert await stage.count("oauth_clients") == 1
     await stage.sync()
     assert (await stage.calendar(calendar_id)).status == "active"
+
+
+async def test_the_answer_to_connecting_is_what_was_written_whoever_was_faster(stage: Stage) -> None:
+    credentials = stage.world.connect("ada@example.com")
+    given = GoogleCredentials(**{name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")})
+
+    for created in (True, False):
+        wish = connect.NewCalendar(credentials=given)
+        row, is_new = await connect.add(stage.gateway, stage.project, wish, uuid7())
+        assert (row.status, is_new) == ("syncing", created)
+        await stage.sync()
+    row = await connect.change(stage.gateway, stage.project, row.id, connect.CalendarPatch(credentials=given))
+    await stage.sync()
+    assert (row.status, (await stage.calendar(row.id)).status) == ("syncing", "active")

@@ -51,10 +51,11 @@ class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
     expected_version: int | None = None
 
 
-async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: UUID) -> tuple[UUID, bool]:
-    """Connect a calendar, or give a connected one these credentials: its id, and whether it is new (`object_id`).
+async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: UUID) -> tuple[Found, bool]:
+    """Connect a calendar, or give a connected one these credentials: its row, and whether it is new (`object_id`).
 
-    The provider is asked before anything is stored. Raises GatewayError.
+    The row is as this has written it: a worker may have read the calendar before the answer is on its way. The
+    provider is asked before anything is stored. Raises GatewayError.
     """
     now = gateway.clock()
     admission = await admit(gateway, wish.credentials, now)
@@ -68,16 +69,20 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
             dispatches = await announce(gateway, conn, row, "calendar.created", now, previous=None)
         else:
             await calendars.change(conn, row.id, _reconnected(row, now) | _wished(wish) | _described(raw), now)
+            row = await calendars.by_raw_id(conn, connection_id, raw.id)
             dispatches = []
         await _want_push(gateway, conn, row, now)
         gateway.wake.after(conn, "sync")
     deliver(gateway, dispatches)
     gateway.tokens.forget(connection_id)
-    return row.id, created
+    return row, created
 
 
-async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: CalendarPatch) -> None:
-    """Change a calendar; new credentials must belong to its account, and start it anew. Raises GatewayError."""
+async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: CalendarPatch) -> Found:
+    """Change a calendar; new credentials must belong to its account, and start it anew. Raises GatewayError.
+
+    Its row as this has written it.
+    """
     now = gateway.clock()
     async with gateway.database.read() as conn:
         row = await calendars.one(conn, project_id, calendar_id)
@@ -97,10 +102,12 @@ async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: C
             values |= _reconnected(row, now)
             await _want_push(gateway, conn, row, now)
         if not values:
-            return
+            return row
         await calendars.change(conn, calendar_id, values, now)
+        row = await calendars.by_raw_id(conn, row.connection_id, row.raw_calendar_id)
         gateway.wake.after(conn, "sync")
     gateway.tokens.forget(row.connection_id)
+    return row
 
 
 async def _readmit(
