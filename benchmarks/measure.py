@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import signal
 import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -128,4 +129,5 @@ def run(main: Callable[[Options], AsyncIterator[Row]], script: str | None) -> No
         return [row async for row in main(given)]
 
     given = options(script)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, it takes its databases with it
     print_table(asyncio.Runner(loop_factory=uvloop.new_event_loop).run(collect(given)))
