@@ -126,8 +126,11 @@ def run(main: Callable[[Options], AsyncIterator[Row]], script: str | None) -> No
     """Run a benchmark to its table; the loop is the one that `calgate serve` runs on."""
 
     async def collect(given: Options) -> list[Row]:
+        mine = asyncio.current_task()
+        assert mine is not None
+        # Asked to end, it takes its databases and its other processes with it.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, mine.cancel)
         return [row async for row in main(given)]
 
     given = options(script)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, it takes its databases with it
     print_table(asyncio.Runner(loop_factory=uvloop.new_event_loop).run(collect(given)))
