@@ -31,6 +31,7 @@ CONNECT_SECONDS: Final = 5.0
 _AFTER_COMMIT: Final = "calgate_after_commit"
 
 # sqlite.org/rescode.html: BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL. The rest is somebody's mistake.
+_LOCKED: Final = frozenset({5, 6})
 _PASSING_SQLITE: Final = frozenset({5, 6, 7, 10, 13, 14, 15})
 # postgresql.org/docs/current/errcodes-appendix.html: connection, resources, shutdown and start-up; then the conflicts of
 # concurrent transactions, a lock that was not had in time, and a cancelled statement.
@@ -223,7 +224,13 @@ def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) 
     async def dial() -> Any:
         if not path.parent.is_dir():
             raise DatabaseUnavailable(f"CALGATE_DATABASE_URL: the folder {path.parent} does not exist")
-        return await dial_sqlite(path, busy_seconds)
+        connection = await dial_sqlite(path, busy_seconds)
+        try:
+            await _use_wal(connection, busy_seconds)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
@@ -236,7 +243,6 @@ def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) 
     )
     # No mmap: an I/O error would be a signal that kills the process instead of an error.
     pragmas = [
-        "journal_mode = WAL",
         "synchronous = FULL",
         "temp_store = MEMORY",
         "journal_size_limit = 67108864",
@@ -257,6 +263,25 @@ def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) 
         connection.run_async(lambda driver: driver.rollback())
 
     return engine
+
+
+async def _use_wal(connection: Any, busy_seconds: float) -> None:
+    """Turn the file to WAL, which is for good. Raises sqlite3.OperationalError when others keep it locked.
+
+    Where several open a new file at once, SQLite says at once that it is busy, however long it was told to wait
+    (sqlite.org/c3ref/busy_handler.html: no waiting where that could be a deadlock).
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + busy_seconds
+    while True:
+        try:
+            await (await connection.execute("PRAGMA journal_mode = WAL")).close()
+        except Exception as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _LOCKED or loop.time() >= end:
+                raise
+            await asyncio.sleep(0.01)
+        else:
+            return
 
 
 def _postgresql_engine(dsn: str, connections: int) -> AsyncEngine:
