@@ -14,6 +14,7 @@ def upgrade() -> None:
     create_channels()
     create_idempotency_keys()
     create_keyring()
+    create_meeting_starts()
     create_projects()
     create_api_keys()
     create_oauth_clients()
@@ -44,6 +45,7 @@ def downgrade() -> None:
         "oauth_clients",
         "api_keys",
         "projects",
+        "meeting_starts",
         "keyring",
         "idempotency_keys",
         "channels",
@@ -114,13 +116,32 @@ def create_keyring() -> None:
     )
 
 
+def create_meeting_starts() -> None:
+    op.create_table(
+        "meeting_starts",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("meeting_key", sa.String(), nullable=False),
+        sa.Column("lead_seconds", sa.Integer(), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "meeting_key", "lead_seconds", name=op.f("pk_meeting_starts")),
+    )
+    op.create_index("ix_meeting_starts_ends_at", "meeting_starts", ["ends_at"], unique=False)
+
+
 def create_projects() -> None:
     op.create_table(
         "projects",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("starting_lead_seconds", sa.JSON(), nullable=False),
+        sa.Column("link_preference", sa.String(), nullable=False),
+        sa.Column("meeting_hosts", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("name", name=op.f("uq_projects_name")),
     )
@@ -221,6 +242,12 @@ def create_calendars() -> None:
         sa.Column("is_primary", sa.Boolean(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("horizon_days", sa.Integer(), nullable=False),
+        sa.Column("link_preference", sa.String(), nullable=True),
+        sa.Column("meeting_hosts", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("link_rules", sa.JSON(), nullable=False),
+        sa.Column("link_epoch", sa.Integer(), nullable=False),
+        sa.Column("examined_epoch", sa.Integer(), nullable=False),
+        sa.Column("examined_version", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -290,6 +317,7 @@ def create_events() -> None:
         sa.Column("response_status", sa.String(), nullable=True),
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("meeting_key", sa.String(), nullable=False),
+        sa.Column("announce_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("previous_fingerprint", sa.LargeBinary(), nullable=True),
         sa.Column("flaps", sa.Integer(), nullable=False),
@@ -303,6 +331,14 @@ def create_events() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("calendar_id", "provider_event_id", name=op.f("uq_events_calendar_id_provider_event_id")),
+    )
+    op.create_index(
+        "ix_events_announce_at",
+        "events",
+        ["announce_at"],
+        unique=False,
+        sqlite_where=sa.text("announce_at IS NOT NULL"),
+        postgresql_where=sa.text("announce_at IS NOT NULL"),
     )
     op.create_index("ix_events_calendar_id_series_id", "events", ["calendar_id", "series_id"], unique=False)
     op.create_index("ix_events_calendar_id_starts_at", "events", ["calendar_id", "starts_at"], unique=False)

@@ -48,13 +48,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     An all-day event has `start_date` and `end_date` (exclusive) and, for sorting and windows, `starts_at` and
     `ends_at` at midnight in the calendar's zone. `series_id` and `original_starts_at` name the slot of an occurrence
-    and stay when it moves. A provider's word that we do not know stays as it came (plain `str`).
+    and stay when it moves; of an all-day slot `original_start_date` is the day. `meeting_hint` says why there is no
+    `meeting` although something looks like one. A provider's word that we do not know stays as it came (plain `str`).
     """
 
     provider_event_id: str
     ical_uid: str | None = None
     series_id: str | None = None
     original_starts_at: datetime | None = None
+    original_start_date: date | None = None
     is_exception: bool = False
     title: str | None = None
     description: str | None = None
@@ -73,6 +75,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     response_status: str | None = None
     event_type: str = "default"
     meeting: Meeting | None = None
+    meeting_hint: str | None = None
     html_link: str | None = None
 
 

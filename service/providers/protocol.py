@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from service.core.credentials import OAuthClient, TokenGrant
+from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRules
 from service.core.schedule import Window
 from service.core.sync import Item, Page
 from service.errors import Throttled
@@ -101,24 +102,48 @@ class Provider(Protocol):
         ...
 
     def pages(
-        self, access: Access, raw_calendar_id: str, *, token: str | None, window: Window, time_zone: str | None
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        *,
+        token: str | None,
+        window: Window,
+        time_zone: str | None,
+        rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Page]:
         """One round: the full window without a `token`, the changes since it with one; the last page has the next token.
 
-        `time_zone` places all-day events. Raises CursorExpired when the token is worthless.
+        `time_zone` places all-day events, `rules` say which link of an event is its meeting's. Raises CursorExpired when the token is worthless.
         """
         ...
 
     def stretch(
-        self, access: Access, raw_calendar_id: str, *, window: Window, time_zone: str | None
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        *,
+        window: Window,
+        time_zone: str | None,
+        rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Item]:
         """Every live occurrence that overlaps `window`, without touching the cursor."""
         ...
 
     def series(
-        self, access: Access, raw_calendar_id: str, series_id: str, *, window: Window, time_zone: str | None
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        series_id: str,
+        *,
+        window: Window,
+        time_zone: str | None,
+        rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Item]:
         """The live occurrences of one series in `window`; nothing at all when the series is gone."""
+        ...
+
+    def evidence(self, raw: bytes) -> Evidence:
+        """What a row of `pages`, kept as received, says about how to join. Raises ValueError when it cannot be read."""
         ...
 
     async def open_channel(

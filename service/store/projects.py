@@ -19,7 +19,7 @@ _PROJECTS: Final = ProjectRow.metadata.tables["projects"]
 async def create_project(conn: AsyncConnection, name: str, now: datetime) -> UUID:
     """The id of the project of that name, which is made when it is new."""
     statement = insert(conn.dialect.name, _PROJECTS).on_conflict_do_nothing(index_elements=["name"])
-    await conn.execute(statement, {"id": uuid7(), "name": name, "seq": 0, "created_at": now})
+    await conn.execute(statement, {"id": uuid7(), "name": name, "created_at": now, "updated_at": now})
     found: UUID = (await conn.execute(select(_PROJECTS.c.id).where(_PROJECTS.c.name == name))).scalar_one()
     return found
 

@@ -7,7 +7,7 @@ projects ─┬─ api_keys
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, MetaData, Row, Text, UniqueConstraint, text
@@ -15,6 +15,9 @@ from sqlmodel import Field, SQLModel
 
 Found: TypeAlias = Row[*tuple[Any, ...]]
 """A row as a query answers it, its columns by name."""
+
+LEAD_SECONDS: Final = (600, 60)
+"""How long before its start a meeting is announced, where a project says nothing else."""
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,14 +44,22 @@ class KeyringRow(Table, table=True):
 
 
 class ProjectRow(Table, table=True):
-    """A tenant; `seq` is the number of its newest change."""
+    """A tenant; `seq` is the number of its newest change.
+
+    `meeting_hosts` is a list of what users gave: a host, or an object with `host` and `platform`.
+    """
 
     __tablename__ = "projects"
 
     id: UUID = Field(primary_key=True)
     name: str = Field(unique=True)
     seq: int = Field(default=0, sa_type=BigInteger)
+    starting_lead_seconds: list[int] = Field(default_factory=lambda: list(LEAD_SECONDS), sa_type=JSON)
+    link_preference: str = "structured"
+    meeting_hosts: list[Any] = Field(default_factory=list, sa_type=JSON)
+    version: int = 1
     created_at: datetime
+    updated_at: datetime
 
 
 class ApiKeyRow(Table, table=True):
@@ -114,7 +125,11 @@ class CalendarRow(Table, table=True):
 
     `lease` names the worker that holds it until `leased_until`; `due_at` is then `leased_until`, so that a calendar
     whose holder dies is due again, and anything sooner means that somebody asked for a read meanwhile. A calendar
-    that is disconnected is never due (null).
+    that is disconnected is due (not null) only when its events are to be examined again for links.
+
+    `link_preference` and `meeting_hosts` are the calendar's own (null: the project's); `link_rules` is what comes of
+    both, a `core.meeting_links.evidence.LinkRules`. `link_epoch` rises whenever that changes; its events were last
+    examined in `examined_epoch` by the tables of `examined_version`.
     """
 
     __tablename__ = "calendars"
@@ -143,6 +158,12 @@ class CalendarRow(Table, table=True):
     is_primary: bool = False
     custom: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", JSON, nullable=False))
     horizon_days: int
+    link_preference: str | None = None
+    meeting_hosts: list[Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    link_rules: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    link_epoch: int = 0
+    examined_epoch: int = 0
+    examined_version: int = 0
     version: int = 1
     created_at: datetime
     updated_at: datetime
@@ -219,7 +240,8 @@ class EventRow(Table, table=True):
 
     `attendee_emails` is every address between bars (`|a@example.com|b@example.com|`), so that one can be looked for.
     `rank` orders the copies of one meeting: the lowest leads. `is_long` marks what lasts so long that looking back a
-    few hours for what is still running would miss it.
+    few hours for what is still running would miss it. `announce_at` is when to look whether `meeting.starting` is to be
+    said of its meeting; null when there is nothing (more) to say.
     """
 
     __tablename__ = "events"
@@ -237,6 +259,12 @@ class EventRow(Table, table=True):
             postgresql_where=text("is_meeting IS true AND is_long IS true"),
         ),
         Index("ix_events_project_id_meeting_key", "project_id", "meeting_key"),
+        Index(
+            "ix_events_announce_at",
+            "announce_at",
+            sqlite_where=text("announce_at IS NOT NULL"),
+            postgresql_where=text("announce_at IS NOT NULL"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -256,6 +284,7 @@ class EventRow(Table, table=True):
     response_status: str | None = None
     rank: int
     meeting_key: str
+    announce_at: datetime | None = None
     fingerprint: bytes = Field(sa_type=LargeBinary)
     previous_fingerprint: bytes | None = Field(default=None, sa_type=LargeBinary)
     flaps: int = 0
@@ -264,6 +293,20 @@ class EventRow(Table, table=True):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+
+
+class MeetingStartRow(Table, table=True):
+    """That a meeting's start was announced `lead_seconds` before: for which start, and until when it was to last."""
+
+    __tablename__ = "meeting_starts"
+    __table_args__ = (Index("ix_meeting_starts_ends_at", "ends_at"),)
+
+    project_id: UUID = Field(primary_key=True)
+    meeting_key: str = Field(primary_key=True)
+    lead_seconds: int = Field(primary_key=True)
+    starts_at: datetime
+    ends_at: datetime
+    announced_at: datetime
 
 
 class EventSourceRow(Table, table=True):

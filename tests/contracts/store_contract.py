@@ -90,7 +90,7 @@ class StoreContract:
                 await conn.execute(insert(ProjectRow.metadata.tables["api_keys"]), row | {"created_at": clock()})
 
     async def test_an_error_does_not_show_values(self, database, project, clock):
-        row = {"id": uuid4(), "name": "acme", "seq": 424242, "created_at": clock()}
+        row = {"id": uuid4(), "name": "acme", "seq": 424242, "created_at": clock(), "updated_at": clock()}
         with pytest.raises(IntegrityError) as caught:
             async with database.write() as conn:
                 await conn.execute(insert(PROJECTS), row)
@@ -103,7 +103,7 @@ class StoreContract:
                 index_elements=["name"], set_={"seq": PROJECTS.c.seq + statement.excluded.seq}
             )
             for _ in range(2):
-                row = {"id": uuid4(), "name": "acme", "seq": 3, "created_at": clock()}
+                row = {"id": uuid4(), "name": "acme", "seq": 3, "created_at": clock(), "updated_at": clock()}
                 await conn.execute(statement, row)
             assert (await conn.execute(select(func.count(), func.max(PROJECTS.c.seq)))).one() == (1, 6)
 

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from service.core.event import Meeting
-from service.core.meeting_links import Candidate, classify, detect
+from service.core.meeting_links.evidence import Evidence, StructuredLink
+from service.core.meeting_links.finding import classify, find
 
 PLATFORMS = [
     ("https://zoom.us/j/12345678901", "zoom", "12345678901", None),
@@ -53,8 +54,12 @@ HOSTILE = [
 ]
 
 
-def candidate(url: str, **more: str) -> Candidate:
-    return Candidate(url=url, found_in="conferenceData", **more)
+def detect(links: list[StructuredLink]) -> Meeting | None:
+    return find(Evidence(links)).meeting
+
+
+def candidate(url: str, **more: str) -> StructuredLink:
+    return StructuredLink(url=url, found_in="conferenceData", **more)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRules
 from service.core.schedule import Window
 from service.core.sync import Item, Page
 from service.errors import CalendarGone, TransientFault
@@ -16,7 +17,7 @@ from service.observability import METRICS
 from service.providers.exchange import Answer, ask
 from service.providers.google.answers import judge
 from service.providers.google.push import read_channel, watch_body
-from service.providers.google.reading import UNREADABLE, read_page, read_rows
+from service.providers.google.reading import UNREADABLE, read_evidence, read_page, read_rows
 from service.providers.google.wire import CALENDAR_FIELDS, PAGE_FIELDS, WireCalendar, WirePage
 from service.providers.grants import LARGEST_ANSWER, judge_refresh
 from service.providers.protocol import Access, OAuthClient, OpenedChannel, RawCalendar, TokenGrant
@@ -74,12 +75,19 @@ class GoogleCalendar:
         return found
 
     async def pages(
-        self, access: Access, raw_calendar_id: str, *, token: str | None, window: Window, time_zone: str | None
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        *,
+        token: str | None,
+        window: Window,
+        time_zone: str | None,
+        rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Page]:
         """A round of events.list with expanded series; a sync token forbids timeMin and timeMax (guides/sync)."""
         params = _listing() | ({"syncToken": token} if token else _within(window))
         async for page in self._pages(access, _events_path(raw_calendar_id), params):
-            items = await _read_items(page, time_zone)
+            items = await _read_items(page, time_zone, rules)
             if page.next_page_token:
                 yield Page(items, time_zone=page.time_zone)
             elif page.next_sync_token:
@@ -88,15 +96,28 @@ class GoogleCalendar:
                 raise TransientFault("the last page has no sync token")
 
     async def stretch(
-        self, access: Access, raw_calendar_id: str, *, window: Window, time_zone: str | None
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        *,
+        window: Window,
+        time_zone: str | None,
+        rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Item]:
         """A windowed events.list whose sync token nobody keeps."""
         async for page in self._pages(access, _events_path(raw_calendar_id), _listing() | _within(window)):
-            for item in await _read_items(page, time_zone):
+            for item in await _read_items(page, time_zone, rules):
                 yield item
 
     async def series(
-        self, access: Access, raw_calendar_id: str, series_id: str, *, window: Window, time_zone: str | None
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        series_id: str,
+        *,
+        window: Window,
+        time_zone: str | None,
+        rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Item]:
         """events.instances; a series that is deleted (404, 410) has no occurrences."""
         events = _events_path(raw_calendar_id)
@@ -104,8 +125,11 @@ class GoogleCalendar:
         params = _listing() | _within(window) | {"showDeleted": "false"}
         del params["singleEvents"]
         async for page in self._pages(access, path, params, parent=events):
-            for item in await _read_items(page, time_zone):
+            for item in await _read_items(page, time_zone, rules):
                 yield item
+
+    def evidence(self, raw: bytes) -> Evidence:
+        return read_evidence(raw)
 
     async def open_channel(
         self, access: Access, raw_calendar_id: str, *, channel_id: str, secret: str, address: str, now: datetime
@@ -202,13 +226,13 @@ def _decode_page(body: bytes) -> WirePage:
         raise TransientFault("a page cannot be read") from None
 
 
-async def _read_items(page: WirePage, time_zone: str | None) -> list[Item]:
+async def _read_items(page: WirePage, time_zone: str | None, rules: LinkRules) -> list[Item]:
     rows = page.items or []
     items: list[Item] = []
     for start in range(0, len(rows), ROWS_AT_ONCE):
         if start:
             await asyncio.sleep(0)
-        items += read_rows(rows[start : start + ROWS_AT_ONCE], time_zone or page.time_zone)
+        items += read_rows(rows[start : start + ROWS_AT_ONCE], time_zone or page.time_zone, rules)
     return items
 
 

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from service.core.event import Attendee, Event, Meeting, Organizer
-from service.core.meeting_links import Candidate, detect
+from service.core.event import Attendee, Event, Organizer
+from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRules
+from service.core.meeting_links.finding import find
 from service.core.sync import Item, Listed, Malformed, Removed
+from service.providers.google.links import evidence_of
 from service.providers.google.wire import WireAttendee, WireEvent, WireMoment, WirePage, WirePerson, WireTombstone
 
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
@@ -40,13 +42,21 @@ def read_page(body: bytes) -> WirePage:
         return _page.decode(repair(body))
 
 
-def read_rows(rows: Iterable[msgspec.Raw], zone_name: str | None) -> list[Item]:
+def read_rows(rows: Iterable[msgspec.Raw], zone_name: str | None, rules: LinkRules = DEFAULT_RULES) -> list[Item]:
     """Each row by itself, so that a bad one spoils no other; all-day events are placed in the zone named."""
     zone = find_zone(zone_name) or UTC
-    return [read_row(bytes(row), zone, zone_name) for row in rows]
+    return [read_row(bytes(row), zone, zone_name, rules) for row in rows]
 
 
-def read_row(raw: bytes, zone: tzinfo, zone_name: str | None) -> Item:
+def read_evidence(raw: bytes) -> Evidence:
+    """What a row, as it was received, says about how to join. Raises ValueError when it cannot be read."""
+    try:
+        return evidence_of(_event.decode(repair(raw)))
+    except UNREADABLE as error:
+        raise ValueError(str(error)) from error
+
+
+def read_row(raw: bytes, zone: tzinfo, zone_name: str | None, rules: LinkRules = DEFAULT_RULES) -> Item:
     """The row as an event, as the news that it is gone, or as something to set aside."""
     try:
         # PostgreSQL's text cannot hold NUL, which JSON can only spell like this.
@@ -64,7 +74,7 @@ def read_row(raw: bytes, zone: tzinfo, zone_name: str | None) -> Item:
     if wire.start is None or not (wire.start.date_time or wire.start.date):
         return Malformed(event_id, "no start", raw)
     try:
-        return Listed(_normalise(wire, event_id, wire.start, zone, zone_name), raw)
+        return Listed(_normalise(wire, event_id, wire.start, zone, zone_name, rules), raw)
     except (ValueError, OverflowError) as error:
         return Malformed(event_id, str(error), raw)
 
@@ -85,7 +95,9 @@ def find_zone(name: str | None) -> ZoneInfo | None:
         return None
 
 
-def _normalise(wire: WireEvent, event_id: str, start: WireMoment, zone: tzinfo, zone_name: str | None) -> Event:
+def _normalise(
+    wire: WireEvent, event_id: str, start: WireMoment, zone: tzinfo, zone_name: str | None, rules: LinkRules
+) -> Event:
     starts_at = _instant(start, zone)
     start_date, end_date = None, None
     if start.date_time:
@@ -95,6 +107,7 @@ def _normalise(wire: WireEvent, event_id: str, start: WireMoment, zone: tzinfo, 
         ends_at = _at_midnight(end_date, zone)
     original = _original(wire, event_id, starts_at, zone)
     attendees = [_attendee(each) for each in wire.attendees] if wire.attendees else []
+    found = find(evidence_of(wire), rules)
     return Event(
         provider_event_id=event_id,
         ical_uid=wire.ical_uid[:LONGEST_ID] if wire.ical_uid else None,
@@ -117,7 +130,8 @@ def _normalise(wire: WireEvent, event_id: str, start: WireMoment, zone: tzinfo, 
         attendees=attendees,
         response_status=_own_response(wire, attendees),
         event_type=wire.event_type or "default",
-        meeting=_meeting(wire) if wire.conference_data or wire.hangout_link else None,
+        meeting=found.meeting,
+        meeting_hint=found.hint,
         html_link=wire.html_link,
     )
 
@@ -190,21 +204,6 @@ def _own_response(wire: WireEvent, attendees: list[Attendee]) -> str | None:
             return attendee.response_status
     # Who calls a meeting and is not on the list comes all the same.
     return "accepted" if wire.organizer and wire.organizer.self else None
-
-
-def _meeting(wire: WireEvent) -> Meeting | None:
-    candidates = []
-    for entry in (wire.conference_data.entry_points or ()) if wire.conference_data else ():
-        if entry.entry_point_type == "video" and entry.uri:
-            passcode = entry.passcode or entry.password or entry.pin or entry.access_code or None
-            candidates.append(
-                Candidate(
-                    url=entry.uri, found_in="conferenceData", meeting_id=entry.meeting_code or None, passcode=passcode
-                )
-            )
-    if wire.hangout_link:
-        candidates.append(Candidate(url=wire.hangout_link, found_in="hangoutLink"))
-    return detect(candidates)
 
 
 def _salvage(raw: bytes, reason: str) -> Item:

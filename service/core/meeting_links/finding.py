@@ -1,13 +1,13 @@
 """Which of an event's links is the way into a call, and on which platform."""
 
 import re
-from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from service.core.event import Meeting
+from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRules
 
 UNKNOWN: Final = "unknown"
 LONGEST_HOST: Final = 253
@@ -42,34 +42,49 @@ _PLAIN: Final = re.compile(r"https?://([a-z0-9-]+(?:\.[a-z0-9-]+)*)(/[^?#]*)?(?:
 _PASSCODE_QUERY: Final = {"microsoft_teams": "p"}
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A link in one of a provider's structured fields, with what the provider says of it; `found_in` names the field."""
+class Found(msgspec.Struct, frozen=True):
+    """The way into the call, or None and, where something was there that is none, a `hint` at what it was."""
 
-    url: str
-    found_in: str
+    meeting: Meeting | None = None
+    hint: str | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `calgate links` prints: the winner, nulls where there is none, and what else was there, the best first."""
+
+    url: str | None = None
+    platform: str | None = None
     meeting_id: str | None = None
     passcode: str | None = None
+    found_in: str | None = None
+    hint: str | None = None
+    alternatives: list[Meeting] = []
 
 
-def detect(candidates: Sequence[Candidate]) -> Meeting | None:
-    """The first usable candidate as a meeting; candidates come in the provider's order of trust.
-
-    A structured link on a host that nobody knows is still a meeting (`unknown`): the provider says that it is one.
-    """
-    for candidate in candidates:
-        parts = _split(candidate.url)
+def find(evidence: Evidence, rules: LinkRules = DEFAULT_RULES) -> Found:
+    """The way into the call, by the same rules as `explain` and no more work than it takes. Never raises."""
+    for link in evidence.links:
+        parts = _split(link.url)
         if parts is None:
             continue
         host, path, query = parts
         platform = classify(host)
-        return Meeting(
-            url=candidate.url,
-            platform=platform,
-            meeting_id=_meeting_id(platform, path) or candidate.meeting_id,
-            passcode=candidate.passcode or _passcode(platform, query),
-            found_in=candidate.found_in,
+        return Found(
+            Meeting(
+                url=link.url,
+                platform=platform,
+                meeting_id=_meeting_id(platform, path) or link.meeting_id,
+                passcode=link.passcode or _passcode(platform, query),
+                found_in=link.found_in,
+            )
         )
-    return None
+    return Found()
+
+
+def explain(evidence: Evidence, rules: LinkRules = DEFAULT_RULES) -> Explanation:
+    """The winner with everything that it won against."""
+    meeting = find(evidence, rules).meeting
+    return msgspec.convert(meeting, Explanation, from_attributes=True) if meeting else Explanation()
 
 
 def classify(host: str) -> str:
