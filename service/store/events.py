@@ -280,6 +280,7 @@ def _row(upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now:
         "response_status": event.response_status,
         "rank": lead_rank(event),
         "meeting_key": meeting_key(event),
+        "announce_at": None,
         "fingerprint": upsert.fingerprint,
         "previous_fingerprint": upsert.previous_fingerprint,
         "flaps": upsert.flaps,
