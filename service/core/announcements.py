@@ -65,6 +65,28 @@ class SyncNotice(msgspec.Struct, frozen=True, kw_only=True):
     counts: ChangeCounts
 
 
+class MeetingCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """One user's copy of a meeting."""
+
+    event_id: UUID
+    calendar_id: UUID
+    calendar_status: str
+    email: str | None
+    response_status: str | None
+
+
+class MeetingStarting(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of `meeting.starting`: `event` is the lead copy, whose start is `lead_seconds` away or less."""
+
+    meeting_key: str
+    starts_at: datetime
+    lead_seconds: int
+    meeting_url: str
+    platform: str
+    event: EventView
+    copies: list[MeetingCopy]
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A change that waits for its `seq`: everything of it but the number is encoded already."""
 
