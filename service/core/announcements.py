@@ -8,8 +8,9 @@ from uuid import UUID
 import msgspec
 
 from service.core import sync
-from service.core.event import CANCELLED, EventView, FieldChange, meeting_key, view_json
+from service.core.event import CANCELLED, EventView, FieldChange, view_json
 from service.core.lifecycle import State
+from service.core.meeting_key import meeting_key
 
 MOST_IDS: Final = 100
 """A `calendar.sync_events` names this many events; who needs all of them reads `/changes`."""
@@ -106,7 +107,7 @@ def views(upserts: Sequence[sync.Upsert], calendar_id: UUID, now: datetime) -> d
             upsert.body,
             event_id=upsert.id,
             calendar_id=calendar_id,
-            key=meeting_key(upsert.event),
+            key=meeting_key(upsert.event, calendar_id),
             version=upsert.version,
             created_at=upsert.created_at,
             updated_at=now,

@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Insert, Select, delete, func, or_, select, tuple_
+from sqlalchemy import Insert, Select, delete, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.event import CANCELLED, Event, decode_event, lead_rank, meeting_key
+from service.core.event import CANCELLED, STALE, Event, decode_event, lead_rank
+from service.core.meeting_key import meeting_key
 from service.core.sync import Known, Malformed, Upsert
 from service.store.bulk import BulkInsert
 from service.store.database import insert
@@ -52,9 +53,10 @@ _UPDATED: Final = tuple(
 
 def _replace_event(dialect: str) -> Insert:
     statement = insert(dialect, _events)
-    return statement.on_conflict_do_update(
-        index_elements=[_c.id], set_={name: statement.excluded[name] for name in _UPDATED}
-    )
+    new: dict[str, Any] = {name: statement.excluded[name] for name in _UPDATED}
+    # What is written while a calendar is disconnected does not make its copies fresh.
+    new["rank"] += _c.rank.bitwise_and(literal_column(str(STALE)))
+    return statement.on_conflict_do_update(index_elements=[_c.id], set_=new)
 
 
 def _replace_source(dialect: str) -> Insert:
@@ -209,8 +211,8 @@ async def listed(
 
 
 async def one(conn: AsyncConnection, project_id: UUID, event_id: UUID, calendar_id: UUID | None = None) -> Found | None:
-    """One event, for `view`; None when the project (or the calendar) has no such event."""
-    query = select(*_VIEW).where(_c.id == event_id, _c.project_id == project_id)
+    """One event, for `view`, and when it was made and written; None when the project (or the calendar) has none such."""
+    query = select(*_VIEW, _c.created_at, _c.updated_at).where(_c.id == event_id, _c.project_id == project_id)
     if calendar_id is not None:
         query = query.where(_c.calendar_id == calendar_id)
     return (await conn.execute(query)).one_or_none()
@@ -279,7 +281,7 @@ def _row(upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now:
         "is_long": event.ends_at - event.starts_at > LONG,
         "response_status": event.response_status,
         "rank": lead_rank(event),
-        "meeting_key": meeting_key(event),
+        "meeting_key": meeting_key(event, calendar_id),
         "announce_at": None,
         "fingerprint": upsert.fingerprint,
         "previous_fingerprint": upsert.previous_fingerprint,
