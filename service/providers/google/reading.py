@@ -2,11 +2,9 @@
 
 import functools
 import hashlib
-import json
-import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,18 +15,16 @@ from service.core.meeting_links.finding import find
 from service.core.sync import Item, Listed, Malformed, Removed
 from service.providers.google.links import evidence_of
 from service.providers.google.wire import WireAttendee, WireEvent, WireMoment, WirePage, WirePerson, WireTombstone
+from service.providers.lenient import UNREADABLE, repair
 
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
 LONGEST_ID: Final = 1024
 """Google's own limit for ids (events.insert)."""
 
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 _event: Final = msgspec.json.Decoder(WireEvent)
 _tombstone: Final = msgspec.json.Decoder(WireTombstone)
 _page: Final = msgspec.json.Decoder(WirePage)
-_surrogates: Final = re.compile("[\ud800-\udfff]")
 _midnight: Final = time()
 _day: Final = timedelta(days=1)
 
@@ -77,11 +73,6 @@ def read_row(raw: bytes, zone: tzinfo, zone_name: str | None, rules: LinkRules =
         return Listed(_normalise(wire, event_id, wire.start, zone, zone_name, rules), raw)
     except (ValueError, OverflowError) as error:
         return Malformed(event_id, str(error), raw)
-
-
-def repair(body: bytes) -> bytes:
-    """The same JSON without NUL characters, lone surrogates and bytes that are not UTF-8; ValueError when it is none."""
-    return msgspec.json.encode(_scrub(json.loads(body.decode("utf-8", "replace"))))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -220,13 +211,3 @@ def _salvage(raw: bytes, reason: str) -> Item:
 
 def _name_of(raw: bytes) -> str:
     return f"unreadable-{hashlib.blake2b(raw, digest_size=16).hexdigest()}"
-
-
-def _scrub(value: Any) -> Any:
-    if isinstance(value, str):
-        return _surrogates.sub("\ufffd", value.replace("\0", ""))
-    if isinstance(value, list):
-        return [_scrub(each) for each in value]
-    if isinstance(value, dict):
-        return {_scrub(key): _scrub(each) for key, each in value.items()}
-    return value
