@@ -22,7 +22,8 @@ class Gateway:
 
     `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
     sends no webhooks. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
-    budget of requests, and housekeeping counts them anew.
+    budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
+    when last seen, the default of those that are not in it.
     """
 
     settings: Settings
@@ -38,3 +39,4 @@ class Gateway:
     draw: Callable[[], float]
     deliverer: Deliverer | None = None
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
+    lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)

@@ -10,12 +10,13 @@ import msgspec
 from sqlalchemy import Insert, Select, delete, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.event import CANCELLED, STALE, Event, decode_event, lead_rank
+from service.core.event import CANCELLED, STALE, Event, decode_event, is_attended, lead_rank
 from service.core.meeting_key import meeting_key
+from service.core.starting import first_look
 from service.core.sync import Known, Malformed, Upsert
 from service.store.bulk import BulkInsert
 from service.store.database import insert
-from service.store.tables import EventRow, EventSourceRow, Found, QuarantinedRow, Table
+from service.store.tables import LEAD_SECONDS, EventRow, EventSourceRow, Found, QuarantinedRow, Table
 
 _events = Table.metadata.tables[str(EventRow.__tablename__)]
 _sources = Table.metadata.tables[str(EventSourceRow.__tablename__)]
@@ -142,10 +143,19 @@ async def next_meeting(conn: AsyncConnection, calendar_id: UUID, now: datetime) 
 
 
 def rows(
-    upserts: Iterable[Upsert], shown: Mapping[UUID, bytes], *, project_id: UUID, calendar_id: UUID, now: datetime
+    upserts: Iterable[Upsert],
+    shown: Mapping[UUID, bytes],
+    *,
+    project_id: UUID,
+    calendar_id: UUID,
+    now: datetime,
+    lead_seconds: Sequence[int] = LEAD_SECONDS,
 ) -> list[dict[str, Any]]:
-    """Upserts as rows of the table; `shown` are their `core.announcements.views`."""
-    return [_row(upsert, shown[upsert.id], project_id, calendar_id, now) for upsert in upserts]
+    """Upserts as rows of the table; `shown` are their `core.announcements.views`.
+
+    `lead_seconds` are the project's as far as is known; should they be others, settling corrects `announce_at`.
+    """
+    return [_row(upsert, shown[upsert.id], project_id, calendar_id, now, lead_seconds) for upsert in upserts]
 
 
 def sources(upserts: Iterable[Upsert]) -> list[dict[str, Any]]:
@@ -260,7 +270,9 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     return query
 
 
-def _row(upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now: datetime) -> dict[str, Any]:
+def _row(
+    upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now: datetime, lead_seconds: Sequence[int]
+) -> dict[str, Any]:
     event = upsert.event
     emails = [person.email for person in event.attendees if person.email]
     cancelled = event.status == CANCELLED
@@ -282,7 +294,7 @@ def _row(upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now:
         "response_status": event.response_status,
         "rank": lead_rank(event),
         "meeting_key": meeting_key(event, calendar_id),
-        "announce_at": None,
+        "announce_at": first_look(event.starts_at, event.ends_at, lead_seconds, now) if is_attended(event) else None,
         "fingerprint": upsert.fingerprint,
         "previous_fingerprint": upsert.previous_fingerprint,
         "flaps": upsert.flaps,
