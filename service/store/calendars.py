@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, false, func, null, select, update
+from sqlalchemy import delete, false, func, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.announcements import CalendarNotice
@@ -124,6 +124,9 @@ async def make_due(conn: AsyncConnection, calendar_id: UUID, at: datetime, cause
     statement = update(_calendars).where(_c.id == calendar_id, _IN_ROTATION)
     if full:
         values |= _FROM_THE_START
+    elif cause == "resync":
+        # It is due in any case then; that somebody wants it read now is to be known all the same.
+        statement = statement.where(or_(_c.due_at > at, _c.due_cause != cause))
     else:
         statement = statement.where(_c.due_at > at)
     await conn.execute(statement.values(**values))

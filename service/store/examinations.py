@@ -42,12 +42,15 @@ _page = (
 
 
 class Examined(msgspec.Struct, frozen=True):
-    """A stored event, its `body` as `service.store.events` writes it, with the provider's row as received."""
+    """A stored event, its `body` as `service.store.events` writes it, with the provider's row as received.
+
+    `raw` is None where that does not read any more.
+    """
 
     id: UUID
     provider_event_id: str
     body: str
-    raw: bytes
+    raw: bytes | None
 
 
 def rules_of(row: Found) -> LinkRules:
@@ -117,11 +120,18 @@ async def make_due(conn: AsyncConnection, now: datetime, most: int) -> int:
     return (await conn.execute(statement)).rowcount
 
 
-async def page(conn: AsyncConnection, calendar_id: UUID, after: UUID | None, most: int = AT_ONCE) -> list[Examined]:
+async def page(conn: AsyncConnection, calendar_id: UUID, after: UUID | None, most: int) -> list[Examined]:
     """A calendar's live events that have a provider's row, by id, those behind the id `after`."""
     query = _page if after is None else _page.where(_events.c.id > after)
     found = await conn.execute(query, {"calendar": calendar_id, "most": most})
-    return [Examined(row.id, row.provider_event_id, row.body, zlib.decompress(row.raw)) for row in found]
+    return [Examined(row.id, row.provider_event_id, row.body, _decompressed(row.raw)) for row in found]
+
+
+def _decompressed(stored: bytes) -> bytes | None:
+    try:
+        return zlib.decompress(stored)
+    except zlib.error:
+        return None
 
 
 def _is_behind() -> ColumnElement[bool]:

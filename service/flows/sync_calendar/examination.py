@@ -50,7 +50,7 @@ async def examine(gateway: Gateway, row: Found) -> dict[str, Event]:
     after = None
     while True:
         async with gateway.database.look() as conn:
-            page = await examinations.page(conn, row.id, after)
+            page = await examinations.page(conn, row.id, after, AT_ONCE)
         for start in range(0, len(page), AT_A_TURN):
             found |= _relinked(provider, rules, page[start : start + AT_A_TURN])
             await asyncio.sleep(0)
@@ -74,10 +74,12 @@ async def decide_alone(gateway: Gateway, row: Found, now: datetime) -> Decision:
 def _relinked(provider: Provider, rules: LinkRules, page: Iterable[Examined]) -> dict[str, Event]:
     found: dict[str, Event] = {}
     for stored in page:
+        if stored.raw is None:
+            continue  # what does not read (any more) keeps the link that it had
         try:
             link = find(provider.evidence(stored.raw), rules)
         except ValueError:
-            continue  # what cannot be read (any more) keeps the link that it had
+            continue
         event = decode_event(stored.body)
         if (event.meeting, event.meeting_hint) != (link.meeting, link.hint):
             found[stored.provider_event_id] = msgspec.structs.replace(
