@@ -17,7 +17,7 @@ from service.core.announcements import Change
 from service.core.credentials import GoogleCredentials
 from service.core.event import EventView
 from service.core.schedule import window_at
-from service.flows import connect, meetings, push
+from service.flows import connect, meetings, project, push
 from service.flows.gateway import Gateway
 from service.flows.starting import Announcer
 from service.flows.sync_calendar import Syncer
@@ -65,6 +65,10 @@ class Stage:
             given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
             patch["credentials"] = GoogleCredentials(**given)
         await connect.change(self.gateway, self.project, calendar_id, connect.CalendarPatch(**patch))
+
+    async def decide(self, **patch: Any) -> None:
+        """Change what the project decides for its calendars."""
+        await project.change(self.gateway, self.project, project.ProjectPatch(**patch))
 
     async def resync(self, calendar_id: UUID, *, full: bool = False) -> None:
         await connect.resync(self.gateway, self.project, calendar_id, full=full)
