@@ -17,6 +17,7 @@ from service.core.meeting_links.evidence import Evidence, LinkRules, MeetingHost
 from service.flows import housekeeping
 from service.flows.sync_calendar import examination
 from service.flows.sync_calendar.syncer import LEASE
+from service.store import calendars, channels, examinations
 from service.store.database import DatabaseUnavailable
 from service.store.tables import Table
 
@@ -297,6 +298,9 @@ async def test_a_disconnected_calendar_that_is_due_is_asked_for_nothing_else(sta
     stage.clock.advance(60)
 
     await stage.receive(owed.headers)
+    async with stage.gateway.database.write() as conn:
+        await channels.mark_notified(conn, calendar_id, stage.clock(), stage.clock(), postpone=True)
+        await calendars.make_due(conn, calendar_id, stage.clock(), "resync")
     assert await stage.resync_all(full=True) == 0
     await housekeeping.tidy(stage.gateway)
 
@@ -421,6 +425,19 @@ async def test_where_nothing_is_to_be_examined_nothing_is_asked(stage: Stage) ->
     assert not any("event_sources" in each or "projects" in each for each in statements.seen)
     assert [kind for kind, _ in asked].count("UPDATE") == 3, "made due, claimed, settled"
     assert len(asked) <= 6, asked
+
+
+async def test_who_takes_a_projects_choices_on_is_waited_for(stage: Stage, rival: Stage) -> None:
+    calendar_id = await settled(stage)
+    await stage.patch(calendar_id, link_preference="structured", meeting_hosts=[])
+    async with stage.gateway.database.write() as conn:
+        await examinations.hold_choices(conn, stage.project, alone=False)
+        choosing = asyncio.create_task(rival.decide(link_preference="typed"))
+        await asyncio.sleep(0.1)
+        assert not choosing.done()
+        await calendars.change(conn, calendar_id, {"link_preference": None}, stage.clock())
+    await choosing
+    assert (await stage.calendar(calendar_id)).link_rules["preference"] == "typed"
 
 
 async def test_choices_connections_and_syncs_at_once_wait_for_each_other_in_no_circle(
