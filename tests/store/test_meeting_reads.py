@@ -1,8 +1,9 @@
 """The question of a bot scheduler stays an indexed one, in every form it can be asked; so do the marks of stale copies."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import product
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -69,7 +70,7 @@ def _event(project: UUID, calendars: list[UUID], number: int, now: datetime) -> 
         "rank": number % 2,
         "meeting_key": f"key-{number // 2}",
         "fingerprint": b"",
-        "body": "{}",
+        "body": str(UUID(int=number)),
         "created_at": now,
         "updated_at": now,
     }
@@ -149,3 +150,41 @@ async def test_a_copy_is_stale_once_and_fresh_again(database: Database, project:
 
     fresh, stale = {0: 0, 1: 1, 2: 0, 20: 16}, {0: 8, 1: 9, 2: 0, 20: 24}
     assert ranks == {0: fresh, 1: stale, 2: stale, 3: fresh}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_list_and_the_announcements_elect_alike(
+    database: Database, project: UUID, calendars: list[UUID], clock: Any, seed: int
+) -> None:
+    drawn = Random(seed)
+    events = Table.metadata.tables["events"]
+    wanted = Wanted(from_=clock(), until=clock() + timedelta(hours=8))
+    async with database.write() as conn:
+        for number in range(96):
+            comes = {"response_status": drawn.choice(["accepted", "declined", "needsAction", None])}
+            comes |= {"is_meeting": drawn.random() < 0.8, "meeting_key": f"key-{drawn.randrange(16)}"}
+            comes["rank"] = 16 if comes["response_status"] == "declined" else drawn.randrange(4)
+            await conn.execute(update(events).where(events.c.id == UUID(int=number)).values(comes))
+        await meetings.mark_stale(conn, calendars[::3])
+        keys = list(dict.fromkeys(f"key-{number // 2}" for number in range(200)))
+        listed = {row.meeting_key: row for row in await meetings.leads(conn, project, wanted, None, 250)}
+        elected: dict[str, list[UUID]] = {}
+        for row in await meetings.elected(conn, [project], keys):
+            elected.setdefault(row.meeting_key, []).append(row.calendar_id)
+        copies: dict[str, list[UUID]] = {}
+        for row in await meetings.copies(conn, project, keys, include_declined=False):
+            copies.setdefault(row.meeting_key, []).append(row.calendar_id)
+        bodies = {row.id: row for row in await conn.execute(events.select())}
+
+    assert copies == elected
+    assert len(listed) > 10
+    for key, row in listed.items():
+        assert UUID(row.body) == _first(bodies.values(), key), key
+        assert row.is_shared or len(elected[key]) == 1
+
+
+def _first(rows: Iterable[Any], key: str) -> UUID:
+    """The lead by the rule, spelled out."""
+    attended = [row for row in rows if row.meeting_key == key and row.is_meeting and row.response_status != "declined"]
+    found: UUID = min(attended, key=lambda row: (row.rank, row.id)).id
+    return found
