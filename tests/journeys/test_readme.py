@@ -31,6 +31,7 @@ README = "README.md"
 DOCUMENTS = (
     README,
     "docs/operations.md",
+    "docs/meeting-links.md",
     "docs/webhooks.md",
     "docs/simulator.md",
     "docs/architecture.md",
