@@ -9,17 +9,20 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from convergence.flaky import FlakyDatabase
 from convergence.history import People
 from convergence.receivers import LogReader, WebhookReceiver, differences
-from flows.stage import Stage, set_stage
+from flows.stage import Stage, seen, set_stage
 from settable_clock import Clock
 
 from service.core.announcements import Change
 from service.core.credentials import GoogleCredentials
 from service.core.event import EventView, decode_event
 from service.core.meeting_links.choices import inherited_rules
+from service.core.meeting_links.evidence import DEFAULT_RULES, LinkRules
 from service.core.meeting_links.finding import find
+from service.core.schedule import window_at
 from service.errors import GatewayError
 from service.flows import connect, project
 from service.store import calendars, examinations, projects
@@ -307,8 +310,15 @@ class Play:
                 event = truth.get(change.event.provider_event_id)
                 assert event is None, f"said to be cancelled, but is there: {change.event}"
 
-    def _truth(self, name: str, days: int) -> dict:
-        return self.audience.truth(name, days=days)
+    def _truth(self, name: str, days: int, rules: LinkRules = DEFAULT_RULES) -> dict[str, tuple[Any, ...]]:
+        """What a perfect consumer would have of a calendar, with the links that it would have by these rules."""
+        window = window_at(self.clock(), days)
+        found = {}
+        for row in self.world.read_truth(name, window.start.isoformat(), window.end.isoformat()):
+            link = find(self.audience.gateway.providers["google"].evidence(msgspec.json.encode(row)), rules)
+            start, end, title, _, attendees = seen(row)
+            found[row["id"]] = (start, end, title, link.meeting and link.meeting.url, attendees)
+        return found
 
     async def _end(self) -> list[str]:
         """Faults cease, time passes, everything is read once more: now all must agree."""
@@ -342,7 +352,8 @@ class Play:
                 said.append(f"{name} is {row.status}: {row.error_message}, again at {row.retry_at}")
             said += await self._examine(name, row)
             days = row.horizon_days
-            truth, kept = self._truth(name, days), await self.audience.stored(calendar_id, days=days)
+            rules = examinations.rules_of(row)
+            truth, kept = self._truth(name, days, rules), await self.audience.stored(calendar_id, days=days)
             said += [f"{name}: not stored: {key} {truth[key]}" for key in truth.keys() - kept.keys()]
             said += [f"{name}: stored, but gone: {key} {kept[key]}" for key in kept.keys() - truth.keys()]
             said += [

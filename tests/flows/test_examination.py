@@ -126,6 +126,36 @@ async def test_a_choice_that_changes_no_rule_reads_nothing(stage: Stage) -> None
     assert await stage.sync() == 0
 
 
+async def test_what_was_typed_wins_where_the_project_says_so(stage: Stage) -> None:
+    calendar_id = await stage.connect()
+    text = f"My room as ever: <a href='{TYPED}'>join</a>"
+    stage.world.add_meeting(ADA, "both", in_minutes=60, description=text)
+    stage.world.add_meeting(ADA, "given alone", in_minutes=70)
+    stage.world.add_meeting(ADA, "typed alone", in_minutes=80, meet=False, location=TYPED)
+    stage.world.add_meeting(ADA, "own room", in_minutes=90, meet=False, location="https://rooms.example.org/AdaDaily")
+    await stage.sync()
+    given, seq = await links(stage, calendar_id), await stage.last_seq()
+    assert (given["typed alone"], given["own room"]) == (TYPED, None)
+
+    await stage.decide(link_preference="typed", meeting_hosts=[{"host": "Rooms.example.org", "platform": "jitsi"}])
+    await stage.sync()
+
+    assert await links(stage, calendar_id) == given | {
+        "both": TYPED,
+        "own room": "https://rooms.example.org/AdaDaily",
+    }
+    said = {each.event.title: (each.action, each.cause) for each in await stage.changes(seq)}
+    assert said == {"both": ("relink", "resync"), "own room": ("schedule", "resync")}
+    await stage.resync(calendar_id, full=True)
+    await stage.sync()
+    assert await stage.last_seq() == seq + 2, "a full listing reads the same"
+
+    await stage.patch(calendar_id, link_preference="structured", meeting_hosts=[])
+    await stage.sync()
+    assert await links(stage, calendar_id) == given
+    assert sorted(each.action for each in await stage.changes(seq + 2)) == ["cancel", "relink"]
+
+
 class Rules:
     """Notes by which rules a stage's provider is read."""
 
