@@ -114,7 +114,7 @@ def test_properties_of_a_vevent() -> None:
     event = {
         "SUMMARY": "Review",
         "DESCRIPTION": "d",
-        "LOCATION": "l",
+        "LOCATION;LANGUAGE=en": "l",
         "url": "https://example.com/page",
         "X-ALT-DESC": {"value": "<p>x", "params": {"FMTTYPE": "text/html"}},
         "X-GOOGLE-CONFERENCE": MEET,

@@ -58,7 +58,9 @@ def from_map(event: Mapping[str, Any]) -> Properties:
         for each in given[:MOST_ALIKE] if isinstance(given, list) else [given]:
             value, parameters = (each.get("value"), each.get("params")) if isinstance(each, Mapping) else (each, None)
             if isinstance(value, str):
-                found.setdefault(name.upper(), []).append(Property(value, _parameters(parameters)))
+                found.setdefault(name.partition(";")[0].strip().upper(), []).append(
+                    Property(value, _parameters(parameters))
+                )
     return found
 
 
