@@ -59,7 +59,7 @@ class Screen:
         """The fields that differ, old and new, the telling ones."""
         for name in SHOWN_FIELDS:
             if name in fields:
-                old, new = (_shown(fields[name][side]) for side in ("old", "new"))
+                old, new = (shown(fields[name][side]) for side in ("old", "new"))
                 self._console.print(
                     f"         {name}: [red]{escape(old)}[/] -> [green]{escape(new)}[/]", soft_wrap=True
                 )
@@ -67,20 +67,29 @@ class Screen:
     def meetings(self, asked: str, rows: Sequence[Mapping[str, Any]], marked: str) -> None:
         """The answer of GET /meetings; the meeting titled `marked` stands out."""
         self.say(asked)
-        table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
-        for heading in ("     starts (UTC)", "title", "platform", "link"):
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+        for heading in ("     starts (UTC)", "title", "platform"):
             table.add_column(heading, no_wrap=True)
+        table.add_column("link", overflow="fold")
         for row in rows:
             is_marked = row["title"] == marked
-            cells = (_shown(row["starts_at"]), row["title"] or "", row["platform"] or "", row["meeting_url"] or "")
+            cells = (shown(row["starts_at"]), row["title"] or "", row["platform"] or "", row["meeting_url"] or "")
             first, *rest = (escape(str(cell)) for cell in cells)
             table.add_row(f"   {'>' if is_marked else ' '} {first}", *rest, style="bold yellow" if is_marked else "")
         if not rows:
             table.add_row("     none", "", "", "")
         self._console.print(table)
 
+    def copies(self, meeting: Mapping[str, Any]) -> None:
+        """On whose calendars a meeting is, what they answered, and which of the copies speaks for it."""
+        for copy in meeting["copies"]:
+            leads = (
+                "  leads: its title, times and link are the row's" if copy["event_id"] == meeting["lead"]["id"] else ""
+            )
+            self.say(f"      copy of {copy['email']}, {copy['response_status']}{leads}")
 
-def _shown(value: Any) -> str:
+
+def shown(value: Any) -> str:
     """A moment as `Fri 20 14:30`, anything else as it is."""
     try:
         return f"{datetime.fromisoformat(value):%a %d %H:%M}"

@@ -1,26 +1,39 @@
-"""The demo's story: connect a calendar, then add, move and cancel a meeting, and see each reach the integrator."""
+"""The demo's story of one meeting: found behind a wrapped link, shared, moved, announced and cancelled."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Final, Self
-
-import httpx
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
 
 from service.commands.listening import on_signal, until_signal
 from service.commands.session import DONE, CommandFailed
+from service.demo.integrator import Integrator
+from service.demo.invitation import invite
 from service.demo.receiver import Received
-from service.demo.screen import Screen
+from service.demo.screen import Screen, shown
 from service.demo.stage import Stage, staged
 
 LONGEST: Final = 28.0
-PATIENCE: Final = 10.0
-PAUSE: Final = 0.1
 WITHIN: Final = "2d"
 """The simulated week has a meeting on each day, in office hours: two days show one also on an evening."""
 
-TITLE: Final = "Kick-off with a new customer"
+SOON: Final = "2h"
+
+TITLE: Final = "Customer kick-off"
+HOST: Final = "sales@customer.example"
+LINK: Final = "https://zoom.us/j/81234567890"
+WRITTEN: Final = (
+    f"Join Zoom: https://eur02.safelinks.protection.outlook.com/?url={quote(LINK, safe='')}&data=05%7C02&reserved=0",
+    "Passcode: 482913",
+)
+"""What a mail filter leaves of an invitation."""
+
+LEAD_SECONDS: Final = 60
+STARTS_IN: Final = timedelta(seconds=LEAD_SECONDS + 5)
+"""Long enough for both calendars to be read before the announcement is due."""
 
 
 async def tell(*, keep: bool) -> int:
@@ -34,15 +47,16 @@ async def tell(*, keep: bool) -> int:
                 screen.step("Start a gateway, a simulated Google and a webhook receiver on this machine")
                 with screen.waiting("starting"):
                     stage = await stack.enter_async_context(staged())
-                async with Story(stage, screen) as story:
-                    await story.tell()
+                integrator = await stack.enter_async_context(Integrator(stage, screen))
+                story = Story(stage, screen, integrator)
+                await story.tell()
                 screen.end(
                     f"All of it in {time.monotonic() - began:.0f} seconds: {story.webhooks_shown} webhooks, "
                     "and every signature was right."
                 )
                 if keep:
                     limit.reschedule(None)
-                    invite(stage, story, screen)
+                    story.invite()
                     await until_signal()
         except TimeoutError:
             raise CommandFailed(f"the demo did not end within {LONGEST:.0f} seconds") from None
@@ -52,150 +66,189 @@ async def tell(*, keep: bool) -> int:
 class Story:
     """The steps, as an integrator would take them: with HTTP requests and a receiver, and nothing else."""
 
-    def __init__(self, stage: Stage, screen: Screen) -> None:
+    def __init__(self, stage: Stage, screen: Screen, integrator: Integrator) -> None:
         self._stage = stage
         self._screen = screen
-        self._me: dict[str, Any] = stage.world.credentials()[0]
-        self.email: str = self._me["email"]
-        self.calendar_id = ""
+        self._ask = integrator.ask
+        self._webhook = integrator.webhook
+        self._until_pushed = integrator.until_pushed
+        self._people: list[dict[str, Any]] = stage.world.credentials()[:2]
+        self._ada, self._grace = (str(person["email"]) for person in self._people)
+        self._calendars: dict[str, str] = {}
+        """The e-mail address of each connected calendar, by its id."""
+        self._event_id = ""
+        """Google's, of the story's meeting."""
         self.webhooks_shown = 0
-        headers = {"authorization": f"Bearer {stage.api_key}"}
-        self._http = httpx.AsyncClient(base_url=stage.gateway_url, headers=headers, timeout=PATIENCE, trust_env=False)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
 
     async def tell(self) -> None:
         """Everything, in order."""
         stage, screen = self._stage, self._screen
         screen.say(f"gateway   {stage.gateway_url}  (SQLite, in a temporary folder)")
-        screen.say(f"Google    {stage.simulator_url}  (simulated, with {self.email}'s calendar)")
+        screen.say(f"Google    {stage.simulator_url}  (simulated, with the calendars of {self._ada} and {self._grace})")
         screen.say(f"receiver  {stage.receiver.url}  (believes only what the standardwebhooks library verifies)")
         await self._subscribe()
-        await self._connect()
-        await self._add_move_and_cancel()
+        screen.step(f"Connect {self._ada}'s calendar with an OAuth client and a refresh token")
+        await self._connect(self._people[0])
+        await self._show_meetings(WITHIN)
+        await self._invite_both()
+        await self._connect_the_guest()
+        await self._move_and_announce()
+        await self._cancel()
+
+    def invite(self) -> None:
+        """Say what to try while everything keeps running."""
+        calendar_id = next(iter(self._calendars))
+        created = (news.data for news in self._stage.receiver.verified if news.type == "event.created")
+        event_id = next(data["event"]["id"] for data in created if _is_ours(data))
+        text = "\n".join(WRITTEN)
+        invite(self._screen, self._stage, calendar_id=calendar_id, event_id=event_id, email=self._ada, written=text)
 
     async def _subscribe(self) -> None:
         self._screen.step("Ask for webhooks")
-        wish = {"url": self._stage.receiver.url, "event_types": ["calendar.*", "event.*"]}
-        endpoint = await self._ask("POST", "/webhooks/endpoints", wish)
+        families = ["calendar.*", "event.*", "meeting.*"]
+        endpoint = await self._ask(
+            "POST", "/webhooks/endpoints", {"url": self._stage.receiver.url, "event_types": families}
+        )
         self._stage.receiver.secret = endpoint["secret"]
-        self._screen.done("POST /webhooks/endpoints: calendar.* and event.*, signed with a secret of their own")
+        self._screen.done(f"POST /webhooks/endpoints: {', '.join(families)}, signed with a secret of their own")
+        await self._ask("PATCH", "/project", {"starting_lead_seconds": [LEAD_SECONDS]})
+        self._screen.done(f"PATCH /project: announce each meeting {LEAD_SECONDS} seconds before it starts")
 
-    async def _connect(self) -> None:
-        screen = self._screen
-        screen.step(f"Connect {self.email}'s calendar with an OAuth client and a refresh token")
+    async def _connect(self, person: dict[str, Any]) -> None:
         began = asyncio.get_running_loop().time()
-        credentials = {name: self._me[name] for name in ("client_id", "client_secret", "refresh_token")}
+        credentials = {name: person[name] for name in ("client_id", "client_secret", "refresh_token")}
         calendar = await self._ask("POST", "/calendars", {"provider": "google", **credentials})
-        self.calendar_id = calendar["id"]
-        screen.done(f"POST /calendars: {calendar['calendar_name']}, status {calendar['status']}")
-        await self._webhook("calendar.created", self._is_mine)
-        await self._webhook("calendar.active", self._is_mine)
-        await self._webhook("calendar.sync_events", lambda data: self._is_mine(data) and data["initial"])
-        self._show_webhooks(began)
-        with screen.waiting("Google opens a push channel"):
-            await self._until_pushed()
-        screen.done("Google pushes: the gateway hears of a change at once and need not poll")
-        await self._show_meetings("")
+        calendar_id = calendar["id"]
+        self._calendars[calendar_id] = person["email"]
+        self._screen.done(f"POST /calendars: {calendar['calendar_name']}, status {calendar['status']}")
 
-    async def _add_move_and_cancel(self) -> None:
-        world, email = self._stage.world, self.email
-        self._screen.step(f"Somebody puts a meeting into the calendar: {TITLE}")
-        event_id = ""
+        def is_its(data: dict[str, Any]) -> bool:
+            return bool(data["calendar_id"] == calendar_id)
+
+        await self._webhook("calendar.created", is_its)
+        await self._webhook("calendar.active", is_its)
+        await self._webhook("calendar.sync_events", lambda data: is_its(data) and data["initial"])
+        self._show_webhooks(began)
+        await self._until_pushed(calendar_id)
+        self._screen.done("Google pushes: the gateway hears of a change at once and need not poll")
+
+    async def _invite_both(self) -> None:
+        screen, world = self._screen, self._stage.world
+        screen.step(f"{HOST} invites {self._ada} and {self._grace}: {TITLE}")
+        screen.say("The only link is in the description, and Outlook's mail filter has wrapped it:")
+        for line in WRITTEN:
+            screen.say(f"  {line}")
 
         def add() -> None:
-            nonlocal event_id
-            event_id = world.add_meeting(email, TITLE, in_minutes=45)["id"]
+            self._event_id = world.add_meeting(
+                self._ada,
+                TITLE,
+                in_minutes=45,
+                meet=False,
+                attendees=[self._grace, HOST],
+                organizer={"email": HOST},
+                description="\n".join(WRITTEN),
+            )["id"]
 
         await self._see("event.created", add)
-        self._screen.step("It is moved by an hour")
-        await self._see("event.updated", lambda: world.move_event(email, event_id, by_minutes=60))
+        meeting = await self._show_ours()
+        if meeting["meeting_url"] != LINK:
+            raise CommandFailed(f"the wrapped link was read as {meeting['meeting_url']!r}")
+        read = ", ".join(f"{name} {meeting[name]}" for name in ("meeting_url", "platform", "meeting_id", "passcode"))
+        screen.done(f"unwrapped, and nothing fetched for it: {read}")
+
+    async def _connect_the_guest(self) -> None:
+        self._screen.step(f"Connect {self._grace}'s calendar too, where the same meeting is")
+        await self._connect(self._people[1])
+        meeting = await self._show_ours()
+        if len(meeting["copies"]) != len(self._calendars):
+            raise CommandFailed(f"GET /meetings knows {len(meeting['copies'])} copies of {TITLE!r}")
+        self._screen.done("one meeting is one row with one meeting_key, and gets one bot:")
+        self._screen.copies(meeting)
+
+    async def _move_and_announce(self) -> None:
+        world, screen = self._stage.world, self._screen
+        screen.step(f"It is moved up, to start in {STARTS_IN.seconds} seconds")
+        starts_at = (datetime.now(UTC) + STARTS_IN).replace(microsecond=0)
+        began = asyncio.get_running_loop().time()
+        await self._see(
+            "event.updated", lambda: world.move_event(self._ada, self._event_id, start=starts_at.isoformat())
+        )
+        await self._show_ours()
+        screen.step(f"{LEAD_SECONDS} seconds before it starts, the gateway says so")
+        news = await self._webhook("meeting.starting", _is_ours)
+        self._show_webhooks(began)
+        left = (starts_at - datetime.now(UTC)).total_seconds() + asyncio.get_running_loop().time() - news.arrived
+        screen.done(
+            f"{left:.1f} seconds before the start, and once, although it is on {len(self._calendars)} calendars"
+        )
+
+    async def _cancel(self) -> None:
         self._screen.step("It is cancelled")
-        await self._see("event.cancelled", lambda: world.cancel_event(email, event_id))
+        await self._see("event.cancelled", lambda: self._stage.world.cancel_event(self._ada, self._event_id))
+        if await self._show_meetings(SOON) is not None:
+            raise CommandFailed(f"GET /meetings still has {TITLE!r}")
+        announced = [news for news in self._stage.receiver.verified if news.type == "meeting.starting"]
+        if (times := sum(_is_ours(news.data) for news in announced)) != 1:
+            raise CommandFailed(f"the start of {TITLE!r} was announced {times} times")
 
     async def _see(self, event_type: str, change: Callable[[], object]) -> None:
-        """Change something at Google; show the webhook that comes of it, and what a bot scheduler now gets."""
+        """Change something at Google; show the webhooks that come of it, for each calendar that is connected."""
         began = asyncio.get_running_loop().time()
         change()
-        news = await self._webhook(event_type, lambda data: data["event"]["title"] == TITLE)
-        seq = news.data["seq"]
-        await self._webhook("calendar.sync_events", lambda data: data["first_seq"] <= seq <= data["last_seq"])
+        for calendar_id in self._calendars:
+            await self._reached(event_type, calendar_id)
         self._show_webhooks(began)
-        await self._show_meetings(TITLE, is_there=event_type != "event.cancelled")
+
+    async def _reached(self, event_type: str, calendar_id: str) -> None:
+        """Wait for a change of one calendar's copy of the meeting, and for the notice of the sync that found it."""
+
+        def is_its(data: dict[str, Any]) -> bool:
+            return bool(data["calendar_id"] == calendar_id)
+
+        news = await self._webhook(event_type, lambda data: is_its(data) and _is_ours(data))
+        seq = news.data["seq"]
+        await self._webhook(
+            "calendar.sync_events", lambda data: is_its(data) and data["first_seq"] <= seq <= data["last_seq"]
+        )
 
     def _show_webhooks(self, began: float) -> None:
         """Show every webhook that came since the last time."""
         for news in self._stage.receiver.verified[self.webhooks_shown :]:
             self.webhooks_shown += 1
-            self._screen.webhook(news.type, in_words(news), news.arrived - began)
+            self._screen.webhook(news.type, in_words(news, self._calendars), max(0.0, news.arrived - began))
             if news.type.startswith("event."):
                 self._screen.changes(news.data["fields"])
 
-    async def _show_meetings(self, marked: str, *, is_there: bool = False) -> None:
-        answer = await self._ask("GET", f"/meetings?within={WITHIN}")
-        rows = answer["data"]
-        if is_there != any(row["title"] == marked for row in rows):
-            raise CommandFailed(f"GET /meetings {'misses' if is_there else 'still has'} {marked!r}")
-        self._screen.meetings(f"GET /meetings?within={WITHIN}", rows, marked)
+    async def _show_ours(self) -> dict[str, Any]:
+        """Show the meetings that are coming soon; the row of the story's."""
+        meeting = await self._show_meetings(SOON)
+        if meeting is None:
+            raise CommandFailed(f"GET /meetings misses {TITLE!r}")
+        return meeting
 
-    async def _until_pushed(self) -> None:
-        for _ in range(int(PATIENCE / PAUSE)):
-            if (await self._ask("GET", f"/calendars/{self.calendar_id}/sync"))["push"]["enabled"]:
-                return
-            await asyncio.sleep(PAUSE)
-        raise CommandFailed(f"the simulated Google was not asked to push within {PATIENCE:.0f} seconds")
-
-    async def _webhook(self, event_type: str, matches: Callable[[dict[str, Any]], bool]) -> Received:
-        try:
-            with self._screen.waiting(f"waiting for the webhook {event_type}"):
-                return await self._stage.receiver.wait_for(event_type, matches, PATIENCE)
-        except TimeoutError:
-            refused = self._stage.receiver.refused
-            hint = f"; {refused} came whose signature was wrong" if refused else ""
-            raise CommandFailed(f"the webhook {event_type} did not come within {PATIENCE:.0f} seconds{hint}") from None
-
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            response = await self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise CommandFailed(f"{method} {path}: {type(error).__name__}") from error
-        if response.is_error:
-            raise CommandFailed(f"{method} {path} answered {response.status_code}: {response.text[:300]}")
-        answer: dict[str, Any] = response.json()
-        return answer
-
-    def _is_mine(self, data: dict[str, Any]) -> bool:
-        return bool(data["calendar_id"] == self.calendar_id)
+    async def _show_meetings(self, within: str) -> dict[str, Any] | None:
+        """Show what a bot scheduler now gets; the row of the story's meeting, where there is one."""
+        path = f"/meetings?within={within}"
+        rows: list[dict[str, Any]] = (await self._ask("GET", path))["data"]
+        self._screen.meetings(f"GET {path}", rows, TITLE)
+        return next((row for row in rows if row["title"] == TITLE), None)
 
 
-def in_words(news: Received) -> str:
-    """What a webhook says, on one line."""
+def _is_ours(data: dict[str, Any]) -> bool:
+    return bool(data["event"]["title"] == TITLE)
+
+
+def in_words(news: Received, calendars: Mapping[str, str]) -> str:
+    """What a webhook says, on one line; `calendars` are the e-mail addresses by calendar id."""
     data = news.data
+    if news.type == "meeting.starting":
+        return f"{data['event']['title']} starts {shown(data['starts_at'])}, {data['meeting_url']}"
+    whose = calendars.get(data["calendar_id"], "")
     if news.type.startswith("event."):
-        return f"{data['event']['title']} (a bot should: {data['action']})"
+        return f"{data['event']['title']}, {whose} (a bot should: {data['action']})"
     if news.type == "calendar.sync_events":
         counts = ", ".join(f"{count} {kind}" for kind, count in data["counts"].items() if count)
-        return f"{counts}, in one webhook" if data["initial"] else counts
+        return f"{whose}, {counts}{', in one webhook' if data['initial'] else ''}"
     previous = data["previous_status"]
-    return f"{previous} -> {data['status']}" if previous else f"status {data['status']}"
-
-
-def invite(stage: Stage, story: Story, screen: Screen) -> None:
-    """What to try while everything keeps running."""
-    key = f"-H 'Authorization: Bearer {stage.api_key}'"
-    change = f"curl -s -X POST {stage.simulator_url}/simulator"
-    screen.step("Everything goes on until you press Ctrl-C; try")
-    screen.say(f"open {stage.gateway_url}/docs   API key {stage.api_key}")
-    for line in (
-        f"curl -s {key} '{stage.gateway_url}/meetings?within=2d'",
-        f"curl -s {key} {stage.gateway_url}/calendars/{story.calendar_id}/sync",
-        f"curl -s {key} '{stage.gateway_url}/changes?after=0&limit=3'",
-        f"curl -s {key} {stage.gateway_url}/webhooks/messages",
-        f'{change}/add_meeting -d \'{{"calendar_id":"{story.email}","summary":"Surprise","in_minutes":10}}\'',
-        f"curl -s {stage.simulator_url}/simulator",
-    ):
-        screen.say(line)
+    return f"{whose}, {previous} -> {data['status']}" if previous else f"{whose}, status {data['status']}"
