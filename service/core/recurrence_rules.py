@@ -78,6 +78,8 @@ class Rule(msgspec.Struct, kw_only=True):
         freq = _FREQUENCIES.get(parts.get("FREQ", ""))
         if freq is None:
             raise Unusable(f"a rule without a frequency that we know: {text[:100]}")
+        if parts.get("RSCALE", "GREGORIAN") != "GREGORIAN":
+            raise Unusable(f"a rule of another calendar: {text[:100]}")  # RFC 7529
         options: dict[str, Any] = {
             name: _numbers(parts[key], key, low, high) for key, (name, low, high) in _NUMBERS.items() if key in parts
         }
@@ -85,7 +87,9 @@ class Rule(msgspec.Struct, kw_only=True):
             options["byweekday"] = _weekdays(parts["BYDAY"])
         if is_all_day:
             options = {name: value for name, value in options.items() if name not in _OF_A_DAY}
-        count = _number(parts["COUNT"], "COUNT", 1) if "COUNT" in parts else None
+        # Old Evolution writes COUNT=-1 for a rule without end.
+        counted = "COUNT" in parts and not parts["COUNT"].startswith("-")
+        count = _number(parts["COUNT"], "COUNT", 1) if counted else None
         if freq > recurrences.HOURLY and (count is None or count > MOST_OCCURRENCES or options):
             raise Unusable(f"a rule that repeats {parts['FREQ']} is no meeting")
         if freq >= recurrences.HOURLY and is_all_day:

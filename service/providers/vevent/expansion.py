@@ -22,7 +22,7 @@ UNIT_SECONDS: Final = 2.0
 TEXT_SECONDS: Final = 10.0
 """For taking a whole text apart, before its first UID: 20 MB take half a second."""
 
-JOB_SECONDS: Final = 30.0
+JOB_SECONDS: Final = 60.0
 """For everything that one call of `expand` asks, waiting for a turn not counted."""
 
 MEMORY: Final = 200 * 1024 * 1024

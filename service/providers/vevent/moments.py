@@ -42,20 +42,22 @@ def read_moment(given: Property, zones: Zones, home: Moment | None = None) -> Mo
 
 
 def read_moments(given: Property, zones: Zones, home: Moment) -> Iterator[tuple[Moment, Length | None]]:
-    """Of EXDATE and RDATE, each with its length when it is a period. Raises ValueError."""
+    """Of EXDATE and RDATE, each with its length when it is a period; one that cannot be read is left out."""
     value, name = _repaired(given)
     is_day = given.parameters.get("VALUE", "").upper() == "DATE"
     for each in value.split(","):
-        if not each.strip():
-            continue
         first, _, rest = each.partition("/")
-        begin = _moment(first, name, zones, home, is_day=is_day)
-        if not rest:
-            yield begin, None
-        elif "P" in rest.upper():
-            yield begin, read_duration(rest)
-        else:
-            yield begin, between(begin, _moment(rest, name, zones, home, is_day=False))
+        try:
+            begin = _moment(first, name, zones, home, is_day=is_day)
+            if not rest:
+                length = None
+            elif "P" in rest.upper():
+                length = read_duration(rest)
+            else:
+                length = between(begin, _moment(rest, name, zones, home, is_day=False))
+        except ValueError:
+            continue
+        yield begin, length
 
 
 def read_duration(text: str) -> Length:

@@ -13,6 +13,7 @@ from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRul
 from service.core.meeting_links.finding import find
 from service.core.recurrence import Length, end_of
 from service.providers.vevent import links
+from service.providers.vevent.lines import read_lines
 from service.providers.vevent.links import LINK_PROPERTIES, evidence_of
 from service.providers.vevent.moments import Moment, between, read_duration, read_moment
 from service.providers.vevent.properties import Properties, Property, from_text
@@ -26,10 +27,10 @@ LONGEST_TITLE: Final = 4_096
 LONGEST_TEXT: Final = 64 * 1024
 MOST_ATTENDEES: Final = 1_000
 
-WANTED: Final = LINK_PROPERTIES | {
+WANTED: Final = {
     *("DTSTART", "DTEND", "DURATION", "RRULE", "EXRULE", "RDATE", "EXDATE", "RECURRENCE-ID"),
     *("UID", "SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "STATUS", "CLASS", "TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"),
-    *("ORGANIZER", "ATTENDEE"),
+    *("ORGANIZER", "ATTENDEE", "SUMMARY", "DESCRIPTION", "LOCATION", "URL"),
 }
 
 _kept: Final = msgspec.json.Decoder(dict[str, str])
@@ -48,6 +49,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     """One VEVENT read; `raw` is what a row keeps of it: JSON of `{"raw": "BEGIN:VEVENT..."}`."""
 
     properties: Properties
+    text: bytes
     raw: bytes
     zones: Zones
     start: Moment
@@ -89,7 +91,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_component(text: bytes, zones: Zones, *, is_cancelled: bool = False) -> Component:
     """A VEVENT's text, unfolded. Raises ValueError when it has no start that can be read."""
-    properties = from_text(text, WANTED)
+    properties = read_lines(text.decode("utf-8", "replace"), WANTED)
     starts = properties.get("DTSTART")
     if not starts:
         raise ValueError("no DTSTART")
@@ -97,6 +99,7 @@ def read_component(text: bytes, zones: Zones, *, is_cancelled: bool = False) -> 
     status = properties.get("STATUS")
     return Component(
         properties=properties,
+        text=text,
         raw=keep(text),
         zones=zones,
         start=start,
@@ -120,7 +123,7 @@ def read_evidence(raw: bytes) -> Evidence:
 
 def describe(component: Component, *, addresses: frozenset[str], rules: LinkRules = DEFAULT_RULES) -> Event:
     """The event at the component's own time, still without an id; `addresses` are the owner's, in small letters."""
-    found = find(evidence_of(component.properties), rules)
+    found = find(evidence_of(from_text(component.text, LINK_PROPERTIES)), rules)
     organizer = _organizer(component, addresses)
     attendees = _attendees(component, organizer, addresses)
     start_date, end_date = component.days

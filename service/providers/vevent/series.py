@@ -102,7 +102,7 @@ def _masters(given: Iterable[Component]) -> list[Component]:
 
 
 def _repeats(component: Component) -> bool:
-    return "RRULE" in component.properties or "RDATE" in component.properties
+    return bool(_texts(component, "RRULE") or _texts(component, "RDATE"))
 
 
 class _Lister:
@@ -227,7 +227,7 @@ def _series(master: Component) -> Series:
 
 
 def _texts(component: Component, name: str) -> list[str]:
-    return [each.value for each in component.properties.get(name, [])]
+    return [each.value for each in component.properties.get(name, []) if each.value.strip()]
 
 
 def _override(series: Series | None, master: Component | None, component: Component) -> Override:
