@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 from uuid_utils.compat import uuid7
 
-from service.store import leases
+from service.store import changes, examinations, leases, projects
 from service.store.database import Database
 from service.store.tables import Table
 
@@ -65,7 +65,21 @@ async def test_results_and_renewals_in_any_order_never_deadlock(database: Databa
             assert await leases.still_held(conn, held[::-1]) == set(ids)
             await leases.settle(conn, rows)
 
-    await asyncio.gather(renew(), look(), settle())
+    async def decide() -> None:
+        for number in range(5):
+            async with database.write() as conn:
+                await examinations.hold_choices(conn, project, alone=True)
+                assert await examinations.inherit(conn, project, "typed", [f"h{number}.example"], clock()) == len(ids)
+                await projects.change(conn, project, {"link_preference": "typed"}, clock())
+
+    async def publish() -> None:
+        """As a settling does: calendars first, then the project's row."""
+        for _ in range(5):
+            async with database.write() as conn:
+                await leases.still_held(conn, held)
+                await changes.take_numbers(conn, project, 1)
+
+    await asyncio.gather(renew(), look(), settle(), decide(), publish())
     async with database.read() as conn:
         query = select(TABLES["calendars"].c.due_at).where(TABLES["calendars"].c.lease.is_(None))
         due = set((await conn.execute(query)).scalars())
