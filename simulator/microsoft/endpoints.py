@@ -13,10 +13,12 @@ from simulator.microsoft.changes import merged
 from simulator.microsoft.delta import read_delta
 from simulator.microsoft.edits import delete_event, find_event, insert_event, patch_event, respond
 from simulator.microsoft.errors import invalid
+from simulator.microsoft.identifiers import show_id
 from simulator.microsoft.listing import METADATA, list_calendars, list_events, list_instances, list_view, select
+from simulator.microsoft.query import text
 from simulator.microsoft.rows import Row, row_of
 from simulator.microsoft.state import Account, Calendar, Grant, Record, State
-from simulator.microsoft.views import Preference, is_organizer, show_account, show_calendar, show_event
+from simulator.microsoft.views import Preference, is_organizer, occurrence_id, show_account, show_calendar, show_event
 
 ANSWERS = {"accept": "accepted", "decline": "declined", "tentativelyAccept": "tentativelyAccepted"}
 
@@ -52,10 +54,21 @@ class Context:
         """An event in full; an occurrence without exception is shown as what it is."""
         stored = record.key in calendar.records or record.master is None
         row = row_of(record) if stored else Row(record.key, calendar.records[record.master or ""], record.slot)
-        shown = show_event(self.state, calendar, row, self.prefer)
+        shown = show_event(self.state, calendar, row, self.prefer) | self._exceptions(calendar, record)
         return select(
             {"@odata.context": f"{METADATA}#users('{self.account.id}')/events/$entity", **shown}, self.request
         )
+
+    def _exceptions(self, calendar: Calendar, master: Record) -> dict[str, Any]:
+        """What a series has lost and what differs in it, for who asks: `$select` for the one, `$expand` for the other."""
+        shown: dict[str, Any] = {}
+        if "cancelledOccurrences" in (text(self.request.query, "$select") or ""):
+            master_id = show_id(master.key, immutable=self.prefer.immutable)
+            shown["cancelledOccurrences"] = [occurrence_id(master_id, name) for name in sorted(master.removed)]
+        if "exceptionOccurrences" in (text(self.request.query, "$expand") or ""):
+            rows = [row_of(calendar.records[key]) for _, key in sorted(master.exceptions.items())]
+            shown["exceptionOccurrences"] = [show_event(self.state, calendar, row, self.prefer) for row in rows]
+        return shown
 
 
 def _get_me(context: Context) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def select(value: dict[str, Any], request: Request) -> dict[str, Any]:
     names = text(request.query, "$select")
     if names is None:
         return value
-    wanted = {"id", *(name.strip() for name in names.split(","))}
+    wanted = {"id", text(request.query, "$expand"), *(name.strip() for name in names.split(","))}
     return {name: each for name, each in value.items() if name in wanted or name.startswith("@")}
 
 

@@ -76,6 +76,7 @@ def show_event(state: State, calendar: Calendar, row: Row, prefer: Preference) -
         "end": show_moment(body["end"], prefer.zone),
         "type": row.kind,
         "seriesMasterId": None,
+        "occurrenceId": None,
         "recurrence": body.get("recurrence") if row.kind == "seriesMaster" else None,
         "onlineMeeting": body.get("onlineMeeting"),
         "onlineMeetingUrl": body.get("onlineMeetingUrl"),
@@ -87,8 +88,13 @@ def show_event(state: State, calendar: Calendar, row: Row, prefer: Preference) -
         master = row.record.key if row.slot is not None else record.master or ""
         shown["seriesMasterId"] = show_id(master, immutable=prefer.immutable)
         shown["originalStart"] = show_instant(row.original.start.at)
-        shown["occurrenceId"] = f"OID.{shown['seriesMasterId']}.{row.original.day.isoformat()}"
+        shown["occurrenceId"] = occurrence_id(shown["seriesMasterId"], row.original.name)
     return shown
+
+
+def occurrence_id(master_id: str, slot: str) -> str:
+    """A place in a series, by its original day; unlike an event's id it outlives a cancellation."""
+    return f"OID.{master_id}.{slot[:4]}-{slot[4:6]}-{slot[6:]}"
 
 
 def show_sparse(calendar: Calendar, row: Row, prefer: Preference) -> dict[str, Any]:

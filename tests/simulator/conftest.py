@@ -1,11 +1,13 @@
-"""A world that stands still at a known time, and its two users."""
+"""Worlds of both providers that stand still at a known time, and their users."""
 
 from datetime import datetime
 
 import pytest
 from judged_caller import ADA, GRACE, NOW, Caller
+from judged_graph import BARBARA, LESLIE, GraphCaller
 
 from simulator.google.world import World
+from simulator.microsoft.world import MicrosoftWorld
 
 
 @pytest.fixture
@@ -32,3 +34,22 @@ def google(world) -> Caller:
 @pytest.fixture
 def grace(world) -> Caller:
     return Caller(world, GRACE)
+
+
+@pytest.fixture
+def microsoft(now) -> MicrosoftWorld:
+    microsoft = MicrosoftWorld(lambda: now[0], seed=7)
+    microsoft.add_client()
+    microsoft.add_account(BARBARA, time_zone="Europe/Paris")
+    microsoft.add_account(LESLIE, time_zone="America/New_York")
+    return microsoft
+
+
+@pytest.fixture
+def graph(microsoft) -> GraphCaller:
+    return GraphCaller(microsoft)
+
+
+@pytest.fixture
+def leslie(microsoft) -> GraphCaller:
+    return GraphCaller(microsoft, LESLIE)
