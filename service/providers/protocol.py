@@ -5,7 +5,7 @@ answer leaves its module.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -24,6 +24,7 @@ LONGEST_TURN: Final = 5.0
 
 __all__ = [
     "Access",
+    "Account",
     "OAuthClient",
     "OpenedChannel",
     "Provider",
@@ -44,6 +45,13 @@ class RawCalendar(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str | None = None
     access_role: str | None = None
     color: str | None = None
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose calendars they are: `id` tells the account from every other of the provider, and never changes."""
+
+    id: str
+    email: str | None = None
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +92,15 @@ class OpenedChannel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(Protocol):
-    """One kind of calendar server."""
+    """One kind of calendar server.
+
+    `is_guarded` says that its hosts are named by users, so that only guarded clients may call them; `keeps_account`, that
+    credentials for another account are never those of the same calendar.
+    """
 
     name: str
+    is_guarded: bool
+    keeps_account: bool
 
     async def refresh(
         self, http: httpx.AsyncClient, client: OAuthClient, refresh_token: str, now: datetime
@@ -99,6 +113,10 @@ class Provider(Protocol):
 
     async def calendars(self, access: Access) -> list[RawCalendar]:
         """Every calendar of the account, all pages."""
+        ...
+
+    async def account(self, access: Access, calendars: Sequence[RawCalendar]) -> Account:
+        """Whose account it is, of which `calendars` has just been read."""
         ...
 
     def pages(

@@ -193,6 +193,7 @@ class Syncer:
             until_next_meeting=next_meeting - now if next_meeting else None,
             sharers=gateway.sharers.get((row.oauth_client_id, pushed), 0),
         )
+        interval = max(interval, reading.rest or interval)
         shown = views(decision.upserts, row.id, now)
         return Settlement(
             row=row,
