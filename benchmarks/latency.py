@@ -29,6 +29,7 @@ from sqlalchemy import bindparam, select, update
 from uuid_utils.compat import uuid7
 
 from service.flows.gateway import Gateway
+from service.flows.starting import Announcer
 from service.flows.sync_calendar import Syncer
 from service.jobs import Jobs, ticks_of_worker
 from service.providers.google.wire import PAGE_FIELDS
@@ -69,7 +70,7 @@ async def run_product(gateway: Gateway, server: Provider, ids: Sequence[UUID], s
     assert gateway.deliverer is not None
     await spread_due(gateway, ids)
     syncer = Syncer(gateway)
-    jobs = Jobs(ticks_of_worker(gateway, syncer, gateway.deliverer), gateway.wake.listen)
+    jobs = Jobs(ticks_of_worker(gateway, syncer, Announcer(gateway), gateway.deliverer), gateway.wake.listen)
     jobs.start()
     await asyncio.sleep(1)  # every tick has run once
     server.tell(CHANGE_EVERY)

@@ -65,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     secrets = commands.add_parser("secrets", help="stored secrets").add_subparsers(metavar="ACTION", required=True)
     _command(secrets, "rotate", "upkeep:rotate", "re-encrypt everything under the first key, while the gateway runs")
 
+    _command(commands, "links", "links:links", "say which link of an event is its meeting; JSON lines in and out")
+
     _command(commands, "openapi", "documents:openapi", "print the OpenAPI document")
     return top
 

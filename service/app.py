@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 from service.api.draining import Draining
 from service.api.routes import create_api, webhook_policy
 from service.flows.gateway import Gateway
+from service.flows.starting import Announcer
 from service.flows.sync_calendar.syncer import Syncer
 from service.jobs import GRACE, Jobs, ticks_of_everybody, ticks_of_worker
 from service.observability import METRICS, AccessLog
@@ -157,11 +158,12 @@ class _Work:
         deliverer = gateway.deliverer
         self._deliverer = deliverer
         self._syncer: Syncer | None = None
+        self._announcer: Announcer | None = None
         if role == "api" or deliverer is None:
             ticks = ticks_of_everybody(gateway)
         else:
-            self._syncer = Syncer(gateway)
-            ticks = ticks_of_worker(gateway, self._syncer, deliverer)
+            self._syncer, self._announcer = Syncer(gateway), Announcer(gateway)
+            ticks = ticks_of_worker(gateway, self._syncer, self._announcer, deliverer)
         self._jobs = Jobs(ticks, gateway.wake.listen)
         self._delivery: asyncio.Task[None] | None = None
 
@@ -173,6 +175,8 @@ class _Work:
     async def drain(self, grace: float) -> None:
         end = time.monotonic() + grace
         until_delivery = max(0.0, grace - DELIVERY_GRACE)
+        if self._announcer is not None:
+            self._announcer.drain()
         syncs = [self._syncer.drain(until_delivery)] if self._syncer is not None else []
         try:
             await asyncio.gather(self._jobs.drain(until_delivery), *syncs)

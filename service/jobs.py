@@ -18,6 +18,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[impo
 
 from service.flows import housekeeping, push
 from service.flows.gateway import Gateway
+from service.flows.starting import Announcer
 from service.flows.sync_calendar.syncer import Syncer
 from service.observability import METRICS
 from service.store import calendars, leases
@@ -141,7 +142,7 @@ class _Runner:
             self._database_is_away = False
 
 
-def ticks_of_worker(gateway: Gateway, syncer: Syncer, deliverer: Deliverer) -> list[Tick]:
+def ticks_of_worker(gateway: Gateway, syncer: Syncer, announcer: Announcer, deliverer: Deliverer) -> list[Tick]:
     """Everything that a process with the role `worker` or `all` does by itself."""
 
     async def deliver() -> None:
@@ -150,6 +151,7 @@ def ticks_of_worker(gateway: Gateway, syncer: Syncer, deliverer: Deliverer) -> l
     return [
         Tick("sync", 1, syncer.run_due, "sync"),
         Tick("deliver", 1, deliver, "deliver"),
+        Tick("starting", 1, announcer.run_due, "starting"),
         Tick("push channels", 5, lambda: push.renew_due(gateway), "push"),
         Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),
         *ticks_of_everybody(gateway),

@@ -150,6 +150,9 @@ class Metrics:
         self._changes = self._counter("changes", "Changes written to the change log", "kind")
         self._deliveries = self._counter("deliveries", "Attempts to deliver a webhook", "outcome")
         self._delivery_seconds = self._histogram("delivery", "An attempt to deliver a webhook", _REMOTE)
+        self._announced = self._histogram(
+            "starting_lateness", "From the moment when a meeting's start is to be announced to the commit", _REMOTE
+        )
         self._pushes = self._counter("push_notices", "Notices received from providers", "provider", "result")
         self._tick_seconds = self._histogram("tick", "One run of a background job", _REMOTE, "tick")
         self._overdue = self._gauge("oldest_due_seconds", "How long the most overdue work has been due", "work")
@@ -176,6 +179,10 @@ class Metrics:
         """An attempt ended: `delivered` or the kind of failure. Fits `webhooks.ports.Observe`."""
         self._deliveries.labels(outcome).inc()
         self._delivery_seconds.observe(seconds)
+
+    def announced(self, seconds: float) -> None:
+        """A meeting's start was announced, so long after the moment of its lead time (or after it became known)."""
+        self._announced.observe(seconds)
 
     def pushed(self, provider: str, *, accepted: bool) -> None:
         """A provider's notice came; a refused one was forged or stale."""

@@ -40,7 +40,8 @@ class Notice(msgspec.Struct, frozen=True):
     """News of one project, not yet addressed to anybody.
 
     `data` is a Struct, a JSON-like value or ready JSON (`msgspec.Raw`). With a `format` other than `standard` it is
-    the whole body, and only endpoints of that format get it.
+    the whole body, and only endpoints of that format get it. `also` are further calendars that the news is about: an
+    endpoint that wants one of them gets it.
     """
 
     project_id: UUID
@@ -49,6 +50,7 @@ class Notice(msgspec.Struct, frozen=True):
     at: datetime
     calendar_id: UUID | None = None
     format: str = STANDARD
+    also: tuple[UUID, ...] = ()
 
 
 class Lease(msgspec.Struct, frozen=True):

@@ -165,8 +165,10 @@ def wants(subscriber: Subscriber, notice: Notice) -> bool:
     if notice.format != subscriber.format:
         return False
     calendars = subscriber.calendar_ids
-    if calendars is not None and notice.calendar_id is not None and str(notice.calendar_id) not in calendars:
-        return False
+    if calendars is not None and notice.calendar_id is not None:
+        about = (notice.calendar_id, *notice.also)
+        if not any(str(calendar_id) in calendars for calendar_id in about):
+            return False
     if subscriber.event_types is None:
         return not notice.type.startswith(ON_REQUEST)
     return any(covers(pattern, notice.type) for pattern in subscriber.event_types)

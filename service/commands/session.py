@@ -2,20 +2,31 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from service.commands.printing import DONE, FAILED, fail, say
 from service.errors import GatewayError
 from service.settings import Settings, SettingsError
 from service.store.cipher import KeyRingError
 from service.store.database import DatabaseUnavailable
 from service.store.migrations import MigrationError
 
-DONE: Final = 0
-FAILED: Final = 1
+__all__ = [
+    "DONE",
+    "EXPECTED",
+    "FAILED",
+    "CommandFailed",
+    "environment",
+    "fail",
+    "fast_loop",
+    "load_settings",
+    "run",
+    "say",
+    "utc_now",
+]
 
 
 class CommandFailed(Exception):
@@ -48,17 +59,6 @@ def run(command: Coroutine[Any, Any, int]) -> int:
         return fail(str(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return fail("interrupted")
-
-
-def fail(reason: str) -> int:
-    """Say why, on one line of standard error; answers the exit code."""
-    print(f"calgate: {' '.join(reason.split())}", file=sys.stderr)  # noqa: T201 - a command line prints
-    return FAILED
-
-
-def say(text: str) -> None:
-    """Print a line of the command's result, at once, also into a pipe."""
-    print(text, flush=True)  # noqa: T201 - as above
 
 
 def fast_loop() -> Any:

@@ -8,8 +8,9 @@ from uuid import UUID
 import msgspec
 
 from service.core import sync
-from service.core.event import CANCELLED, EventView, FieldChange, meeting_key, view_json
+from service.core.event import CANCELLED, EventView, FieldChange, view_json
 from service.core.lifecycle import State
+from service.core.meeting_key import meeting_key
 
 MOST_IDS: Final = 100
 """A `calendar.sync_events` names this many events; who needs all of them reads `/changes`."""
@@ -65,6 +66,28 @@ class SyncNotice(msgspec.Struct, frozen=True, kw_only=True):
     counts: ChangeCounts
 
 
+class MeetingCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """One user's copy of a meeting."""
+
+    event_id: UUID
+    calendar_id: UUID
+    calendar_status: str
+    email: str | None
+    response_status: str | None
+
+
+class MeetingStarting(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of `meeting.starting`: `event` is the lead copy, whose start is `lead_seconds` away or less."""
+
+    meeting_key: str
+    starts_at: datetime
+    lead_seconds: int
+    meeting_url: str
+    platform: str
+    event: EventView
+    copies: list[MeetingCopy]
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A change that waits for its `seq`: everything of it but the number is encoded already."""
 
@@ -84,7 +107,7 @@ def views(upserts: Sequence[sync.Upsert], calendar_id: UUID, now: datetime) -> d
             upsert.body,
             event_id=upsert.id,
             calendar_id=calendar_id,
-            key=meeting_key(upsert.event),
+            key=meeting_key(upsert.event, calendar_id),
             version=upsert.version,
             created_at=upsert.created_at,
             updated_at=now,

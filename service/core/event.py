@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +10,9 @@ import msgspec
 
 CANCELLED: Final = "cancelled"
 DECLINED: Final = "declined"
+
+STALE: Final = 8
+"""What the store adds to the `lead_rank` of copies on a calendar that nobody reads any more: any other copy leads first."""
 
 
 class Attendee(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -120,18 +123,6 @@ def fingerprint(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=16).digest()
 
 
-def meeting_key(event: Event) -> str:
-    """The name of the real meeting behind this copy: the same on every calendar, and stable when it moves.
-
-    The iCalendar UID is shared by all copies (RFC 5545, 3.8.4.7); the original start tells the occurrences of a series
-    apart (RECURRENCE-ID, 3.8.4.4). Two meetings in one standing room have two UIDs.
-    """
-    uid = event.ical_uid or event.provider_event_id
-    if event.original_starts_at is None or event.series_id is None:
-        return uid
-    return f"{uid}/{event.original_starts_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-
-
 class _Place(msgspec.Struct, gc=False):
     id: UUID
     calendar_id: UUID
@@ -172,11 +163,17 @@ def diff(old: Event, new: Event) -> dict[str, FieldChange]:
 
 
 def lead_rank(event: Event) -> int:
-    """The place of this copy among the copies of its meeting: the organiser's leads, then who accepted, then the rest."""
+    """The place of this copy among the copies of its meeting, the lowest leads.
+
+    The organiser's, then of people who accepted, then of those who did not say no, then rooms, which accept for nobody;
+    what was declined comes after everything else, `STALE` copies too.
+    """
     if event.response_status == DECLINED:
-        return 3
+        return 2 * STALE
     if event.organizer is not None and event.organizer.self:
         return 0
+    if any(person.self and person.resource for person in event.attendees):
+        return 3
     return 1 if event.response_status == "accepted" else 2
 
 
@@ -186,7 +183,10 @@ def is_attended(event: Event) -> bool:
 
 
 def hint_action(old: Event | None, new: Event, fields: Mapping[str, FieldChange]) -> str:
-    """What a bot scheduler has to do about a change: `schedule`, `move`, `relink`, `cancel` or `none`."""
+    """What a bot scheduler has to do about a change: `schedule`, `move`, `relink`, `cancel` or `none`.
+
+    It is said of this copy. A meeting that moved and has another link is to be moved; `fields` has both.
+    """
     was, now = old is not None and is_attended(old), is_attended(new)
     if not was:
         return "schedule" if now else "none"
@@ -194,4 +194,10 @@ def hint_action(old: Event | None, new: Event, fields: Mapping[str, FieldChange]
         return "cancel"
     if "starts_at" in fields or "ends_at" in fields:
         return "move"
-    return "relink" if "meeting" in fields else "none"
+    return "relink" if old is not None and _way_in(old) != _way_in(new) else "none"
+
+
+def _way_in(event: Event) -> tuple[str | None, ...]:
+    # Where a link was found, and a hint about it, make no difference to who joins.
+    found = event.meeting
+    return () if found is None else (found.url, found.platform, found.meeting_id, found.passcode)

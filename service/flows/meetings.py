@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from service.core.announcements import MeetingCopy
 from service.core.event import EventView, Meeting, Organizer, decode_event
 from service.flows.gateway import Gateway
 from service.store import meetings
@@ -23,16 +24,6 @@ class MeetingQuery(msgspec.Struct, frozen=True, kw_only=True):
     include_declined: bool = False
     limit: int = 50
     after: tuple[datetime, str] | None = None
-
-
-class MeetingCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """One user's copy of a meeting."""
-
-    event_id: UUID
-    calendar_id: UUID
-    calendar_status: str
-    email: str | None
-    response_status: str | None
 
 
 class MeetingView(msgspec.Struct, frozen=True, kw_only=True):

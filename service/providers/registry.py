@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from service.providers.google import GoogleCalendar, GooglePush
+from service.providers.google.client import GoogleCalendar
+from service.providers.google.push import GooglePush
 from service.providers.protocol import Provider, PushReader
 
 GOOGLE: Final = "google"

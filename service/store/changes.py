@@ -6,7 +6,7 @@ their own order, and who has read up to N has read everything up to N.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -25,15 +25,22 @@ _take = (
     update(_projects)
     .where(_projects.c.id == bindparam("project"))
     .values(seq=_projects.c.seq + bindparam("count"))
-    .returning(_projects.c.seq)
+    .returning(_projects.c.seq, _projects.c.starting_lead_seconds)
 )
 _insert: Final = BulkInsert(lambda _dialect: insert(_changes), _c.keys())
 
 
-async def take_numbers(conn: AsyncConnection, project_id: UUID, count: int) -> int:
-    """The first of `count` new numbers of the project; its row stays locked until the transaction ends."""
-    last: int = (await conn.execute(_take, {"project": project_id, "count": count})).scalar_one()
-    return last - count + 1
+class Taken(NamedTuple):
+    """The first of the new numbers, and the project's lead times, which stay as they are until the commit."""
+
+    first: int
+    lead_seconds: tuple[int, ...]
+
+
+async def take_numbers(conn: AsyncConnection, project_id: UUID, count: int) -> Taken:
+    """Take `count` new numbers of the project; its row stays locked until the transaction ends."""
+    last, lead_seconds = (await conn.execute(_take, {"project": project_id, "count": count})).one()
+    return Taken(last - count + 1, tuple(lead_seconds))
 
 
 def rows(

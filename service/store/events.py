@@ -7,14 +7,16 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Insert, Select, delete, func, or_, select, tuple_
+from sqlalchemy import Insert, Select, delete, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.event import CANCELLED, Event, decode_event, lead_rank, meeting_key
+from service.core.event import CANCELLED, STALE, Event, decode_event, is_attended, lead_rank
+from service.core.meeting_key import meeting_key
+from service.core.starting import first_look
 from service.core.sync import Known, Malformed, Upsert
 from service.store.bulk import BulkInsert
 from service.store.database import insert
-from service.store.tables import EventRow, EventSourceRow, Found, QuarantinedRow, Table
+from service.store.tables import LEAD_SECONDS, EventRow, EventSourceRow, Found, QuarantinedRow, Table
 
 _events = Table.metadata.tables[str(EventRow.__tablename__)]
 _sources = Table.metadata.tables[str(EventSourceRow.__tablename__)]
@@ -52,9 +54,10 @@ _UPDATED: Final = tuple(
 
 def _replace_event(dialect: str) -> Insert:
     statement = insert(dialect, _events)
-    return statement.on_conflict_do_update(
-        index_elements=[_c.id], set_={name: statement.excluded[name] for name in _UPDATED}
-    )
+    new: dict[str, Any] = {name: statement.excluded[name] for name in _UPDATED}
+    # What is written while a calendar is disconnected does not make its copies fresh.
+    new["rank"] += _c.rank.bitwise_and(literal_column(str(STALE)))
+    return statement.on_conflict_do_update(index_elements=[_c.id], set_=new)
 
 
 def _replace_source(dialect: str) -> Insert:
@@ -140,10 +143,19 @@ async def next_meeting(conn: AsyncConnection, calendar_id: UUID, now: datetime) 
 
 
 def rows(
-    upserts: Iterable[Upsert], shown: Mapping[UUID, bytes], *, project_id: UUID, calendar_id: UUID, now: datetime
+    upserts: Iterable[Upsert],
+    shown: Mapping[UUID, bytes],
+    *,
+    project_id: UUID,
+    calendar_id: UUID,
+    now: datetime,
+    lead_seconds: Sequence[int] = LEAD_SECONDS,
 ) -> list[dict[str, Any]]:
-    """Upserts as rows of the table; `shown` are their `core.announcements.views`."""
-    return [_row(upsert, shown[upsert.id], project_id, calendar_id, now) for upsert in upserts]
+    """Upserts as rows of the table; `shown` are their `core.announcements.views`.
+
+    `lead_seconds` are the project's as far as is known; should they be others, settling corrects `announce_at`.
+    """
+    return [_row(upsert, shown[upsert.id], project_id, calendar_id, now, lead_seconds) for upsert in upserts]
 
 
 def sources(upserts: Iterable[Upsert]) -> list[dict[str, Any]]:
@@ -209,8 +221,8 @@ async def listed(
 
 
 async def one(conn: AsyncConnection, project_id: UUID, event_id: UUID, calendar_id: UUID | None = None) -> Found | None:
-    """One event, for `view`; None when the project (or the calendar) has no such event."""
-    query = select(*_VIEW).where(_c.id == event_id, _c.project_id == project_id)
+    """One event, for `view`, and when it was made and written; None when the project (or the calendar) has none such."""
+    query = select(*_VIEW, _c.created_at, _c.updated_at).where(_c.id == event_id, _c.project_id == project_id)
     if calendar_id is not None:
         query = query.where(_c.calendar_id == calendar_id)
     return (await conn.execute(query)).one_or_none()
@@ -258,7 +270,9 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     return query
 
 
-def _row(upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now: datetime) -> dict[str, Any]:
+def _row(
+    upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now: datetime, lead_seconds: Sequence[int]
+) -> dict[str, Any]:
     event = upsert.event
     emails = [person.email for person in event.attendees if person.email]
     cancelled = event.status == CANCELLED
@@ -279,8 +293,8 @@ def _row(upsert: Upsert, shown: bytes, project_id: UUID, calendar_id: UUID, now:
         "is_long": event.ends_at - event.starts_at > LONG,
         "response_status": event.response_status,
         "rank": lead_rank(event),
-        "meeting_key": meeting_key(event),
-        "announce_at": None,
+        "meeting_key": meeting_key(event, calendar_id),
+        "announce_at": first_look(event.starts_at, event.ends_at, lead_seconds, now) if is_attended(event) else None,
         "fingerprint": upsert.fingerprint,
         "previous_fingerprint": upsert.previous_fingerprint,
         "flaps": upsert.flaps,

@@ -7,12 +7,25 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, String, and_, bindparam, exists, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    exists,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.event import DECLINED
+from service.core.event import DECLINED, STALE
 from service.store.events import LONG
 from service.store.tables import CalendarRow, EventRow, Found, Table
+from webhooks.claims import padded
 
 _events = Table.metadata.tables[str(EventRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
@@ -20,6 +33,8 @@ _c = _events.c
 _other = _events.alias("other")
 _mine = _events.alias("mine")
 _MOMENT: Final = _c.starts_at.type
+_STALE: Final[ColumnElement[int]] = literal_column(str(STALE))
+_stale_part: Final = _c.rank.bitwise_and(_STALE)
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +98,56 @@ async def copies(
         asked["declined"] = DECLINED
     found: Sequence[Found] = (await conn.execute(_copies(include_declined), asked)).all()
     return found
+
+
+async def mark_stale(conn: AsyncConnection, calendar_ids: Sequence[UUID]) -> None:
+    """Nobody reads these calendars any more: copies on other calendars lead before theirs."""
+    if calendar_ids:
+        on_them = _c.calendar_id.in_(padded(calendar_ids))
+        await conn.execute(update(_events).where(on_them, _stale_part == 0).values(rank=_c.rank + _STALE))
+
+
+async def mark_fresh(conn: AsyncConnection, calendar_ids: Sequence[UUID]) -> None:
+    """These calendars have been read again: their copies have their old rank."""
+    if calendar_ids:
+        on_them = _c.calendar_id.in_(padded(calendar_ids))
+        await conn.execute(update(_events).where(on_them, _stale_part != 0).values(rank=_c.rank - _STALE))
+
+
+async def elected(conn: AsyncConnection, project_ids: Sequence[UUID], keys: Sequence[str]) -> Sequence[Found]:
+    """Every attended copy of the meetings with these keys in any of the projects, the lead of each meeting first.
+
+    A row is one of `copies`, with `project_id`, `starts_at`, `ends_at` and `updated_at`.
+    """
+    asked = {"projects": project_ids, "keys": keys, "declined": DECLINED}
+    found: Sequence[Found] = (await conn.execute(_elected(), asked)).all()
+    return found
+
+
+@cache
+def _elected() -> Select[Any]:
+    return (
+        select(
+            _c.project_id,
+            _c.meeting_key,
+            _c.id,
+            _c.calendar_id,
+            _c.response_status,
+            _c.starts_at,
+            _c.ends_at,
+            _c.updated_at,
+            _calendars.c.status.label("calendar_status"),
+            _calendars.c.email,
+        )
+        .join(_calendars, _calendars.c.id == _c.calendar_id)
+        .where(
+            _c.project_id.in_(bindparam("projects", expanding=True)),
+            _c.meeting_key.in_(bindparam("keys", expanding=True)),
+            _c.is_meeting.is_(True),
+            _c.response_status.is_distinct_from(bindparam("declined")),
+        )
+        .order_by(_c.rank, _c.id)
+    )
 
 
 @cache

@@ -8,8 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
+from service.core.meeting_links.choices import make_rules
+from service.core.meeting_links.evidence import LinkRules
 from service.store.database import insert
-from service.store.tables import ProjectRow
+from service.store.tables import Found, ProjectRow
 
 DEFAULT: Final = "default"
 
@@ -34,3 +36,14 @@ async def ensure_default(conn: AsyncConnection, now: datetime) -> UUID | None:
     if (await conn.execute(select(_PROJECTS.c.id).limit(1))).first() is not None:
         return None
     return await create_project(conn, DEFAULT, now)
+
+
+async def settings(conn: AsyncConnection, project_id: UUID) -> Found:
+    """A project with what it has decided: every column of its row."""
+    return (await conn.execute(select(_PROJECTS).where(_PROJECTS.c.id == project_id))).one()
+
+
+async def link_rules(conn: AsyncConnection, project_id: UUID) -> LinkRules:
+    """By which rules a project judges links, where a calendar does not decide otherwise."""
+    row = await settings(conn, project_id)
+    return make_rules(row.link_preference, row.meeting_hosts)

@@ -18,6 +18,7 @@ from service.core.announcements import (
     with_seq,
 )
 from service.core.event import (
+    STALE,
     Attendee,
     Event,
     EventView,
@@ -29,7 +30,6 @@ from service.core.event import (
     fingerprint,
     hint_action,
     lead_rank,
-    meeting_key,
     view_json,
 )
 from service.core.lifecycle import State
@@ -68,6 +68,8 @@ DIFFERENCES = [
     {"time_zone": "Europe/Paris"},
     {"is_all_day": True, "start_date": date(2026, 3, 2), "end_date": date(2026, 3, 3)},
     {"is_exception": True},
+    {"original_start_date": date(2026, 3, 2)},
+    {"meeting_hint": "x"},
 ]
 
 
@@ -102,27 +104,63 @@ def test_an_event_stored_before_a_field_was_known_still_reads() -> None:
 
 
 CANCELLED, DECLINED = {"status": "cancelled"}, {"response_status": "declined"}
+HOUR = timedelta(hours=1)
+ALL_DAY = {"is_all_day": True, "start_date": date(2026, 3, 2), "end_date": date(2026, 3, 3)}
+ON_A_DAY = changed(LINKED, **ALL_DAY, starts_at=NOW - 9 * HOUR, ends_at=NOW + 15 * HOUR)
+GUESTS = [Attendee(email="grace@example.com", response_status="accepted")]
+
+
+def other_way_in(**fields: Any) -> Event:
+    return changed(LINKED, meeting=msgspec.structs.replace(ZOOM, **fields))
+
+
 ACTIONS: list[tuple[str, Event | None, Event, str]] = [
     ("new with a link", None, LINKED, "schedule"),
     ("new without", None, PLAIN, "none"),
     ("new and declined", None, changed(LINKED, **DECLINED), "none"),
+    ("new and tentative", None, changed(LINKED, status="tentative"), "schedule"),
+    ("new on a day", None, ON_A_DAY, "schedule"),
     ("gets a link", PLAIN, LINKED, "schedule"),
+    ("gets a link and moves", PLAIN, changed(LINKED, starts_at=NOW + HOUR), "schedule"),
     ("loses its link", LINKED, PLAIN, "cancel"),
+    ("loses its link and moves", LINKED, changed(PLAIN, starts_at=NOW - HOUR), "cancel"),
     ("another link", LINKED, changed(LINKED, meeting=MEET), "relink"),
-    ("another passcode", LINKED, changed(LINKED, meeting=changed(ZOOM, passcode="1")), "relink"),  # type: ignore[type-var]
+    ("another passcode", LINKED, other_way_in(passcode="1"), "relink"),
+    ("a passcode gone", other_way_in(passcode="1"), LINKED, "relink"),
+    ("another number of the meeting", LINKED, other_way_in(meeting_id="1"), "relink"),
+    ("another platform", LINKED, other_way_in(platform="unknown"), "relink"),
+    ("found elsewhere", LINKED, other_way_in(found_in="location"), "none"),
+    ("another hint", LINKED, other_way_in(hint="wrapped"), "none"),
+    ("another hint why there is no link", PLAIN, changed(PLAIN, meeting_hint="x"), "none"),
+    ("found elsewhere and moved", LINKED, changed(other_way_in(found_in="location"), ends_at=NOW), "move"),
     ("starts later", LINKED, changed(LINKED, starts_at=NOW + timedelta(minutes=5)), "move"),
+    ("starts earlier", LINKED, changed(LINKED, starts_at=NOW - HOUR, ends_at=NOW), "move"),
     ("ends later", LINKED, changed(LINKED, ends_at=NOW + timedelta(hours=3)), "move"),
+    ("ends earlier", LINKED, changed(LINKED, ends_at=NOW + timedelta(minutes=30)), "move"),
     ("moved and relinked", LINKED, changed(LINKED, ends_at=NOW, meeting=MEET), "move"),
     ("moved without a link", PLAIN, changed(PLAIN, ends_at=NOW), "none"),
+    ("moved and declined", LINKED, changed(LINKED, ends_at=NOW, **DECLINED), "cancel"),
     ("cancelled", LINKED, changed(LINKED, **CANCELLED), "cancel"),
     ("cancelled without a link", PLAIN, changed(PLAIN, **CANCELLED), "none"),
     ("restored", changed(LINKED, **CANCELLED), LINKED, "schedule"),
-    ("restored elsewhere", changed(LINKED, **CANCELLED), changed(LINKED, starts_at=NOW), "schedule"),
+    ("restored elsewhere", changed(LINKED, **CANCELLED), changed(LINKED, starts_at=NOW + HOUR), "schedule"),
+    ("restored without a link", changed(LINKED, **CANCELLED), PLAIN, "none"),
+    ("restored and declined", changed(LINKED, **CANCELLED), changed(LINKED, **DECLINED), "none"),
     ("declined", LINKED, changed(LINKED, **DECLINED), "cancel"),
     ("accepted after all", changed(LINKED, **DECLINED), LINKED, "schedule"),
     ("declined and cancelled", changed(LINKED, **DECLINED), changed(LINKED, **CANCELLED), "none"),
+    ("moved when declined", changed(LINKED, **DECLINED), changed(LINKED, **DECLINED, starts_at=NOW + HOUR), "none"),
+    ("accepted", LINKED, changed(LINKED, response_status="accepted"), "none"),
+    ("answered with perhaps", LINKED, changed(LINKED, response_status="tentative"), "none"),
     ("tentative", LINKED, changed(LINKED, status="tentative"), "none"),
+    ("confirmed", changed(LINKED, status="tentative"), LINKED, "none"),
+    ("on a day from now on", LINKED, ON_A_DAY, "move"),
+    ("at a time from now on", ON_A_DAY, LINKED, "move"),
+    ("on a day, at the same instants", LINKED, changed(LINKED, **ALL_DAY), "none"),
     ("renamed", LINKED, changed(LINKED, title="New"), "none"),
+    ("other guests", LINKED, changed(LINKED, attendees=GUESTS), "none"),
+    ("another zone", LINKED, changed(LINKED, time_zone="Europe/Paris"), "none"),
+    ("another text", LINKED, changed(LINKED, description="x", location="y"), "none"),
 ]
 
 
@@ -133,44 +171,31 @@ def test_the_hint_says_what_a_bot_scheduler_does(old: Event | None, new: Event, 
     assert hint_action(old, new, diff(old, new) if old is not None else {}) == expected
 
 
-SLOT = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
-OCCURRENCE = changed(PLAIN, provider_event_id="s_20260309", series_id="s", ical_uid="u@x", original_starts_at=SLOT)
+ORGANISED = {"organizer": Organizer(self=True)}
+ROOM = {"response_status": "accepted", "attendees": [Attendee(self=True, resource=True, response_status="accepted")]}
+INVITED_ROOM = [Attendee(resource=True, response_status="accepted"), Attendee(self=True, response_status="accepted")]
 
 
-@pytest.mark.parametrize(
-    ("one", "two", "is_same"),
-    [
-        pytest.param(changed(PLAIN, ical_uid="u@x"), changed(PLAIN, ical_uid="u@x", starts_at=SLOT), True, id="moved"),
-        pytest.param(
-            changed(PLAIN, ical_uid="u@x"), changed(PLAIN, ical_uid="v@x"), False, id="one room, two meetings"
-        ),
-        pytest.param(OCCURRENCE, changed(OCCURRENCE, starts_at=NOW), True, id="moved occurrence"),
-        pytest.param(
-            OCCURRENCE, changed(OCCURRENCE, provider_event_id="other", series_id="t"), True, id="other calendar"
-        ),
-        pytest.param(OCCURRENCE, changed(OCCURRENCE, original_starts_at=NOW), False, id="another occurrence"),
-        pytest.param(
-            OCCURRENCE,
-            changed(OCCURRENCE, original_starts_at=SLOT.astimezone(timezone(timedelta(hours=5)))),
-            True,
-            id="slot in another zone",
-        ),
-        pytest.param(PLAIN, changed(PLAIN, provider_event_id="b"), False, id="no UID"),
-    ],
-)
-def test_copies_of_one_meeting_have_one_key(one: Event, two: Event, is_same: bool) -> None:
-    assert (meeting_key(one) == meeting_key(two)) is is_same
-
-
-def test_the_organisers_copy_leads_then_who_comes_and_who_declined_is_last() -> None:
+def test_the_organisers_copy_leads_then_who_comes_then_rooms_and_who_declined_is_last() -> None:
     copies = [
-        changed(PLAIN, organizer=Organizer(self=True)),
-        changed(PLAIN, response_status="accepted"),
-        changed(PLAIN, response_status="needsAction"),
-        changed(PLAIN, organizer=Organizer(self=True), response_status="declined"),
+        [changed(PLAIN, **ORGANISED), changed(PLAIN, **ORGANISED, response_status="tentative")],
+        [
+            changed(PLAIN, response_status="accepted"),
+            changed(PLAIN, response_status="accepted", attendees=INVITED_ROOM),
+        ],
+        [changed(PLAIN, response_status=answer) for answer in ("needsAction", "tentative", None)],
+        [changed(PLAIN, **ROOM)],
+        [changed(PLAIN, **ORGANISED, response_status="declined"), changed(PLAIN, **ROOM | DECLINED)],
     ]
 
-    assert [lead_rank(copy) for copy in copies] == [0, 1, 2, 3]
+    ranks = [{lead_rank(copy) for copy in group} for group in copies]
+
+    assert [len(group) for group in ranks] == [1] * 5
+    assert ranks == sorted(ranks, key=min)
+    *comes, declined = (min(group) for group in ranks)
+    assert comes == sorted(set(comes))
+    assert comes[-1] < STALE, "a copy that is kept up leads before all that are not"
+    assert comes[-1] + STALE < declined, "one that is not kept up leads before what was declined"
 
 
 def shown(event: Event, **more: Any) -> dict[str, Any]:
@@ -189,7 +214,7 @@ def shown(event: Event, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("title", [None, "Plan", '"}{', "\\", "\N{PARTY POPPER}\u2028", ""])
 def test_what_is_spliced_is_an_event_view(title: str | None) -> None:
-    event = changed(LINKED, title=title, attendees=[Attendee(email="a@b.example", self=True)], original_starts_at=SLOT)
+    event = changed(LINKED, title=title, attendees=[Attendee(email="a@b.example", self=True)], original_starts_at=NOW)
     view = msgspec.convert(shown(event, deleted_at=NOW), EventView)
 
     for name in Event.__struct_fields__:

@@ -19,8 +19,8 @@ from loopback import response, serve_script
 
 from service.core.credentials import OAuthClient
 from service.errors import TransientFault
-from service.providers.google import GoogleCalendar, GooglePush
-from service.providers.google.push import read_channel
+from service.providers.google.client import GoogleCalendar
+from service.providers.google.push import GooglePush, read_channel
 from service.providers.guarded_http import Slots, open_transport
 from service.providers.protocol import Access
 from simulator.google.world import World

@@ -155,40 +155,66 @@ SLOT = at("2026-03-24T09:00:00+01:00", PARIS)
 
 
 @pytest.mark.parametrize(
-    ("fields", "original", "is_exception"),
+    ("fields", "original", "day", "is_exception"),
     [
-        pytest.param({"recurringEventId": "abc", "originalStartTime": SLOT}, utc(2026, 3, 24, 8), False, id="in-place"),
+        pytest.param({"originalStartTime": SLOT}, utc(2026, 3, 24, 8), None, False, id="in-place"),
+        pytest.param({"originalStartTime": at("2026-03-24T07:00:00Z")}, utc(2026, 3, 24, 7), None, True, id="moved"),
+        pytest.param({"originalStartTime": SLOT, "recurringEventId": ...}, None, None, False, id="no-series"),
+        pytest.param({"originalStartTime": DAY}, utc(2026, 3, 23, 23), date(2026, 3, 24), True, id="was-all-day"),
         pytest.param(
-            {"recurringEventId": "abc", "originalStartTime": at("2026-03-24T07:00:00Z")},
-            utc(2026, 3, 24, 7),
+            {"originalStartTime": DAY, "start": at("2026-03-24T00:00:00", PARIS)},
+            utc(2026, 3, 23, 23),
+            date(2026, 3, 24),
             True,
-            id="moved",
-        ),
-        pytest.param({"originalStartTime": SLOT}, None, False, id="no-series"),
-        pytest.param(
-            {"recurringEventId": "abc", "originalStartTime": DAY}, utc(2026, 3, 23, 23), True, id="was-all-day"
+            id="was-all-day-and-begins-with-it",
         ),
         pytest.param(
-            {"recurringEventId": "abc", "id": "abc_20260324T080000Z"}, utc(2026, 3, 24, 8), False, id="slot-in-the-id"
+            {"originalStartTime": DAY, "start": DAY, "end": DAY},
+            utc(2026, 3, 23, 23),
+            date(2026, 3, 24),
+            False,
+            id="all-day-in-place",
         ),
         pytest.param(
-            {"recurringEventId": "abc", "id": "abc_20260323", "start": DAY, "end": DAY},
+            {"originalStartTime": at("2026-03-24T00:00:00", PARIS), "start": DAY, "end": DAY},
+            utc(2026, 3, 23, 23),
+            None,
+            True,
+            id="all-day-now",
+        ),
+        pytest.param({"id": "abc_20260324T080000Z"}, utc(2026, 3, 24, 8), None, False, id="slot-in-the-id"),
+        pytest.param(
+            {"id": "abc_20260323", "start": DAY, "end": DAY},
             utc(2026, 3, 22, 23),
+            date(2026, 3, 23),
             True,
             id="day-in-the-id",
         ),
-        pytest.param({"recurringEventId": "abc", "id": "abc_x"}, utc(2026, 3, 24, 8), False, id="slot-nowhere"),
         pytest.param(
-            {"recurringEventId": "abc", "originalStartTime": at("yesterday")},
-            utc(2026, 3, 24, 8),
-            False,
-            id="unreadable",
+            {"id": "abc_20260324", "originalStartTime": {}}, utc(2026, 3, 23, 23), date(2026, 3, 24), True, id="empty"
         ),
+        pytest.param({"id": "abc_x"}, utc(2026, 3, 24, 8), None, False, id="slot-nowhere"),
+        pytest.param(
+            {"id": "abc_x", "start": DAY, "end": DAY},
+            utc(2026, 3, 23, 23),
+            date(2026, 3, 24),
+            False,
+            id="day-nowhere",
+        ),
+        pytest.param({"originalStartTime": at("yesterday")}, utc(2026, 3, 24, 8), None, False, id="unreadable"),
     ],
 )
-def test_the_slot_of_an_occurrence(fields, original, is_exception):
-    event = event_of(**fields)
-    assert (event.original_starts_at, event.is_exception) == (original, is_exception)
+def test_the_slot_of_an_occurrence(fields, original, day, is_exception):
+    event = event_of(**{"recurringEventId": "abc", **fields})
+    assert (event.original_starts_at, event.original_start_date, event.is_exception) == (original, day, is_exception)
+
+
+def test_the_day_of_a_slot_is_the_same_in_every_zone():
+    occurrence = {"recurringEventId": "abc", "id": "abc_20260324", "start": DAY, "end": DAY}
+    west, east = (event_of(zone=zone, **occurrence) for zone in ("Pacific/Honolulu", "Pacific/Auckland"))
+
+    assert west.original_starts_at != east.original_starts_at
+    assert west.original_start_date == east.original_start_date == date(2026, 3, 24)
 
 
 ADA = {"email": "Ada@Example.COM ", "displayName": "Ada", "self": True, "responseStatus": "declined"}
@@ -331,6 +357,8 @@ def test_what_is_gone(row, item):
         pytest.param({**ROW, "id": 7}, None, id="id-is-a-number"),
         pytest.param({**ROW, "id": ""}, None, id="empty-id"),
         pytest.param({**ROW, "id": "x" * 1025}, None, id="endless-id"),
+        pytest.param({**ROW, "id": "\u00e4" * 513}, None, id="endless-in-bytes"),
+        pytest.param({**ROW, "recurringEventId": "\u00e4" * 513}, None, id="endless-series"),
         pytest.param({"status": "confirmed"}, None, id="no-id"),
         pytest.param("null", None, id="null"),
         pytest.param("[]", None, id="array"),

@@ -15,13 +15,15 @@ Preference = Literal["structured", "typed"]
 class StructuredLink(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A link in a field that the provider has for links; `found_in` names the field as the provider does.
 
-    `meeting_id` and `passcode` are what the provider says beside the link.
+    `meeting_id` and `passcode` are what the provider says beside the link; `platform` is what the field itself tells of
+    a host that nobody knows (an Exchange property for a Skype for Business server of somebody's own).
     """
 
     url: str
     found_in: str
     meeting_id: str | None = None
     passcode: str | None = None
+    platform: str | None = None
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.announcements import Entry, state_change, sync_notice
 from service.core.lifecycle import Standing, State
 from service.core.sync import Decision
-from service.store import calendars, changes, events, leases
+from service.store import calendars, changes, events, leases, meetings
 from service.store.tables import Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Lease, Notice
@@ -81,6 +81,7 @@ async def settle(conn: AsyncConnection, settlements: Sequence[Settlement], deliv
         held = await leases.still_held(conn, [(each.row.id, each.row.lease) for each in settlements])
         news = [settlement for settlement in news if settlement.row.id in held]
     await _write_events(conn, news)
+    await _rank_copies(conn, news)
     announced = {each.row.id: await _announced(conn, each) for each in news}
     for client_id in sorted({each.row.oauth_client_id for each in news if each.accepts_client}):
         await calendars.forget_rejection(conn, client_id)
@@ -104,6 +105,15 @@ async def _write_events(conn: AsyncConnection, news: Sequence[Settlement]) -> No
             await events.quarantine(conn, settlement.row.id, settlement.decision.quarantined, settlement.now)
         if settlement.decision.cured:
             await events.cure(conn, settlement.row.id, settlement.decision.cured)
+
+
+async def _rank_copies(conn: AsyncConnection, news: Sequence[Settlement]) -> None:
+    turned = [each for each in news if each.standing.status != each.row.status]
+    lost = [each.row.id for each in turned if each.standing.status is State.DISCONNECTED]
+    # Events of a first sync were just written as they are.
+    read = [each.row.id for each in turned if each.standing.status is State.ACTIVE and each.row.last_synced_at]
+    await meetings.mark_stale(conn, lost)
+    await meetings.mark_fresh(conn, read)
 
 
 async def _announced(conn: AsyncConnection, settlement: Settlement) -> str:

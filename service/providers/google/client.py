@@ -17,9 +17,10 @@ from service.observability import METRICS
 from service.providers.exchange import Answer, ask
 from service.providers.google.answers import judge
 from service.providers.google.push import read_channel, watch_body
-from service.providers.google.reading import UNREADABLE, read_evidence, read_page, read_rows
+from service.providers.google.reading import read_evidence, read_page, read_rows
 from service.providers.google.wire import CALENDAR_FIELDS, PAGE_FIELDS, WireCalendar, WirePage
 from service.providers.grants import LARGEST_ANSWER, judge_refresh
+from service.providers.lenient import UNREADABLE
 from service.providers.protocol import Access, Account, OAuthClient, OpenedChannel, RawCalendar, TokenGrant
 
 API_URL: Final = "https://www.googleapis.com/calendar/v3"

@@ -2,11 +2,9 @@
 
 import functools
 import hashlib
-import json
-import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,18 +15,16 @@ from service.core.meeting_links.finding import find
 from service.core.sync import Item, Listed, Malformed, Removed
 from service.providers.google.links import evidence_of
 from service.providers.google.wire import WireAttendee, WireEvent, WireMoment, WirePage, WirePerson, WireTombstone
+from service.providers.lenient import UNREADABLE, repair
 
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
 LONGEST_ID: Final = 1024
-"""Google's own limit for ids (events.insert)."""
-
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""Google's own limit for ids (events.insert), here in bytes: an index of PostgreSQL takes about 2,700 of them."""
 
 _event: Final = msgspec.json.Decoder(WireEvent)
 _tombstone: Final = msgspec.json.Decoder(WireTombstone)
 _page: Final = msgspec.json.Decoder(WirePage)
-_surrogates: Final = re.compile("[\ud800-\udfff]")
 _midnight: Final = time()
 _day: Final = timedelta(days=1)
 
@@ -67,7 +63,7 @@ def read_row(raw: bytes, zone: tzinfo, zone_name: str | None, rules: LinkRules =
         except (*UNREADABLE, ValueError) as error:
             return _salvage(raw, str(error))
     event_id = wire.id
-    if not event_id or len(event_id) > LONGEST_ID or len(wire.recurring_event_id or "") > LONGEST_ID:
+    if not event_id or _is_too_long(event_id) or _is_too_long(wire.recurring_event_id or ""):
         return Malformed(_name_of(raw), "id missing or too long", raw)
     if wire.status == "cancelled":
         return Removed(event_id, wire.recurring_event_id or None)
@@ -77,11 +73,6 @@ def read_row(raw: bytes, zone: tzinfo, zone_name: str | None, rules: LinkRules =
         return Listed(_normalise(wire, event_id, wire.start, zone, zone_name, rules), raw)
     except (ValueError, OverflowError) as error:
         return Malformed(event_id, str(error), raw)
-
-
-def repair(body: bytes) -> bytes:
-    """The same JSON without NUL characters, lone surrogates and bytes that are not UTF-8; ValueError when it is none."""
-    return msgspec.json.encode(_scrub(json.loads(body.decode("utf-8", "replace"))))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -105,7 +96,7 @@ def _normalise(
     else:
         start_date, end_date = _days(start, wire.end)
         ends_at = _at_midnight(end_date, zone)
-    original = _original(wire, event_id, starts_at, zone)
+    original, original_date = _original(wire, event_id, (starts_at, start_date), zone)
     attendees = [_attendee(each) for each in wire.attendees] if wire.attendees else []
     found = find(evidence_of(wire), rules)
     return Event(
@@ -113,7 +104,8 @@ def _normalise(
         ical_uid=wire.ical_uid[:LONGEST_ID] if wire.ical_uid else None,
         series_id=wire.recurring_event_id or None,
         original_starts_at=original,
-        is_exception=original is not None and original != starts_at,
+        original_start_date=original_date,
+        is_exception=original is not None and (original, original_date) != (starts_at, start_date),
         title=wire.summary,
         description=wire.description,
         location=wire.location,
@@ -165,19 +157,27 @@ def _days(start: WireMoment, end: WireMoment | None) -> tuple[date, date]:
     return first, last
 
 
-def _original(wire: WireEvent, event_id: str, starts_at: datetime, zone: tzinfo) -> datetime | None:
-    """The slot in the series. Where Google does not give it, the id has it: `<series>_20250325T130000Z`."""
+def _original(
+    wire: WireEvent, event_id: str, start: tuple[datetime, date | None], zone: tzinfo
+) -> tuple[datetime | None, date | None]:
+    """The slot in the series, and its day when it is one of an all-day series.
+
+    Where Google does not give it, the id has it: `<series>_20250325T130000Z`, `<series>_20250325`;
+    failing that, an occurrence is where it was meant to be.
+    """
     if not wire.recurring_event_id:
-        return None
+        return None, None
+    given = wire.original_start_time
     try:
-        if wire.original_start_time and (wire.original_start_time.date_time or wire.original_start_time.date):
-            return _instant(wire.original_start_time, zone)
-        slot = event_id.rpartition("_")[2]
+        if given is not None and given.date_time:
+            return _instant(given, zone), None
+        slot = (given.date if given is not None else None) or event_id.rpartition("_")[2]
         if "T" in slot:
-            return _in_utc(datetime.fromisoformat(slot))
-        return _at_midnight(date.fromisoformat(slot), zone)
+            return _in_utc(datetime.fromisoformat(slot)), None
+        day = date.fromisoformat(slot)
     except ValueError:
-        return starts_at
+        return start
+    return _at_midnight(day, zone), day
 
 
 def _attendee(wire: WireAttendee) -> Attendee:
@@ -211,22 +211,16 @@ def _salvage(raw: bytes, reason: str) -> Item:
         tombstone = _tombstone.decode(repair(raw))
     except (*UNREADABLE, ValueError):
         return Malformed(_name_of(raw), reason, raw)
-    if not tombstone.id or len(tombstone.id) > LONGEST_ID:
+    if not tombstone.id or _is_too_long(tombstone.id):
         return Malformed(_name_of(raw), reason, raw)
     if tombstone.status == "cancelled":
         return Removed(tombstone.id, tombstone.recurring_event_id or None)
     return Malformed(tombstone.id, reason, raw)
 
 
+def _is_too_long(provider_id: str) -> bool:
+    return len(provider_id.encode()) > LONGEST_ID
+
+
 def _name_of(raw: bytes) -> str:
     return f"unreadable-{hashlib.blake2b(raw, digest_size=16).hexdigest()}"
-
-
-def _scrub(value: Any) -> Any:
-    if isinstance(value, str):
-        return _surrogates.sub("\ufffd", value.replace("\0", ""))
-    if isinstance(value, list):
-        return [_scrub(each) for each in value]
-    if isinstance(value, dict):
-        return {_scrub(key): _scrub(each) for key, each in value.items()}
-    return value

@@ -1,0 +1,1 @@
+"""Microsoft Graph's calendars (learn.microsoft.com/graph/api/resources/event)."""
