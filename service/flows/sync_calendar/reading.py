@@ -53,7 +53,14 @@ async def _with_access(
 ) -> Reading:
     provider = gateway.providers[row.provider]
     async with gateway.slots_for(row.provider).borrow() as http:
-        access = Access(http=http, token=token, client_key=client_key, user_key=user_key, quotas=gateway.quotas)
+        access = Access(
+            http=http,
+            token=token,
+            client_key=client_key,
+            user_key=user_key,
+            quotas=gateway.quotas,
+            email=row.email,
+        )
         try:
             return await _read(gateway, provider, access, row, now)
         except Throttled as error:

@@ -194,6 +194,9 @@ class Syncer:
             sharers=gateway.sharers.get((row.oauth_client_id, pushed), 0),
         )
         interval = max(interval, reading.rest or interval)
+        second_look = gateway.providers[row.provider].second_look
+        if second_look is not None and row.due_cause == "push":
+            interval = min(interval, second_look)
         shown = views(decision.upserts, row.id, now)
         return Settlement(
             row=row,

@@ -42,6 +42,7 @@ class GoogleCalendar:
     name = "google"
     is_guarded = False
     keeps_account = True
+    second_look = None
 
     def __init__(
         self,

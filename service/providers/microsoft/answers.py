@@ -58,7 +58,9 @@ class _Refusal(msgspec.Struct, gc=False):
 _refusal: Final = msgspec.json.Decoder(_Refusal)
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderError:
+def judge(  # noqa: PLR0911 - a table, one row each
+    status: int, headers: Mapping[str, str], body: bytes, now: datetime
+) -> ProviderError:
     """The error that an answer without a result stands for; never a result, whatever the status.
 
     Its `reason` is Graph's own code, or `http_404` and the like.
