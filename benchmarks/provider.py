@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 
 import msgspec
@@ -33,13 +33,18 @@ _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Told(msgspec.Struct):
-    """What the process counted since it was last asked; `delays` are seconds from an answer with news to its webhook."""
+    """What the process counted since it was last asked.
+
+    `delays` are seconds from an answer with news to its webhook, `starts` the moments (seconds of the epoch) at which each
+    `meeting.starting` came.
+    """
 
     listings: int = 0
     deltas: int = 0
     changed: int = 0
     hooks: int = 0
     delays: list[float] = []
+    starts: list[float] = []
 
 
 class Provider:
@@ -161,6 +166,9 @@ class _Answers:
 
     def _took(self, body: bytes) -> None:
         self.told.hooks += 1
+        if body.startswith(b'{"type":"meeting.starting"'):
+            self.told.starts.append(time())
+            return
         for found in _ID.findall(body):
             if sent := self.sent.pop(found, None):
                 self.told.delays.append(monotonic() - sent)

@@ -165,7 +165,7 @@ class Metrics:
         self._request_seconds.labels(method, route).observe(seconds)
 
     def synced(self, provider: str, outcome: str, seconds: float, entries: Iterable[OfKind] = ()) -> None:
-        """A round ended: `changed`, `unchanged` or the name of what went wrong, and what it wrote to the change log."""
+        """A round ended: `changed`, `unchanged`, `examined` or the name of what went wrong, and what it wrote to the change log."""
         self._syncs.labels(provider, outcome).inc()
         self._sync_seconds.labels(provider).observe(seconds)
         for kind, count in collections.Counter(entry.kind for entry in entries).items():

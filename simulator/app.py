@@ -1,13 +1,16 @@
-"""The fake as an ASGI application: Google's paths, and the control API under /simulator."""
+"""The fakes as an ASGI application: Google's paths, Microsoft's paths, and the control API under /simulator."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from simulator.control import CONTROL_ROOT, control
+from simulator.control import CONTROL_ROOT, MICROSOFT_ROOT, control
 from simulator.google.answers import Answer, Request
 from simulator.google.world import World
+from simulator.microsoft.answers import resolve
+from simulator.microsoft.routes import API_ROOT, TOKEN_PATH
+from simulator.microsoft.world import MicrosoftWorld
 from simulator.postman import Postman
 from simulator.wire import encode
 
@@ -20,9 +23,11 @@ LONGEST_HANG = 300.0
 class SimulatorApp:
     """Bare ASGI: a poll that finds nothing new must cost next to nothing."""
 
-    def __init__(self, world: World, postman: Postman) -> None:
+    def __init__(self, world: World | None, microsoft: MicrosoftWorld | None) -> None:
         self.world = world
-        self.postman = postman
+        self.microsoft = microsoft
+        self.postman = Postman()
+        self.microsoft_postman = Postman()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -35,34 +40,72 @@ class SimulatorApp:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.postman.close()
+                await self.microsoft_postman.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.postman.attach(self.world)
         request = await _read_request(scope, receive)
+        if self.microsoft is not None and (self.world is None or _is_for_microsoft(request.path)):
+            await self._answer_microsoft(self.microsoft, request, receive, send)
+        elif self.world is not None:
+            await self._answer_google(self.world, request, receive, send)
+
+    async def _answer_google(self, world: World, request: Request, receive: Receive, send: Send) -> None:
+        self.postman.attach(world)
         if request.path.startswith(CONTROL_ROOT):
-            answer = control(self.world, request)
+            answer = control(world, request)
         else:
-            answer = self.world.handle(request)
-            if self.world.push_rules.sync_first and request.path.endswith("/watch"):
+            answer = world.handle(request)
+            if world.push_rules.sync_first and request.path.endswith("/watch"):
                 await self.postman.flush()
-        if answer.delay:
-            await asyncio.sleep(answer.delay)
-        if answer.hang:
-            await _hang(receive)
-        else:
-            await _send(answer, request, send)
+        await _deliver(answer, request, receive, send)
+
+    async def _answer_microsoft(self, world: MicrosoftWorld, request: Request, receive: Receive, send: Send) -> None:
+        self.microsoft_postman.attach(world)
+        if request.path.startswith(CONTROL_ROOT):
+            await _deliver(control(world, request), request, receive, send)
+            return
+        answer = world.handle(request)
+        try:
+            answer = await resolve(answer, self.microsoft_postman.ask)
+            await _deliver(answer, request, receive, send)
+        finally:
+            world.release(answer)
 
 
-def create_app(world: World) -> SimulatorApp:
-    """The application of a world. Deliveries start with the first request, with or without lifespan events."""
-    return SimulatorApp(world, Postman())
+def create_app(world: World | MicrosoftWorld, microsoft: MicrosoftWorld | None = None) -> SimulatorApp:
+    """The application of a Google world, of a Microsoft world, or of both.
+
+    Deliveries start with the first request, with or without lifespan events.
+    """
+    if isinstance(world, MicrosoftWorld):
+        return SimulatorApp(None, world)
+    return SimulatorApp(world, microsoft)
+
+
+def _is_for_microsoft(path: str) -> bool:
+    return path.startswith((API_ROOT, MICROSOFT_ROOT)) or TOKEN_PATH.fullmatch(path) is not None
+
+
+async def _deliver(answer: Answer, request: Request, receive: Receive, send: Send) -> None:
+    if answer.delay:
+        await asyncio.sleep(answer.delay)
+    if answer.hang:
+        await _hang(receive)
+    else:
+        await _send(answer, request, send)
 
 
 async def _read_request(scope: Scope, receive: Receive) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = {"x-forwarded-proto": scope.get("scheme", "http")}
+    seen: set[str] = set()
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        # A preference may come in several headers, which are as good as one.
+        headers[name] = f"{headers[name]}, {value}" if name in seen else value
+        seen.add(name)
     body = b""
     while True:
         message = await receive()

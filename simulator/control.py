@@ -1,4 +1,7 @@
-"""The control API: every public method of a world as `POST /simulator/<method>` with a JSON object of arguments."""
+"""The control API: every public method of a world as `POST /simulator/<method>` with a JSON object of arguments.
+
+Google's are there; Microsoft's have the same names where they do the same, under `/simulator/microsoft`.
+"""
 
 import inspect
 from typing import Any
@@ -8,8 +11,11 @@ import msgspec
 from simulator.google.answers import Answer, Request, as_json
 from simulator.google.errors import GoogleError, OAuthError
 from simulator.google.world import World
+from simulator.microsoft.errors import GraphError
+from simulator.microsoft.world import MicrosoftWorld
 
 CONTROL_ROOT = "/simulator"
+MICROSOFT_ROOT = "/simulator/microsoft"
 OPERATIONS = (
     "add_client", "set_client", "add_account", "set_account", "grant", "connect", "credentials", "add_calendar",
     "share_calendar", "set_list_entry", "delete_calendar", "add_event", "add_meeting", "edit_event", "move_event",
@@ -19,19 +25,31 @@ OPERATIONS = (
     "reset",
 )  # fmt: skip
 
+MICROSOFT_OPERATIONS = (
+    "add_client", "set_client", "add_account", "set_account", "grant", "connect", "credentials", "add_calendar",
+    "share_calendar", "delete_calendar", "add_event", "add_invitation", "add_meeting", "edit_event", "move_event",
+    "cancel_event", "cancel_occurrence", "delete_event", "split_series", "respond", "add_poison", "clear_poison",
+    "read_event", "read_truth", "read_calendars", "expire_delta_links", "invalidate_sync_tokens", "revoke_consent",
+    "expire_access_tokens", "add_fault", "clear_faults", "set_push", "release_pushes", "send_lifecycle",
+    "suspend_subscriptions", "read_subscriptions", "set", "read_calls", "read_counters", "reset_counters", "advance",
+    "reset",
+)  # fmt: skip
 
-def control(world: World, request: Request) -> Answer:
+
+def control(world: World | MicrosoftWorld, request: Request) -> Answer:
     """Run one operation. GET takes its arguments from the query, POST from a JSON body."""
-    name = request.path.removeprefix(CONTROL_ROOT).strip("/").replace("-", "_")
+    microsoft = isinstance(world, MicrosoftWorld)
+    root, operations = (MICROSOFT_ROOT, MICROSOFT_OPERATIONS) if microsoft else (CONTROL_ROOT, OPERATIONS)
+    name = request.path.removeprefix(root).strip("/").replace("-", "_")
     if not name:
-        return as_json(200, {"operations": [describe(world, each) for each in OPERATIONS]})
-    if name not in OPERATIONS:
-        return as_json(404, {"error": f"no operation {name!r}; GET {CONTROL_ROOT} lists them"})
+        return as_json(200, {"operations": [describe(world, each) for each in operations]})
+    if name not in operations:
+        return as_json(404, {"error": f"no operation {name!r}; GET {root} lists them"})
     try:
         arguments = _read_arguments(request)
         inspect.signature(getattr(world, name)).bind(**arguments)
         return as_json(200, {"result": msgspec.to_builtins(getattr(world, name)(**arguments))})
-    except (GoogleError, OAuthError) as error:
+    except (GoogleError, OAuthError, GraphError) as error:
         return as_json(error.status, error.body())
     except KeyError as error:
         return as_json(404, {"error": f"unknown id {error}"})
@@ -39,7 +57,7 @@ def control(world: World, request: Request) -> Answer:
         return as_json(400, {"error": str(error)})
 
 
-def describe(world: World, name: str) -> dict[str, Any]:
+def describe(world: World | MicrosoftWorld, name: str) -> dict[str, Any]:
     method = getattr(world, name)
     return {"name": name, "does": inspect.getdoc(method) or "", "arguments": str(inspect.signature(method))}
 

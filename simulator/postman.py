@@ -1,4 +1,4 @@
-"""Delivers push notices by HTTP beside the API, bounded in number and time, and retried as Google does."""
+"""Delivers push notices by HTTP beside the API, bounded in number and time, and retried as the providers do."""
 
 import asyncio
 import logging
@@ -7,6 +7,9 @@ import httpx
 
 from simulator.google.pushes import Push
 from simulator.google.world import World
+from simulator.microsoft.notices import Notice
+from simulator.microsoft.world import MicrosoftWorld
+from simulator.wire import ask_url
 
 MOST_AT_ONCE = 32
 RETRIED = {500, 502, 503, 504}
@@ -17,13 +20,13 @@ class Postman:
     """Carries the pushes of one world from the event loop it was attached on."""
 
     def __init__(self) -> None:
-        self._world: World | None = None
+        self._world: World | MicrosoftWorld | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: httpx.AsyncClient | None = None
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def attach(self, world: World) -> None:
+    def attach(self, world: World | MicrosoftWorld) -> None:
         """Begin to deliver, on the running loop; once is enough."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
@@ -58,12 +61,12 @@ class Postman:
     def _collect(self) -> None:
         if self._world is None:
             return
-        while self._world.pushes:
-            task = asyncio.ensure_future(self._deliver(self._world.pushes.popleft(), self._world))
+        for push in self._world.take_pushes():
+            task = asyncio.ensure_future(self._deliver(push, self._world))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def _deliver(self, push: Push, world: World) -> None:
+    async def _deliver(self, push: Push, world: World | MicrosoftWorld) -> None:
         await asyncio.sleep(push.delay)
         for pause in (*world.push_rules.retry_delays, None):
             push.attempts += 1
@@ -74,14 +77,22 @@ class Postman:
                 return
             await asyncio.sleep(pause)
 
+    async def ask(self, url: str) -> tuple[int, str, str]:
+        """POST nothing to a URL that is to prove alive. Raises TimeoutError or OSError."""
+        return await ask_url(self._opened(), url)
+
     async def _post(self, push: Push, limit: float) -> int:
         """The status; an address that cannot be reached counts as 503."""
-        if self._client is None:
-            self._client = httpx.AsyncClient(verify=False, trust_env=False)  # noqa: S501 - a simulator meets test certificates
+        client, body = self._opened(), push.body if isinstance(push, Notice) else b""
         try:
             async with asyncio.timeout(limit):
-                response = await self._client.post(push.address, headers=push.headers, content=b"", timeout=limit)
+                response = await client.post(push.address, headers=push.headers, content=body, timeout=limit)
         except (httpx.HTTPError, TimeoutError, OSError) as error:
             logger.info("push to %s failed: %r", push.address, error)
             return 503
         return response.status_code
+
+    def _opened(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = httpx.AsyncClient(verify=False, trust_env=False, timeout=10)  # noqa: S501 - a simulator meets test certificates
+        return self._client

@@ -1,16 +1,19 @@
-"""The fake under uvicorn: beside a test in its process, or alone from the command line."""
+"""The fakes under uvicorn: beside a test in its process, or alone from the command line."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 
 from simulator.app import create_app
 from simulator.google.world import World
+from simulator.microsoft.world import MicrosoftWorld
 
 HOST = "127.0.0.1"
+SHOWN = ("client_id", "client_secret", "tenant", "refresh_token")
 
 
 class EmbeddedServer(uvicorn.Server):
@@ -22,12 +25,15 @@ class EmbeddedServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(world: World, port: int = 0) -> AsyncIterator[str]:
-    """Serve a world on a loopback port (a free one for 0) and yield its URL, without a slash at the end."""
+async def serve(
+    world: World | MicrosoftWorld, port: int = 0, microsoft: MicrosoftWorld | None = None
+) -> AsyncIterator[str]:
+    """Serve one world or both on a loopback port (a free one for 0); yields the URL, without a slash at the end."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
-    config = uvicorn.Config(create_app(world), log_config=None, log_level="critical", access_log=False, lifespan="on")
+    app = create_app(world, microsoft)
+    config = uvicorn.Config(app, log_config=None, log_level="critical", access_log=False, lifespan="on")
     server = EmbeddedServer(config)
     server.config.timeout_graceful_shutdown = 1
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -43,7 +49,7 @@ async def serve(world: World, port: int = 0) -> AsyncIterator[str]:
         listener.close()
 
 
-def introduce(world: World, url: str) -> str:
+def introduce(world: World, url: str, microsoft: MicrosoftWorld | None = None) -> str:
     """The text that greets whoever starts the simulator."""
     lines = [
         "A simulated Google is listening. Point the gateway at it:",
@@ -51,14 +57,17 @@ def introduce(world: World, url: str) -> str:
         f"  CALGATE_GOOGLE_TOKEN_URL={url}/token",
         "",
         "Accounts to connect:",
+        *_accounts(world.credentials()),
     ]
-    for each in world.credentials():
+    if microsoft is not None:
         lines += [
-            f"  {each['email']}",
-            f"    client_id      {each['client_id']}",
-            f"    client_secret  {each['client_secret']}",
-            f"    refresh_token  {each['refresh_token']}",
-            f"    calendars      {', '.join(each['calendars'])}",
+            "",
+            "So is a simulated Microsoft:",
+            f"  CALGATE_MICROSOFT_GRAPH_URL={url}/v1.0",
+            f"  CALGATE_MICROSOFT_LOGIN_URL={url}",
+            "",
+            "Accounts to connect:",
+            *_accounts(microsoft.credentials()),
         ]
     first = world.credentials()[0]["email"] if world.credentials() else "EMAIL"
     post = f"curl -s -X POST {url}/simulator"
@@ -74,4 +83,15 @@ def introduce(world: World, url: str) -> str:
         f"  curl -s '{url}/simulator/read_truth?calendar_id={first}'",
         f"  curl -s {url}/simulator/read_counters",
     ]
+    if microsoft is not None:
+        lines.append(f"  curl -s {url}/simulator/microsoft            # the same for Microsoft")
     return "\n".join(lines)
+
+
+def _accounts(credentials: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for each in credentials:
+        lines.append(f"  {each['email']}")
+        lines += [f"    {name:<13}  {each[name]}" for name in SHOWN if name in each]
+        lines.append(f"    calendars      {', '.join(each['calendars'])}")
+    return lines

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, exists, literal_column, or_, select, update
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from webhooks.message import DeliveryState, Dispatch, EndpointState, Lease, Target
 from webhooks.tables import deliveries, endpoints, messages
 
+Item = TypeVar("Item")
 ROUNDS = 8
 
 # A literal, not a parameter: only then do both databases see that the partial index serves.
@@ -87,8 +88,8 @@ class Claimed(NamedTuple):
     cut_short: bool
 
 
-def padded(ids: Sequence[UUID]) -> list[UUID]:
-    """The ids repeated up to a power of two: PostgreSQL prepares a statement per length, and few lengths are few."""
+def padded(ids: Sequence[Item]) -> list[Item]:
+    """The values repeated up to a power of two: PostgreSQL prepares a statement per length, and few lengths are few."""
     size = 1 << max(0, len(ids) - 1).bit_length()
     return [*ids, *[ids[-1]] * (size - len(ids))] if ids else []
 

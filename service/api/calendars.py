@@ -13,6 +13,7 @@ from service.api.auth import ApiRequest
 from service.api.bodies import Body
 from service.api.idempotency import once
 from service.api.injection import Injected
+from service.api.link_choices import LinkPreference, MeetingHosts, check_hosts, stored_hosts
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
 from service.api.problems import invalid, not_found
@@ -45,16 +46,20 @@ class ConnectGoogle(GoogleCredentials, frozen=True, kw_only=True, tag="google", 
     name: Name | None = None
     metadata: Metadata | None = None
     horizon_days: Horizon | None = None
+    link_preference: LinkPreference | None = None
+    meeting_hosts: MeetingHosts | None = None
 
     def __post_init__(self) -> None:
         _check_metadata(self.metadata)
+        check_hosts(self.meeting_hosts)
 
 
 class CalendarChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Credentials or settings of a calendar to change; what is not there stays.
 
     A `refresh_token` alone is one for the OAuth client that the calendar has; another client, or a new secret, comes
-    with its `client_id`, `client_secret` and `refresh_token`. `null` brings a setting back to its default.
+    with its `client_id`, `client_secret` and `refresh_token`. `null` brings a setting back to its default, which for
+    `link_preference` and `meeting_hosts` is what the project decides.
     """
 
     provider: Literal["google"] | UnsetType = UNSET
@@ -64,9 +69,12 @@ class CalendarChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     name: Name | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
     horizon_days: Horizon | UnsetType | None = UNSET
+    link_preference: LinkPreference | UnsetType | None = UNSET
+    meeting_hosts: MeetingHosts | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         _check_metadata(self.metadata)
+        check_hosts(self.meeting_hosts)
         given = [name for name in _OF_GOOGLE if getattr(self, name) is not UNSET]
         if given and given != ["refresh_token"]:
             for name in _OF_GOOGLE:
@@ -149,6 +157,8 @@ async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[Ca
         name=body.name,
         metadata=body.metadata,
         horizon_days=body.horizon_days,
+        link_preference=body.link_preference,
+        meeting_hosts=None if body.meeting_hosts is None else stored_hosts(body.meeting_hosts),
     )
 
     async def work(object_id: UUID) -> Response[CalendarView]:
@@ -194,7 +204,8 @@ async def show(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Inject
     operation_id="changeCalendar",
     summary="Give a calendar new credentials or other settings",
     description="Credentials have the shape of `POST /calendars`, or are a `refresh_token` alone for the OAuth client that "
-    "the calendar has. They must belong to the same account, and start the calendar anew: its status goes to `syncing`.",
+    "the calendar has. They must belong to the same account, and start the calendar anew: its status goes to `syncing`. With "
+    "another `link_preference` or other `meeting_hosts` its stored events are examined again, without asking the provider.",
     tags=["Calendars"],
     opt={"body": CHANGE, "conditional": True},
 )
@@ -207,6 +218,8 @@ async def change(
         name=body.name,
         metadata=body.metadata,
         horizon_days=body.horizon_days,
+        link_preference=body.link_preference,
+        meeting_hosts=stored_hosts(body.meeting_hosts) if isinstance(body.meeting_hosts, list) else body.meeting_hosts,
         expected_version=expected_version(request),
     )
     return _answer(await connect.change(gateway, request.auth.project_id, calendar_id, wanted))

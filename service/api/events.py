@@ -1,6 +1,6 @@
 """Routes of events: lists of a calendar and of the project, one event now or as it was, its history."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from service.api.problems import invalid, not_found
 from service.api.views import EventWithSource
 from service.core.announcements import Change
 from service.core.event import EventView
+from service.errors import GatewayError
 from service.flows.gateway import Gateway
 from service.store import calendars, changes, events
 from service.store.events import EventFilter
@@ -41,7 +42,12 @@ Include = Annotated[
     Literal["raw"] | None, QueryParameter(description="`raw`: also the provider's row, as it was received.")
 ]
 AsOf = Annotated[
-    str | None, QueryParameter(description="The event as it was at this moment (RFC 3339).", max_length=64)
+    str | None,
+    QueryParameter(
+        description="The event as it was at this moment (RFC 3339); 404 before calgate knew it, 410 when that is no "
+        "longer kept.",
+        max_length=64,
+    ),
 ]
 _PAGE: Final = {200: ResponseSpec(Page[EventView], description="A page", generate_examples=False)}
 
@@ -137,6 +143,7 @@ async def list_calendar_events(
     summary="Show an event",
     tags=["Events"],
     responses={200: ResponseSpec(EventWithSource, description="The event", generate_examples=False)},
+    opt={"statuses": (410,)},
 )
 async def show(
     event_id: FromPath[UUID],
@@ -154,6 +161,7 @@ async def show(
     summary="Show an event of a calendar",
     tags=["Events"],
     responses={200: ResponseSpec(EventWithSource, description="The event", generate_examples=False)},
+    opt={"statuses": (410,)},
 )
 async def show_of_calendar(
     calendar_id: FromPath[UUID],
@@ -170,6 +178,7 @@ async def show_of_calendar(
     "/events/{event_id:uuid}/history",
     operation_id="getEventHistory",
     summary="List an event's changes, newest first",
+    description="As far back as the change log is kept, also after the event's calendar was deleted.",
     tags=["Events"],
     responses={200: ResponseSpec(Page[Change], description="A page", generate_examples=False)},
 )
@@ -208,7 +217,7 @@ async def _shown(
         if row is None:
             raise not_found()
         if at is not None:
-            return json_bytes(_known(await changes.as_of(conn, project_id, event_id, at)))
+            return json_bytes(await _at(conn, project_id, row, at))
         body = events.view(row)
         if include == "raw":
             body = await _with_source(conn, event_id, body)
@@ -220,9 +229,15 @@ async def _with_source(conn: AsyncConnection, event_id: UUID, body: bytes) -> by
     return body[:-1] + b',"raw":' + (source or b"null") + b"}"
 
 
-def _known(body: bytes | None) -> bytes:
-    if body is None:
+async def _at(conn: AsyncConnection, project_id: UUID, row: Row[Any], at: datetime) -> bytes:
+    if at >= row.updated_at:
+        return events.view(row)
+    if at < row.created_at:
         raise not_found()
+    body = await changes.as_of(conn, project_id, row.id, at)
+    if body is None:
+        # Today's version is not what it was then.
+        raise GatewayError(410, "past_retention", "What the event was at that moment is no longer kept.")
     return body
 
 

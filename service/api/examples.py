@@ -18,6 +18,8 @@ CALENDAR: Final[dict[str, Any]] = {
     "is_primary": True,
     "metadata": {"user": "42"},
     "horizon_days": 30,
+    "link_preference": None,
+    "meeting_hosts": None,
     "error_code": None,
     "error_message": None,
     "version": 1,
@@ -25,6 +27,17 @@ CALENDAR: Final[dict[str, Any]] = {
     "updated_at": "2026-03-02T08:59:58Z",
     "last_synced_at": "2026-03-02T09:00:00Z",
     "next_sync_at": "2026-03-02T10:00:00Z",
+}
+
+PROJECT: Final[dict[str, Any]] = {
+    "id": "0199f3a2-5a0d-7e24-8c11-9b3d47a6e0f2",
+    "name": "default",
+    "starting_lead_seconds": [600, 60],
+    "link_preference": "structured",
+    "meeting_hosts": ["meet.example.org", {"host": "rooms.example.org", "platform": "bigbluebutton"}],
+    "version": 1,
+    "created_at": "2026-03-02T08:59:00Z",
+    "updated_at": "2026-03-02T08:59:00Z",
 }
 
 EVENT: Final[dict[str, Any]] = {
@@ -125,6 +138,7 @@ PROBLEM: Final[dict[str, Any]] = {
 }
 
 EXAMPLES: Final = {
+    "ProjectView": PROJECT,
     "CalendarView": CALENDAR,
     "EventView": EVENT,
     "Change": CHANGE,

@@ -25,6 +25,7 @@ served is told as a problem document (RFC 9457) whose `code` is stable. `Idempot
 `If-Match` with an object's version makes a change conditional."""
 
 _TAGS: Final = {
+    "Project": "What is decided for all calendars of a key's project.",
     "Calendars": "Connected calendars and how they stand.",
     "Events": "Events as the providers have them.",
     "Meetings": "What a bot scheduler asks.",

@@ -121,7 +121,7 @@ def field_problem(message: str, path: str = "") -> FieldProblem:
         return FieldProblem(".".join([*names, match[1]]), "is required")
     if match := re.match(r"Object contains unknown field `(.+)`$", text, re.DOTALL):
         return FieldProblem(".".join([*names, match[1][:100]]), "is not a field of this request")
-    if match := re.match(r"`(\w+)` (.+)$", text, re.DOTALL):
+    if match := re.match(r"`([\w.\[\]]+)` (.+)$", text, re.DOTALL):
         return FieldProblem(".".join([*names, match[1]]), match[2])
     if text.startswith(("Invalid value", "Invalid enum value")):
         text = "Not one of the accepted values"

@@ -14,7 +14,20 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from service.api import calendars, changes, documentation, endpoints, events, health, meetings, messages, openapi, push
+from service.api import (
+    calendars,
+    changes,
+    documentation,
+    endpoints,
+    events,
+    health,
+    meeting_links,
+    meetings,
+    messages,
+    openapi,
+    project,
+    push,
+)
 from service.api.auth import Authentication, check_scope
 from service.api.bodies import MOST_BYTES
 from service.api.draining import Draining
@@ -27,9 +40,11 @@ from service.providers.addresses import Policy
 from service.settings import Settings
 
 ROUTES: Final[Sequence[HTTPRouteHandler]] = [
+    *project.ROUTES,
     *calendars.ROUTES,
     *events.ROUTES,
     *meetings.ROUTES,
+    *meeting_links.ROUTES,
     *changes.ROUTES,
     *endpoints.ROUTES,
     *messages.ROUTES,

@@ -9,14 +9,32 @@ from sqlalchemy import Row
 
 from service.core.announcements import Change
 from service.core.event import EventView
+from service.core.lifecycle import State
+from service.core.meeting_links.evidence import MeetingHost
 from service.providers.protocol import RawCalendar
 from webhooks.endpoints import Endpoint
 from webhooks.history import Attempt, Delivery, Message
 from webhooks.message import EndpointState
 
 
+class ProjectView(msgspec.Struct, frozen=True, kw_only=True):
+    """A project, and what it decides for its calendars; `meeting_hosts` as they were given."""
+
+    id: UUID
+    name: str
+    starting_lead_seconds: list[int]
+    link_preference: str
+    meeting_hosts: list[str | MeetingHost]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
 class CalendarView(msgspec.Struct, frozen=True, kw_only=True):
-    """A connected calendar. `status` is `syncing`, `active`, `error` or `disconnected`."""
+    """A connected calendar. `status` is `syncing`, `active`, `error` or `disconnected`.
+
+    `link_preference` and `meeting_hosts` are the calendar's own; null where the project decides (`GET /project`).
+    """
 
     id: UUID
     provider: str
@@ -29,6 +47,8 @@ class CalendarView(msgspec.Struct, frozen=True, kw_only=True):
     is_primary: bool
     metadata: dict[str, Any]
     horizon_days: int
+    link_preference: str | None
+    meeting_hosts: list[str | MeetingHost] | None
     error_code: str | None
     error_message: str | None
     version: int
@@ -161,10 +181,15 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime | None
 
 
+def project_view(row: Row[Any]) -> ProjectView:
+    """A stored project as it is shown."""
+    return ProjectView(**{name: getattr(row, name) for name in ProjectView.__struct_fields__})
+
+
 def calendar_view(row: Row[Any]) -> CalendarView:
     """A stored calendar as it is shown."""
     stored = {name: getattr(row, name) for name in CalendarView.__struct_fields__ if name != "next_sync_at"}
-    return CalendarView(**stored, next_sync_at=row.due_at)
+    return CalendarView(**stored, next_sync_at=_next_sync(row))
 
 
 def sync_view(row: Row[Any], quarantined: int, now: datetime) -> SyncView:
@@ -174,7 +199,7 @@ def sync_view(row: Row[Any], quarantined: int, now: datetime) -> SyncView:
         status=row.status,
         last_synced_at=synced,
         last_attempt_at=row.last_attempt_at,
-        next_sync_at=row.due_at,
+        next_sync_at=_next_sync(row),
         lag_seconds=None if synced is None else round(max(0.0, (now - synced).total_seconds()), 3),
         consecutive_failures=row.failures,
         error_code=row.error_code,
@@ -209,6 +234,12 @@ def message_with_payload(message: Message, deliveries: list[Delivery]) -> Messag
 def attempt_view(attempt: Attempt) -> AttemptView:
     """An attempt as it is shown."""
     return msgspec.convert(attempt, AttemptView, from_attributes=True)
+
+
+def _next_sync(row: Row[Any]) -> datetime | None:
+    # A calendar that is disconnected may be due to have its events examined, which is no reading.
+    due_at: datetime | None = row.due_at
+    return None if row.status == State.DISCONNECTED.value else due_at
 
 
 def _endpoint_fields(endpoint: Endpoint) -> dict[str, Any]:

@@ -32,6 +32,13 @@ class Refusal(Explanation, frozen=True, kw_only=True):
 
 def links(_options: argparse.Namespace) -> int:
     """Answer every line in order; lines that are no question are answered too, and make the command fail at the end."""
+    try:
+        return _answer_all()
+    except KeyboardInterrupt:
+        return fail("interrupted")
+
+
+def _answer_all() -> int:
     read = refused = 0
     first = ""
     for number, line in enumerate(_lines(sys.stdin.buffer), 1):

@@ -6,6 +6,7 @@ from service.commands.listening import on_loopback, until_signal
 from service.commands.session import DONE, run, say
 from service.demo.story import tell
 from simulator.app import create_app
+from simulator.microsoft.seed import seeded_microsoft
 from simulator.seed import seeded_world
 from simulator.server import introduce
 
@@ -16,13 +17,13 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def simulator(options: argparse.Namespace) -> int:
-    """Serve a simulated Google until SIGTERM or SIGINT."""
+    """Serve a simulated Google and a simulated Microsoft until SIGTERM or SIGINT."""
     return run(_simulate(options.port, options.seed))
 
 
 async def _simulate(port: int, seed: int) -> int:
-    world = seeded_world(seed)
-    async with on_loopback(create_app(world), lifespan=True, port=port) as url:
-        say(introduce(world, url))
+    world, microsoft = seeded_world(seed), seeded_microsoft(seed)
+    async with on_loopback(create_app(world, microsoft), lifespan=True, port=port) as url:
+        say(introduce(world, url, microsoft))
         await until_signal()
     return DONE

@@ -101,11 +101,16 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Round(msgspec.Struct, kw_only=True):
-    """What one round has brought so far; a later row of an id replaces an earlier one."""
+    """What one round has brought so far; a later row of an id replaces an earlier one.
+
+    `reexamined` are stored events, by provider id, whose link is another by the rules of today. They stand beside the
+    rows: nobody listed them, so they neither prove nor disprove that anything is still there.
+    """
 
     window: Window
     full: bool
     rows: dict[str, Item] = {}
+    reexamined: dict[str, Event] = {}
     stretch: Window | None = None
     stretch_ids: set[str] = set()
     entered: set[str] = set()
@@ -122,9 +127,13 @@ class Round(msgspec.Struct, kw_only=True):
 
 
 class Fresh(msgspec.Struct, frozen=True):
-    """A listed event with its stored form, and what was known of it before (None: it is new)."""
+    """An event that is new or differs, with its stored form, and what was known of it before (None: it is new).
 
-    item: Listed
+    `raw` is the provider's row; None where none came because the event was only examined again.
+    """
+
+    event: Event
+    raw: bytes | None
     body: bytes
     fingerprint: bytes
     known: Known | None
@@ -276,7 +285,8 @@ def compare(progress: Round, known: Mapping[str, Known], set_aside: AbstractSet[
             body = encode_event(item.event)
             print_ = fingerprint(body)
             if row is None or row.fingerprint != print_:
-                found.fresh.append(Fresh(item, body, print_, row))
+                found.fresh.append(Fresh(item.event, item.raw, body, print_, row))
+    found.fresh.extend(_relinked(progress, known))
     found.gone.extend(row for provider_id, row in known.items() if _is_swept(progress, provider_id, row))
     found.cured.extend(row for row in set_aside if _is_cured(progress, row))
     return found
@@ -293,18 +303,34 @@ def decide(
 ) -> Decision:
     """What to write and what to announce; `stored` has the events that `found.needs` names.
 
-    `cause` is the round's; new events whose provider id is in `entered` came by the rolling of the window.
+    `cause` is the round's; new events whose provider id is in `entered` came by the rolling of the window, and those that
+    were only examined again differ because of us (`resync`).
     """
     decision = Decision(upserts=[], changes=[], quarantined=list(found.quarantined), cured=list(found.cured))
     for fresh in found.fresh:
         if fresh.known is None:
-            why = "window" if fresh.item.event.provider_event_id in entered else cause
+            why = "window" if fresh.event.provider_event_id in entered else cause
             _create(decision, fresh, why, now, next(ids))
         else:
-            _update(decision, fresh, fresh.known, stored[fresh.known.id], cause)
+            why = cause if fresh.raw is not None else "resync"
+            _update(decision, fresh, fresh.known, stored[fresh.known.id], why)
     for row in found.gone:
         _cancel(decision, row, stored[row.id], cause)
     return decision
+
+
+def _relinked(progress: Round, known: Mapping[str, Known]) -> Iterator[Fresh]:
+    """The events whose link alone is another: whatever the provider itself says of one has the last word."""
+    for provider_id, event in progress.reexamined.items():
+        row = known.get(provider_id)
+        if row is None or row.is_cancelled or _is_swept(progress, provider_id, row):
+            continue
+        if isinstance(progress.rows.get(provider_id), (Listed, Removed)):
+            continue
+        body = encode_event(event)
+        print_ = fingerprint(body)
+        if row.fingerprint != print_:
+            yield Fresh(event, None, body, print_, row)
 
 
 def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
@@ -328,12 +354,12 @@ def _is_cured(progress: Round, provider_id: str) -> bool:
 
 
 def _create(decision: Decision, fresh: Fresh, cause: str, now: datetime, new_id: UUID) -> None:
-    event = fresh.item.event
+    event = fresh.event
     upsert = Upsert(
         id=new_id,
         event=event,
         body=fresh.body,
-        raw=fresh.item.raw,
+        raw=fresh.raw,
         fingerprint=fresh.fingerprint,
         previous_fingerprint=None,
         flaps=0,
@@ -346,13 +372,13 @@ def _create(decision: Decision, fresh: Fresh, cause: str, now: datetime, new_id:
 
 
 def _update(decision: Decision, fresh: Fresh, row: Known, old: Event, cause: str) -> None:
-    event = fresh.item.event
+    event = fresh.event
     flaps = row.flaps + 1 if fresh.fingerprint == row.previous_fingerprint else 0
     upsert = Upsert(
         id=row.id,
         event=event,
         body=fresh.body,
-        raw=fresh.item.raw,
+        raw=fresh.raw,
         fingerprint=fresh.fingerprint,
         previous_fingerprint=row.fingerprint,
         flaps=flaps,

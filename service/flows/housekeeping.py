@@ -1,4 +1,7 @@
-"""Forgetting in time: old changes, events, answers and messages go in small pieces; and counting for the budget."""
+"""Forgetting in time: old changes, events, answers and messages go in small pieces; and counting for the budget.
+
+Calendars that nobody reads any more learn from here that the tables of links have improved.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -7,12 +10,14 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.flows.gateway import Gateway
-from service.store import calendars, changes, events, idempotency
+from service.store import calendars, changes, events, examinations, idempotency, starts
 from webhooks import history
 
 PIECE: Final = 500
 MOST_PIECES: Final = 20
 ANSWERS_KEPT: Final = timedelta(hours=24)
+STARTS_KEPT: Final = timedelta(days=7)
+"""For how long after a meeting's end it is remembered that its start was announced."""
 
 
 async def tidy(gateway: Gateway) -> int:
@@ -26,6 +31,11 @@ async def tidy(gateway: Gateway) -> int:
     gone += await _drop(gateway, lambda conn: events.purge(conn, kept_from, PIECE))
     gone += await _drop(gateway, lambda conn: history.purge(conn, kept_from, limit=PIECE))
     gone += await _drop(gateway, lambda conn: idempotency.purge(conn, now - ANSWERS_KEPT))
+    gone += await _drop(gateway, lambda conn: starts.purge(conn, now - STARTS_KEPT, PIECE))
+    async with gateway.database.write() as conn:
+        # One piece a call: nobody waits for them, and the others are not to wait for these.
+        if await examinations.make_due(conn, now, PIECE):
+            gateway.wake.after(conn, "sync")
     async with gateway.database.read() as conn:
         sharers = await calendars.count_by_client(conn, now)
     gateway.sharers.clear()

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, false, func, null, select, update
+from sqlalchemy import delete, false, func, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.announcements import CalendarNotice
@@ -21,6 +21,8 @@ _c = _calendars.c
 
 STANDING = Standing.__struct_fields__
 """The columns that hold how a calendar stands, named as in `core.lifecycle.Standing`."""
+
+_IN_ROTATION: Final = _c.status != State.DISCONNECTED.value
 
 # A read in flight goes on from the old cursor, and would leave the next one: its result is dropped.
 _FROM_THE_START: Final[dict[str, Any]] = {"cursor": null(), "lease": null(), "leased_until": null()}
@@ -130,11 +132,15 @@ async def change(conn: AsyncConnection, calendar_id: UUID, values: Mapping[str, 
 async def make_due(conn: AsyncConnection, calendar_id: UUID, at: datetime, cause: str, *, full: bool = False) -> None:
     """Ask for a read at `at`, or sooner if it is due sooner; a disconnected calendar stays as it is."""
     values: dict[str, Any] = {"due_at": at, "due_cause": cause}
-    sooner = [_c.id == calendar_id, _c.due_at > at]
+    statement = update(_calendars).where(_c.id == calendar_id, _IN_ROTATION)
     if full:
         values |= _FROM_THE_START
-        sooner = [_c.id == calendar_id, _c.due_at.is_not(None)]
-    await conn.execute(update(_calendars).where(*sooner).values(**values))
+    elif cause == "resync":
+        # It is due in any case then; that somebody wants it read now is to be known all the same.
+        statement = statement.where(or_(_c.due_at > at, _c.due_cause != cause))
+    else:
+        statement = statement.where(_c.due_at > at)
+    await conn.execute(statement.values(**values))
 
 
 async def make_all_due(conn: AsyncConnection, project_id: UUID, at: datetime, *, full: bool) -> int:
@@ -142,7 +148,7 @@ async def make_all_due(conn: AsyncConnection, project_id: UUID, at: datetime, *,
     values: dict[str, Any] = {"due_at": at, "due_cause": "resync"}
     if full:
         values |= _FROM_THE_START
-    query = update(_calendars).where(_c.project_id == project_id, _c.due_at.is_not(None))
+    query = update(_calendars).where(_c.project_id == project_id, _IN_ROTATION)
     return (await conn.execute(query.values(**values))).rowcount
 
 
@@ -151,7 +157,7 @@ async def recheck_client(conn: AsyncConnection, oauth_client_id: UUID, now: date
     await conn.execute(
         update(_calendars)
         .where(_c.oauth_client_id == oauth_client_id, _c.error_code == "client_rejected", _c.due_at > now)
-        .values(due_at=now)
+        .values(due_at=now, retry_at=null())
     )
 
 
@@ -192,7 +198,7 @@ async def count_by_client(conn: AsyncConnection, now: datetime) -> dict[tuple[UU
     pushed = func.coalesce(_c.push_until > now, false()).label("pushed")
     query = (
         select(_c.oauth_client_id, pushed, func.count().label("calendars"))
-        .where(_c.due_at.is_not(None))
+        .where(_IN_ROTATION)
         .group_by(_c.oauth_client_id, pushed)
     )
     return {(row.oauth_client_id, bool(row.pushed)): row.calendars for row in await conn.execute(query)}

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.core.lifecycle import State
 from service.store.database import insert
 from service.store.tables import CalendarRow, ChannelRow, Found, PushRow, Table
 
@@ -137,7 +138,7 @@ async def mark_notified(
     conn: AsyncConnection, calendar_id: UUID, due_at: datetime, now: datetime, *, postpone: bool
 ) -> None:
     """Make a notified calendar due at `due_at`: the earlier of the two times, or (`postpone`) this one."""
-    statement = update(_calendars).where(_c.id == calendar_id, _c.due_at.is_not(None))
+    statement = update(_calendars).where(_c.id == calendar_id, _c.status != State.DISCONNECTED.value)
     if not postpone:
         statement = statement.where(_c.due_at > due_at)
     await conn.execute(statement.values(due_at=due_at, due_cause="push", push_received_at=now))

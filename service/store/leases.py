@@ -2,8 +2,9 @@
 
 A claim is a lease: a random name and a time. While it lasts `due_at` is `leased_until`; so a holder that dies makes
 its calendars due again, and a `due_at` that is sooner says that somebody (a push, a user) asked for another read
-meanwhile. That wish survives the settling of the read in flight, which keeps the earlier of the two times. Results are
-applied only `WHERE lease = mine`: a holder that came back from a long pause can change nothing.
+meanwhile. That wish survives the settling of the read in flight, which keeps the earlier of the two times. A calendar
+that is disconnected is due for one thing only: to have its events examined by new rules for links. Results are applied
+only `WHERE lease = mine`: a holder that came back from a long pause can change nothing.
 
 Rows are locked in the order of their ids by whoever locks many, so that nobody waits in a circle.
 """
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, case, null, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, case, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.tables import CalendarRow, Found, Table
@@ -63,11 +64,14 @@ _held = (
     .order_by(_c.id)
     .with_for_update(key_share=True)
 )
+_next_due_given = bindparam("next_due", type_=_c.due_at.type)
 _settled_due = case(
-    (_c.due_at == _c.leased_until, bindparam("next_due", type_=_c.due_at.type)),
-    (bindparam("next_due", type_=_c.due_at.type).is_(None), null()),
-    (_c.due_at < bindparam("next_due", type_=_c.due_at.type), _c.due_at),
-    else_=bindparam("next_due", type_=_c.due_at.type),
+    (_c.due_at == _c.leased_until, _next_due_given),
+    # Nobody reads a calendar that is disconnected, whoever asks; only new rules for links are still a reason.
+    (and_(_next_due_given.is_(None), _c.link_epoch == bindparam("new_examined_epoch", type_=Integer)), null()),
+    (_next_due_given.is_(None), _c.due_at),
+    (_c.due_at < _next_due_given, _c.due_at),
+    else_=_next_due_given,
 )
 _settled_cause = case((_c.due_at == _c.leased_until, "poll"), else_=_c.due_cause)
 SETTLED = (
@@ -85,6 +89,8 @@ SETTLED = (
     "last_synced_at",
     "next_meeting_at",
     "time_zone",
+    "examined_epoch",
+    "examined_version",
     "updated_at",
 )
 """The columns that the result of a read sets, beside the lease and the times."""

@@ -1,10 +1,11 @@
 """Projects: the tenants. Everything else belongs to exactly one."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -41,6 +42,12 @@ async def ensure_default(conn: AsyncConnection, now: datetime) -> UUID | None:
 async def settings(conn: AsyncConnection, project_id: UUID) -> Found:
     """A project with what it has decided: every column of its row."""
     return (await conn.execute(select(_PROJECTS).where(_PROJECTS.c.id == project_id))).one()
+
+
+async def change(conn: AsyncConnection, project_id: UUID, values: Mapping[str, Any], now: datetime) -> None:
+    """Set columns of a project; its `version` rises. Raises sqlalchemy.exc.IntegrityError for a name that is taken."""
+    statement = update(_PROJECTS).where(_PROJECTS.c.id == project_id)
+    await conn.execute(statement.values(**values, version=_PROJECTS.c.version + 1, updated_at=now))
 
 
 async def link_rules(conn: AsyncConnection, project_id: UUID) -> LinkRules:

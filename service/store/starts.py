@@ -106,7 +106,7 @@ async def claim(conn: AsyncConnection, now: datetime, most: int) -> Looked:
 async def _copies(conn: AsyncConnection, projects: Sequence[UUID], due: Sequence[Found]) -> dict[Meeting, list[Found]]:
     """The attended copies of the meetings, the lead first, in the order in which they became due."""
     known: dict[Meeting, list[Found]] = {(row.project_id, row.meeting_key): [] for row in due}
-    for copy in await meetings.elected(conn, projects, list(dict.fromkeys(row.meeting_key for row in due))):
+    for copy in await meetings.elected(conn, projects, padded(sorted({row.meeting_key for row in due}))):
         # Another project may have a meeting of that key, which is not due.
         if (mine := known.get((copy.project_id, copy.meeting_key))) is not None:
             mine.append(copy)

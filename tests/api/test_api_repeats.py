@@ -41,7 +41,12 @@ async def test_every_post_with_a_key_is_repeatable(
     api: Litestar, call: httpx.AsyncClient, credentials: dict[str, Any]
 ) -> None:
     calendar = (await call.post("/calendars", json=credentials)).json()
-    bodies = {"/calendars": credentials, "/calendars/raw": credentials, "/webhooks/endpoints": HOOK}
+    bodies = {
+        "/calendars": credentials,
+        "/calendars/raw": credentials,
+        "/webhooks/endpoints": HOOK,
+        "/meeting_links/explain": {"source": "text", "event": {}},
+    }
     paths = [
         route.path.replace("{calendar_id:uuid}", calendar["id"])
         for route in api.routes

@@ -63,6 +63,8 @@ class People:
             event["attendees"] = [{"email": email} for email in self._guests(calendar)]
         if self.random.random() < 0.6:
             event["conferenceData"] = self._conference()
+        if self.random.random() < 0.3:
+            event["description"] = f"Join: https://acme.zoom.us/j/{self.random.randrange(10**10, 10**11)}"
         made = self.world.add_event(calendar, event)
         return f"add {made['id']} {event.get('recurrence', '')} to {calendar}"
 
@@ -150,6 +152,8 @@ class People:
 
     def _conference(self) -> Event:
         number = str(self.random.randrange(10**10, 10**11))
+        if self.random.random() < 0.2:
+            return addon_conference(f"https://rooms.example.org/{number}", "Our own room", number)
         return addon_conference(f"https://zoom.us/j/{number}", "Zoom Meeting", number)
 
 

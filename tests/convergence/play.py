@@ -6,20 +6,26 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 from uuid import UUID
 
+import msgspec
 from convergence.flaky import FlakyDatabase
 from convergence.history import People
 from convergence.receivers import LogReader, WebhookReceiver, differences
-from flows.stage import Stage, set_stage
+from flows.stage import Stage, seen, set_stage
 from settable_clock import Clock
 
 from service.core.announcements import Change
 from service.core.credentials import GoogleCredentials
-from service.core.event import EventView
+from service.core.event import EventView, decode_event
+from service.core.meeting_links.choices import inherited_rules
+from service.core.meeting_links.evidence import DEFAULT_RULES, LinkRules
+from service.core.meeting_links.finding import find
+from service.core.schedule import window_at
 from service.errors import GatewayError
-from service.flows import connect
-from service.store import calendars
+from service.flows import connect, project
+from service.store import calendars, examinations, projects
 from service.store.cipher import Cipher, KeyRing, generate_key
 from service.store.database import Database, DatabaseUnavailable
 from service.store.projects import create_project
@@ -134,7 +140,7 @@ class Play:
             (12, self._act), (8, self._sync), (3, self._sync_both), (3, self._crash), (2, self._edit_meanwhile),
             (5, self._push), (3, self._poll), (3, self._pass_time), (1, self._pass_days), (4, self._fault),
             (2, self._clear_faults), (1, self._expire), (1, self._lose_tokens), (1, self._database), (1, self._resync),
-            (1, self._patch), (1, self._reconnect), (1, self._more), (1, self._channels),
+            (1, self._patch), (2, self._choose), (1, self._reconnect), (1, self._more), (1, self._channels),
         ]  # fmt: skip
         weights, choices = [weight for weight, _ in acts], [act for _, act in acts]
         act = self.random.choices(choices, weights)[0]
@@ -251,6 +257,20 @@ class Play:
             await connect.change(self._worker().gateway, self.project, self.calendars[name], patch)
         return f"horizon of {name} {horizon}"
 
+    async def _choose(self) -> str:
+        """The project, or a calendar for itself, decides anew about links."""
+        room = {"host": "rooms.example.org", "platform": "jitsi"}
+        preference = self.random.choice([None, "typed", "structured"])
+        hosts = self.random.choice([None, [], ["rooms.example.org"], [room]])
+        name, gateway = self.random.choice([None, self._pick()]), self._worker().gateway
+        if name is None:
+            patch = project.ProjectPatch(link_preference=preference, meeting_hosts=hosts)
+            await project.change(gateway, self.project, patch)
+        else:
+            own = connect.CalendarPatch(link_preference=preference, meeting_hosts=hosts)
+            await connect.change(gateway, self.project, self.calendars[name], own)
+        return f"{name or 'the project'}: {preference}, {hosts}"
+
     async def _reconnect(self) -> str:
         name = self._pick()
         if name is not None:
@@ -290,8 +310,15 @@ class Play:
                 event = truth.get(change.event.provider_event_id)
                 assert event is None, f"said to be cancelled, but is there: {change.event}"
 
-    def _truth(self, name: str, days: int) -> dict:
-        return self.audience.truth(name, days=days)
+    def _truth(self, name: str, days: int, rules: LinkRules = DEFAULT_RULES) -> dict[str, tuple[Any, ...]]:
+        """What a perfect consumer would have of a calendar, with the links that it would have by these rules."""
+        window = window_at(self.clock(), days)
+        found = {}
+        for row in self.world.read_truth(name, window.start.isoformat(), window.end.isoformat()):
+            link = find(self.audience.gateway.providers["google"].evidence(msgspec.json.encode(row)), rules)
+            start, end, title, _, attendees = seen(row)
+            found[row["id"]] = (start, end, title, link.meeting and link.meeting.url, attendees)
+        return found
 
     async def _end(self) -> list[str]:
         """Faults cease, time passes, everything is read once more: now all must agree."""
@@ -323,8 +350,10 @@ class Play:
             row = await self.audience.calendar(calendar_id)
             if row.status != "active" or row.retry_at is not None:
                 said.append(f"{name} is {row.status}: {row.error_message}, again at {row.retry_at}")
+            said += await self._examine(name, row)
             days = row.horizon_days
-            truth, kept = self._truth(name, days), await self.audience.stored(calendar_id, days=days)
+            rules = examinations.rules_of(row)
+            truth, kept = self._truth(name, days, rules), await self.audience.stored(calendar_id, days=days)
             said += [f"{name}: not stored: {key} {truth[key]}" for key in truth.keys() - kept.keys()]
             said += [f"{name}: stored, but gone: {key} {kept[key]}" for key in kept.keys() - truth.keys()]
             said += [
@@ -337,6 +366,23 @@ class Play:
         said += differences("the receiver of webhooks", self.receiver.copy, store)
         if await self.audience.last_seq() != self.reader.last:
             said.append(f"the log ends at {self.reader.last}, its number is {await self.audience.last_seq()}")
+        return said
+
+    async def _examine(self, name: str, row: Any) -> list[str]:
+        """Whether every stored link is what today's rules say of the row that is kept beside it."""
+        async with self.watcher.read() as conn:
+            decided = await projects.settings(conn, self.project)
+            kept = await examinations.page(conn, row.id, None, 10_000)
+        own = (row.link_preference, row.meeting_hosts)
+        rules = inherited_rules(*own, decided.link_preference, decided.meeting_hosts)
+        said = [f"{name} goes by other rules: {row.link_rules}"] if examinations.rules_of(row) != rules else []
+        if not examinations.is_examined(row):
+            said.append(f"{name} was examined in epoch {row.examined_epoch}, and is in {row.link_epoch}")
+        provider = self.audience.gateway.providers[row.provider]
+        for each in kept:
+            event, link = decode_event(each.body), find(provider.evidence(each.raw or b""), rules)
+            if (event.meeting, event.meeting_hint) != (link.meeting, link.hint):
+                said.append(f"{name}: {each.provider_event_id} has {event.meeting}, by the rules {link.meeting}")
         return said
 
 

@@ -17,8 +17,9 @@ from service.core.announcements import Change
 from service.core.credentials import GoogleCredentials
 from service.core.event import EventView
 from service.core.schedule import window_at
-from service.flows import connect, meetings, push
+from service.flows import connect, meetings, project, push
 from service.flows.gateway import Gateway
+from service.flows.starting import Announcer
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
 from service.providers.quotas import Quotas
@@ -47,8 +48,10 @@ class Stage:
         self.project = project
         self.clock = clock
         self.syncer = Syncer(gateway)
+        self.announcer = Announcer(gateway)
         self.storms = push.Storms()
         self.judges: list[JudgedTransport] = []
+        self.announced = 0
 
     async def connect(self, email: str = "ada@example.com", *, rotates: bool = False, **wish: Any) -> UUID:
         """Connect the primary calendar of an account, which is made when it is new."""
@@ -62,6 +65,10 @@ class Stage:
             given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
             patch["credentials"] = GoogleCredentials(**given)
         await connect.change(self.gateway, self.project, calendar_id, connect.CalendarPatch(**patch))
+
+    async def decide(self, **patch: Any) -> None:
+        """Change what the project decides for its calendars."""
+        await project.change(self.gateway, self.project, project.ProjectPatch(**patch))
 
     async def resync(self, calendar_id: UUID, *, full: bool = False) -> None:
         await connect.resync(self.gateway, self.project, calendar_id, full=full)
@@ -98,6 +105,13 @@ class Stage:
         async with self.gateway.database.write() as conn:
             await calendars.make_due(conn, calendar_id, self.clock(), "poll")
         assert await self.sync() >= 1
+
+    async def announce(self) -> list[tuple[str, int]]:
+        """Announce what starts; title and lead time of everything announced since this was last asked."""
+        await self.announcer.run_due()
+        told = [data for kind, data in await self.messages() if kind == "meeting.starting"]
+        news, self.announced = told[self.announced :], len(told)
+        return [(data["event"]["title"], data["lead_seconds"]) for data in news]
 
     async def renew_channels(self) -> int:
         """Open, follow up and close the push channels that are due."""
@@ -281,6 +295,7 @@ async def set_stage(
         try:
             yield stage
         finally:
+            stage.announcer.drain()
             await stage.syncer.drain(1)
             await tokens.drain()
             await slots.aclose()

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from webhooks import tables
 pytestmark = pytest.mark.anyio
 PEOPLE = ["ada@example.com", "grace@example.com", "lin@example.com"]
 KILLS = 10
+STARTS = 40
 CALENDARS = CalendarRow.metadata.tables["calendars"]
 CONNECTIONS = ConnectionRow.metadata.tables["connections"]
 
@@ -215,3 +217,45 @@ async def test_killed_at_any_moment_it_loses_nothing(tmp_path: Path) -> None:
     assert [change["seq"] for change in told] == list(range(1, log["last_seq"] + 1)), "each change, and each once"
     assert [change["event_id"] for change in told] == [change["event_id"] for change in log["data"]]
     assert receiver.repeated <= KILLS * 9, "no more than what can have been in flight"
+
+
+async def test_killed_while_meetings_are_announced_it_announces_each_once(tmp_path: Path) -> None:
+    random, world, receiver = Random(3), World(seed=3), Receiver()
+    world.connect(PEOPLE[0])
+    for number in range(STARTS):
+        world.add_meeting(PEOPLE[0], f"{number}", in_minutes=50)
+    leads: list[int] = []
+    async with serve_world(world) as google, listening(receiver) as hook:
+        gateway = Gateway(tmp_path, google)
+        try:
+            key = re.search(r"cgk_\S+", await gateway.start())
+            assert key is not None
+            headers = {"authorization": f"Bearer {key[0]}"}
+            async with httpx.AsyncClient(base_url=gateway.url, headers=headers) as http:
+                await http.post(
+                    "/webhooks/endpoints", json={"url": f"{hook}/hook", "event_types": ["meeting.starting"]}
+                )
+                given = world.connect(PEOPLE[0])
+                body = {name: given[name] for name in ("client_id", "client_secret", "refresh_token")}
+                made = await http.post("/calendars", json={"provider": "google", **body})
+                await until_active(http, made.json()["id"])
+            for _ in range(5):
+                leads.append(3600 + len(leads))  # its moment is past: every meeting is due at once
+                async with httpx.AsyncClient(base_url=gateway.url, headers=headers) as http:
+                    answer = await http.patch("/project", json={"starting_lead_seconds": leads})
+                    assert answer.status_code == 200, answer.text
+                # The kill comes before, in or after the claim and the delivery.
+                await asyncio.sleep(random.random() * 0.15)
+                await gateway.kill()
+                await gateway.let_leases_run_out()
+                await gateway.start()
+            async with asyncio.timeout(20):
+                while len(receiver.bodies) < STARTS * len(leads):
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+        finally:
+            await gateway.kill()
+    told = [msgspec.json.decode(body)["data"] for body in receiver.bodies.values()]
+    assert Counter((each["event"]["title"], each["lead_seconds"]) for each in told) == {
+        (f"{number}", lead): 1 for number in range(STARTS) for lead in leads
+    }

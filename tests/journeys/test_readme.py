@@ -19,7 +19,7 @@ from discovery import document as discovery_document
 from journeys.written_commands import ROOT, Block, blocks, mentioned_paths, opened_terminal, outputs_agree
 
 from service.api.endpoints import EVENT_TYPES
-from service.core.announcements import CalendarNotice, Change, SyncNotice
+from service.core.announcements import CalendarNotice, Change, MeetingStarting, SyncNotice
 from service.core.lifecycle import REMEDIES, State
 from service.core.schedule import poll_interval
 from service.observability import METRICS
@@ -31,6 +31,7 @@ README = "README.md"
 DOCUMENTS = (
     README,
     "docs/operations.md",
+    "docs/meeting-links.md",
     "docs/webhooks.md",
     "docs/simulator.md",
     "docs/architecture.md",
@@ -329,6 +330,8 @@ def shape_of(event_type: str) -> type:
         return SyncNotice
     if event_type == "webhook.endpoint_disabled":
         return EndpointDisabled
+    if event_type == "meeting.starting":
+        return MeetingStarting
     return CalendarNotice if event_type.startswith("calendar.") else Change
 
 
@@ -340,7 +343,7 @@ def test_the_catalogue_of_webhooks_has_each_type_with_a_true_example() -> None:
         if block.language == "json"
         for message in (json.loads(block.text),)
     }
-    not_sent = {"calendar.stale", "meeting.starting", "webhook.test"}
+    not_sent = {"calendar.stale", "webhook.test"}
     assert set(examples) == set(EVENT_TYPES) - not_sent
     assert all(f"`{name}`" in source for name in not_sent)
     assert re.findall(r"^### `(.+)`$", source, re.MULTILINE) == list(examples)

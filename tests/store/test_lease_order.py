@@ -43,6 +43,8 @@ async def test_results_and_renewals_in_any_order_never_deadlock(database: Databa
         "new_announced_status": "active",
         "new_failures": 0,
         "new_throttles": 0,
+        "new_examined_epoch": 0,
+        "new_examined_version": 1,
         "new_updated_at": clock(),
     }
     rows: list[dict[str, Any]] = [settled | {"held_id": each, "held": LEASE, "next_due": clock()} for each in ids]

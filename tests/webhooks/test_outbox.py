@@ -37,6 +37,10 @@ def subscriber(event_types=None, calendar_ids=None, form="standard", project_id=
         pytest.param(subscriber([]), notice(), False, id="nothing"),
         pytest.param(subscriber(None, [str(CALENDAR)]), notice(calendar_id=CALENDAR), True, id="its-calendar"),
         pytest.param(subscriber(None, [str(CALENDAR)]), notice(calendar_id=OTHER), False, id="another-calendar"),
+        pytest.param(
+            subscriber(None, [str(CALENDAR)]), notice(calendar_id=OTHER, also=(CALENDAR,)), True, id="also-its"
+        ),
+        pytest.param(subscriber(None, []), notice(calendar_id=OTHER, also=(CALENDAR,)), False, id="also-not-its"),
         pytest.param(subscriber(None, [str(CALENDAR)]), notice(), True, id="of-no-calendar"),
         pytest.param(subscriber(None, []), notice(calendar_id=CALENDAR), False, id="no-calendar-at-all"),
         pytest.param(subscriber(form="v1"), notice(), False, id="another-format"),

@@ -30,6 +30,13 @@ def make_rules(preference: str, hosts: Sequence[Any]) -> LinkRules:
     )
 
 
+def inherited_rules(
+    own_preference: str | None, own_hosts: Sequence[Any] | None, preference: str, hosts: Sequence[Any]
+) -> LinkRules:
+    """The rules of a calendar that decides this itself (None: as its project does) in a project that decides that."""
+    return make_rules(own_preference or preference, hosts if own_hosts is None else own_hosts)
+
+
 def explain_host(host: str) -> str | None:
     """Why a text is not the name of a host with meeting rooms, as a sentence without a subject; None when it is one."""
     name = host.lower()

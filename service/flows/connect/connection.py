@@ -1,7 +1,8 @@
 """Storing what the provider let in: the client, the connection and the calendar, new or renewed, in one transaction."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -10,13 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core import lifecycle
 from service.core.credentials import Credentials, renewed
 from service.core.lifecycle import Standing, State
+from service.core.meeting_links.choices import inherited_rules
 from service.errors import FieldProblem, GatewayError
 from service.flows.connect.admission import Admission, admit, choose, provider_of
 from service.flows.connect.news import announce, check_version, deliver, unknown
 from service.flows.gateway import Gateway
 from service.providers.protocol import RawCalendar
-from service.store import calendars, channels, connections
+from service.store import calendars, channels, connections, examinations, projects
 from service.store.tables import Found
+
+_CHOICES: Final = ("link_preference", "meeting_hosts")
 
 
 class NewCalendar(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,8 @@ class NewCalendar(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     metadata: dict[str, Any] | None = None
     horizon_days: int | None = None
+    link_preference: str | None = None
+    meeting_hosts: list[Any] | None = None
 
 
 class NewSecret(msgspec.Struct, frozen=True):
@@ -48,6 +54,8 @@ class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
     name: str | msgspec.UnsetType | None = msgspec.UNSET
     metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     horizon_days: int | msgspec.UnsetType | None = msgspec.UNSET
+    link_preference: str | msgspec.UnsetType | None = msgspec.UNSET
+    meeting_hosts: list[Any] | msgspec.UnsetType | None = msgspec.UNSET
     expected_version: int | None = None
 
 
@@ -61,14 +69,17 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
     admission = await admit(gateway, wish.credentials, now)
     raw = choose(admission.calendars, wish.raw_calendar_id)
     async with gateway.database.write() as conn:
+        await examinations.hold_choices(conn, project_id, alone=False)
+        project = await projects.settings(conn, project_id)
         connection_id, client_id = await _connect(gateway, conn, project_id, wish.credentials, admission, now)
-        values = _new_values(gateway, project_id, connection_id, client_id, wish, admission, raw, now)
+        values = _new_values(gateway, project, connection_id, client_id, wish, admission, raw, now)
         created = await calendars.add(conn, {"id": object_id, **values})
         row = await calendars.by_raw_id(conn, connection_id, raw.id)
         if created:
             dispatches = await announce(gateway, conn, row, "calendar.created", now, previous=None)
         else:
-            await calendars.change(conn, row.id, _reconnected(row, now) | _wished(wish) | _described(raw), now)
+            wanted = _wished(row, project, wish, now) | _described(raw)
+            await calendars.change(conn, row.id, _reconnected(row, now) | wanted, now)
             row = await calendars.by_raw_id(conn, connection_id, raw.id)
             dispatches = []
         await _want_push(gateway, conn, row, now)
@@ -92,11 +103,12 @@ async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: C
     if patch.credentials is not None:
         readmitted = await _readmit(gateway, row, patch.credentials, now)
     async with gateway.database.write() as conn:
+        await examinations.hold_choices(conn, project_id, alone=False)
         row = await calendars.locked(conn, project_id, calendar_id)
         if row is None:
             raise unknown()
         check_version(row, patch.expected_version)
-        values = _patched(gateway, row, patch, now)
+        values = _patched(gateway, row, await projects.settings(conn, project_id), patch, now)
         if readmitted is not None:
             values |= await _reconnect(gateway, conn, row, *readmitted, now)
             await _want_push(gateway, conn, row, now)
@@ -195,7 +207,7 @@ async def _connect(
 
 def _new_values(
     gateway: Gateway,
-    project_id: UUID,
+    project: Found,
     connection_id: UUID,
     client_id: UUID,
     wish: NewCalendar,
@@ -204,7 +216,7 @@ def _new_values(
     now: datetime,
 ) -> dict[str, Any]:
     return {
-        "project_id": project_id,
+        "project_id": project.id,
         "connection_id": connection_id,
         "oauth_client_id": client_id,
         "provider": provider_of(wish.credentials),
@@ -215,6 +227,11 @@ def _new_values(
         "email": admission.account.email,
         "metadata": wish.metadata or {},
         "horizon_days": wish.horizon_days or gateway.settings.sync_horizon_days,
+        "link_preference": wish.link_preference,
+        "meeting_hosts": wish.meeting_hosts,
+        **examinations.rule_values(
+            inherited_rules(wish.link_preference, wish.meeting_hosts, project.link_preference, project.meeting_hosts)
+        ),
         "version": 1,
         "created_at": now,
         "updated_at": now,
@@ -229,9 +246,21 @@ def _described(raw: RawCalendar) -> dict[str, Any]:
     return {"calendar_name": raw.name, "time_zone": raw.time_zone, "is_primary": raw.is_primary}
 
 
-def _wished(wish: NewCalendar) -> dict[str, Any]:
-    given = {"name": wish.name, "metadata": wish.metadata, "horizon_days": wish.horizon_days}
-    return {name: value for name, value in given.items() if value is not None}
+def _wished(row: Found, project: Found, wish: NewCalendar, now: datetime) -> dict[str, Any]:
+    settings = ("name", "metadata", "horizon_days")
+    given = {name: value for name in settings if (value := getattr(wish, name)) is not None}
+    chosen = {name: value for name in _CHOICES if (value := getattr(wish, name)) is not None}
+    return given | _chosen(row, project, chosen, now)
+
+
+def _chosen(row: Found, project: Found, chosen: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Choices about links, and the rules that come of them where those are others than the calendar has had."""
+    if not chosen:
+        return {}
+    preference, hosts = (chosen.get(name, getattr(row, name)) for name in _CHOICES)
+    rules = inherited_rules(preference, hosts, project.link_preference, project.meeting_hosts)
+    changed = rules != examinations.rules_of(row)
+    return {**chosen, **(examinations.new_rule_values(rules, now) if changed else {})}
 
 
 def _reconnected(row: Found, now: datetime) -> dict[str, Any]:
@@ -248,7 +277,7 @@ def _reconnected(row: Found, now: datetime) -> dict[str, Any]:
     }
 
 
-def _patched(gateway: Gateway, row: Found, patch: CalendarPatch, now: datetime) -> dict[str, Any]:
+def _patched(gateway: Gateway, row: Found, project: Found, patch: CalendarPatch, now: datetime) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if patch.name is not msgspec.UNSET:
         values["name"] = patch.name
@@ -256,9 +285,10 @@ def _patched(gateway: Gateway, row: Found, patch: CalendarPatch, now: datetime) 
         values["metadata"] = patch.metadata or {}
     if patch.horizon_days is not msgspec.UNSET:
         values["horizon_days"] = patch.horizon_days or gateway.settings.sync_horizon_days
-        if row.due_at is not None and row.retry_at is None:
+        if row.status != State.DISCONNECTED and row.retry_at is None:
             values["due_at"] = now
-    return values
+    chosen = {name: value for name in _CHOICES if (value := getattr(patch, name)) is not msgspec.UNSET}
+    return values | _chosen(row, project, chosen, now)
 
 
 async def _want_push(gateway: Gateway, conn: AsyncConnection, row: Found, now: datetime) -> None:

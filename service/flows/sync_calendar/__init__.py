@@ -4,6 +4,9 @@
                         │ ProviderError
                         └──────────► a Fact ──► core.lifecycle.after ──────────────────► settlement
 
+Where the rules for links are others than when a calendar was last examined, its stored events are examined again on the
+way (`examination`), also when the provider cannot be read; a calendar that is disconnected is claimed for that alone.
+
 Each calendar runs as a task of its own, under a lease of its own; a task that dies leaves its lease to run out, and
 the calendar is due again. Nothing of a round is stored before all of it was read, so a crash costs one round.
 """

@@ -13,8 +13,9 @@ from service.core.schedule import Window, window_at, window_stretch
 from service.core.sync import Cursor, Decision, Item, Round
 from service.errors import AccessRejected, CalendarGone, CursorExpired, RequestRefused, Throttled, TransientFault
 from service.flows.gateway import Gateway
+from service.flows.sync_calendar.examination import examine
 from service.providers.protocol import Access, Provider
-from service.store import events
+from service.store import events, examinations
 from service.store.tables import Found
 
 TOKENS_TRIED: Final = 3
@@ -124,7 +125,12 @@ async def _list(
     zone = zone or row.time_zone
     token: str | None = None
     pages = provider.pages(
-        access, row.raw_calendar_id, token=cursor.token if cursor else None, window=window, time_zone=zone
+        access,
+        row.raw_calendar_id,
+        token=cursor.token if cursor else None,
+        window=window,
+        time_zone=zone,
+        rules=examinations.rules_of(row),
     )
     async for page in pages:
         sync.absorb(progress, page)
@@ -149,8 +155,10 @@ async def _list_stretch(
     stretch = window_stretch(cursor.window_end, now, row.horizon_days)
     if stretch is None:
         return
-    items = [item async for item in provider.stretch(access, row.raw_calendar_id, window=stretch, time_zone=zone)]
-    sync.absorb_stretch(progress, stretch, items)
+    listing = provider.stretch(
+        access, row.raw_calendar_id, window=stretch, time_zone=zone, rules=examinations.rules_of(row)
+    )
+    sync.absorb_stretch(progress, stretch, [item async for item in listing])
 
 
 async def _list_series(
@@ -162,8 +170,11 @@ async def _list_series(
         known = await events.known_series(
             conn, row.id, progress.rows, gone=sync.removed_ids(progress), touched=progress.touched
         )
+    rules = examinations.rules_of(row)
     for series_id in sync.unsettled_series(progress, known):
-        listing = provider.series(access, row.raw_calendar_id, series_id, window=progress.window, time_zone=zone)
+        listing = provider.series(
+            access, row.raw_calendar_id, series_id, window=progress.window, time_zone=zone, rules=rules
+        )
         try:
             items: list[Item] = [item async for item in listing]
         except RequestRefused as error:
@@ -179,13 +190,11 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
         # Nothing of this calendar was ever written: a round is written as a whole.
         found = sync.compare(progress, {})
         return sync.decide(found, {}, cause=cause, now=now, ids=new_ids())
-    if not progress.rows and not progress.full and progress.stretch is None:
+    progress.reexamined = await examine(gateway, row)
+    if not progress.rows and not progress.full and progress.stretch is None and not progress.reexamined:
         return Decision()
-    wanted = (
-        None
-        if progress.full or progress.stretch or len(progress.rows) > FEW_ROWS
-        else progress.rows.keys() | progress.series.keys()
-    )
+    named = progress.rows.keys() | progress.series.keys() | progress.reexamined.keys()
+    wanted = None if progress.full or progress.stretch or len(named) > FEW_ROWS else named
     async with gateway.database.read() as conn:
         known = await events.known(conn, row.id, rows=wanted, series=progress.series)
         set_aside = await events.quarantined(conn, row.id)

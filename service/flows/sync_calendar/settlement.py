@@ -6,7 +6,7 @@ The numbers are taken late, because they lock the project until the commit; who 
 hole. The results of many calendars share a transaction, and each is still guarded by its own lease.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.announcements import Entry, state_change, sync_notice
 from service.core.lifecycle import Standing, State
+from service.core.meeting_links import evidence
 from service.core.sync import Decision
-from service.store import calendars, changes, events, leases, meetings
-from service.store.tables import Found
+from service.store import calendars, changes, events, leases, meetings, starts
+from service.store.tables import LEAD_SECONDS, Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Lease, Notice
 
@@ -27,7 +28,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """What one sync wants written: `row` is the calendar as claimed, with its lease.
 
     `entries` are the changes of `decision`, encoded; `rejected_client` marks a fault that is the OAuth client's and is
-    announced once for all of its calendars.
+    announced once for all of its calendars. `lead_seconds` are those that `event_rows` were made with.
+    Without `is_examined` the stored events are still to be examined for links.
     """
 
     row: Found
@@ -43,6 +45,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     event_rows: Sequence[dict[str, Any]] = ()
     source_rows: Sequence[dict[str, Any]] = ()
     rejected_client: bool = False
+    is_examined: bool = True
+    lead_seconds: tuple[int, ...] = LEAD_SECONDS
 
     @property
     def is_news(self) -> bool:
@@ -60,6 +64,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
         return self.row.last_synced_at is None and self.last_synced_at is not None
 
     @property
+    def speaks(self) -> bool:
+        """Whether the change log and the webhooks tell of it."""
+        return bool(self.entries) or self.is_first_sync
+
+    @property
     def weight(self) -> int:
         """About how many rows it stands for."""
         return 1 + 2 * len(self.event_rows) + len(self.entries)
@@ -72,8 +81,16 @@ class Settled(msgspec.Struct, frozen=True):
     dispatches: Sequence[Dispatch] = ()
 
 
-async def settle(conn: AsyncConnection, settlements: Sequence[Settlement], delivery: Lease | None) -> list[Settled]:
-    """Write the results of syncs; with `delivery` the webhooks are born leased to this process."""
+async def settle(
+    conn: AsyncConnection,
+    settlements: Sequence[Settlement],
+    delivery: Lease | None,
+    lead_seconds: MutableMapping[UUID, tuple[int, ...]],
+) -> list[Settled]:
+    """Write the results of syncs; with `delivery` the webhooks are born leased to this process.
+
+    `lead_seconds` learns the lead times of the projects that had news.
+    """
     news = [settlement for settlement in settlements if settlement.is_news]
     held: set[UUID] = set()
     if news:
@@ -87,7 +104,7 @@ async def settle(conn: AsyncConnection, settlements: Sequence[Settlement], deliv
         await calendars.forget_rejection(conn, client_id)
     await leases.settle(conn, [_calendar_values(each, announced.get(each.row.id)) for each in settlements])
     notices = [notice for each in news for notice in _state_notices(each, announced[each.row.id])]
-    notices += await _publish(conn, news)
+    notices += await _publish(conn, news, lead_seconds)
     dispatches = await outbox.put(conn, notices, now=settlements[0].now, lease=delivery) if notices else []
     # The dispatches of a group leave together; the first result carries them.
     results = [Settled(applied=not each.is_news or each.row.id in held) for each in settlements]
@@ -127,15 +144,22 @@ async def _announced(conn: AsyncConnection, settlement: Settlement) -> str:
     return status.value
 
 
-async def _publish(conn: AsyncConnection, news: Sequence[Settlement]) -> list[Notice]:
+async def _publish(
+    conn: AsyncConnection, news: Sequence[Settlement], lead_seconds: MutableMapping[UUID, tuple[int, ...]]
+) -> list[Notice]:
     notices: list[Notice] = []
     numbered: list[dict[str, Any]] = []
     # One order of projects everywhere, so that two workers never wait for each other's numbers.
-    speaking = [each for each in news if each.entries or each.is_first_sync]
-    for project_id in sorted({each.row.project_id for each in speaking}):
-        mine = [each for each in speaking if each.row.project_id == project_id]
-        seq = await changes.take_numbers(conn, project_id, sum(len(each.entries) for each in mine))
+    writing = [each for each in news if each.speaks or each.event_rows]
+    for project_id in sorted({each.row.project_id for each in writing}):
+        mine = [each for each in writing if each.row.project_id == project_id]
+        seq, lead_seconds[project_id] = await changes.take_numbers(
+            conn, project_id, sum(len(each.entries) for each in mine)
+        )
+        await _correct(conn, mine, lead_seconds[project_id])
         for settlement in mine:
+            if not settlement.speaks:
+                continue
             rows = changes.rows(
                 settlement.entries,
                 project_id=project_id,
@@ -149,6 +173,13 @@ async def _publish(conn: AsyncConnection, news: Sequence[Settlement]) -> list[No
     if numbered:
         await changes.append(conn, numbered)
     return notices
+
+
+async def _correct(conn: AsyncConnection, mine: Sequence[Settlement], lead_seconds: tuple[int, ...]) -> None:
+    """Arm events anew that were made with lead times which the project no longer has, or which nobody knew yet."""
+    for settlement in mine:
+        if settlement.event_rows and settlement.lead_seconds != lead_seconds:
+            await starts.correct(conn, settlement.event_rows, lead_seconds, settlement.now)
 
 
 def _change_notices(settlement: Settlement, first_seq: int) -> list[Notice]:
@@ -179,6 +210,8 @@ def _calendar_values(settlement: Settlement, announced: str | None) -> dict[str,
         "last_synced_at": settlement.last_synced_at,
         "next_meeting_at": settlement.next_meeting_at,
         "time_zone": settlement.time_zone,
+        "examined_epoch": row.link_epoch if settlement.is_examined else row.examined_epoch,
+        "examined_version": evidence.RULES_VERSION if settlement.is_examined else row.examined_version,
         "updated_at": settlement.now if settlement.standing.status != row.status else row.updated_at,
     }
     return {"held_id": row.id, "held": row.lease, "next_due": settlement.next_due} | {

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
@@ -17,15 +17,16 @@ from service.core.lifecycle import Fact, Standing, State
 from service.core.sync import Decision
 from service.errors import ProviderError
 from service.flows.gateway import Gateway
+from service.flows.sync_calendar.examination import decide_alone, is_due_for_examination_alone
 from service.flows.sync_calendar.facts import fact_of
 from service.flows.sync_calendar.reading import Reading, read_calendar
 from service.flows.sync_calendar.settlement import Settled, Settlement, settle
 from service.observability import METRICS
 from service.providers.tokens import PAIRING
-from service.store import calendars, events, leases
+from service.store import calendars, events, leases, starts
 from service.store.database import DatabaseUnavailable
 from service.store.group_commit import GroupCommit
-from service.store.tables import Found
+from service.store.tables import LEAD_SECONDS, Found
 
 LEASE: Final = timedelta(seconds=30)
 RENEW_EVERY: Final = 10.0
@@ -166,27 +167,28 @@ class Syncer:
         METRICS.synced(row.provider, outcome, perf_counter() - began, settlement.entries)
 
     async def _attempt(self, row: Found, now: datetime) -> tuple[Settlement, str]:
+        if is_due_for_examination_alone(row, now):
+            return await self._examined(row, calendars.standing(row), now), "examined"
         gateway = self._gateway
         try:
             reading = await read_calendar(gateway, row, now)
         except ProviderError as error:
             fact = fact_of(error)
-            return self._failed(row, fact, now), type(fact).__name__
+            return await self._failed(row, fact, now), type(fact).__name__
         except DatabaseUnavailable:
             raise
         except Exception:  # noqa: BLE001
             # A fault of ours in one calendar must not stop the others, nor this one for ever.
             _log.exception("calendar %s: the sync failed by a fault of calgate's", row.id)
             fact = lifecycle.TransientFailure("an internal fault; the gateway's log has the details")
-            return self._failed(row, fact, now), "internal"
+            return await self._failed(row, fact, now), "internal"
         return await self._synced(row, reading, now), "changed" if reading.decision else "unchanged"
 
     async def _synced(self, row: Found, reading: Reading, now: datetime) -> Settlement:
         gateway = self._gateway
         standing = lifecycle.after(calendars.standing(row), lifecycle.Synced(), now, gateway.draw())
-        decision = reading.decision
         pushed = row.push_until is not None and row.push_until > now
-        next_meeting = None if pushed else await self._next_meeting(row, decision, now)
+        next_meeting = None if pushed else await self._next_meeting(row, reading.decision, now)
         interval = schedule.poll_interval(
             timedelta(seconds=gateway.settings.poll_seconds),
             pushed=pushed,
@@ -197,7 +199,6 @@ class Syncer:
         second_look = gateway.providers[row.provider].second_look
         if second_look is not None and row.due_cause == "push":
             interval = min(interval, second_look)
-        shown = views(decision.upserts, row.id, now)
         return Settlement(
             row=row,
             now=now,
@@ -207,17 +208,28 @@ class Syncer:
             last_synced_at=now,
             next_meeting_at=next_meeting,
             time_zone=reading.time_zone,
-            decision=decision,
-            entries=entries(decision.changes, shown, row.id, now),
-            event_rows=events.rows(decision.upserts, shown, project_id=row.project_id, calendar_id=row.id, now=now),
-            source_rows=events.sources(decision.upserts),
+            **self._news(row, reading.decision, now),
         )
 
-    def _failed(self, row: Found, fact: Fact, now: datetime) -> Settlement:
+    async def _failed(self, row: Found, fact: Fact, now: datetime) -> Settlement:
         before = calendars.standing(row)
         standing: Standing = lifecycle.after(before, fact, now, self._gateway.draw())
         if standing.status is not before.status or standing.status is State.ERROR:
             _log.warning("calendar %s: %s (%s)", row.id, standing.status, standing.error_message)
+        settlement = await self._examined(row, standing, now)
+        rejected = isinstance(fact, lifecycle.ClientRejected) and fact.reason not in PAIRING
+        return msgspec.structs.replace(settlement, rejected_client=rejected)
+
+    async def _examined(self, row: Found, standing: Standing, now: datetime) -> Settlement:
+        """The result without a reading: how the calendar stands from now on, and the links of what is stored."""
+        decision, is_examined = Decision(), True
+        try:
+            decision = await decide_alone(self._gateway, row, now)
+        except DatabaseUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - by a fault of ours; how the calendar stands is to be written all the same
+            _log.exception("calendar %s: its events could not be examined by a fault of calgate's", row.id)
+            is_examined = False
         return Settlement(
             row=row,
             now=now,
@@ -225,11 +237,24 @@ class Syncer:
             next_due=standing.retry_at,
             cursor=row.cursor,
             last_synced_at=row.last_synced_at,
-            next_meeting_at=row.next_meeting_at,
+            next_meeting_at=await self._next_meeting(row, decision, now) if decision else row.next_meeting_at,
             time_zone=row.time_zone,
-            decision=Decision(),
-            rejected_client=isinstance(fact, lifecycle.ClientRejected) and fact.reason not in PAIRING,
+            is_examined=is_examined,
+            **self._news(row, decision, now),
         )
+
+    def _news(self, row: Found, decision: Decision, now: datetime) -> dict[str, Any]:
+        """A decision, and what it comes to in rows and in entries of the change log, as fields of a settlement."""
+        shown = views(decision.upserts, row.id, now)
+        lead_seconds = self._gateway.lead_seconds.get(row.project_id, LEAD_SECONDS)
+        placed = {"project_id": row.project_id, "calendar_id": row.id, "now": now}
+        return {
+            "decision": decision,
+            "entries": entries(decision.changes, shown, row.id, now),
+            "event_rows": events.rows(decision.upserts, shown, **placed, lead_seconds=lead_seconds),
+            "source_rows": events.sources(decision.upserts),
+            "lead_seconds": lead_seconds,
+        }
 
     async def _next_meeting(self, row: Found, decision: Decision, now: datetime) -> datetime | None:
         """When the next meeting starts, as far as the pace of polling needs to know it."""
@@ -248,10 +273,12 @@ class Syncer:
         deliverer = self._gateway.deliverer
         now = self._gateway.clock()
         delivery = deliverer.lease(now) if deliverer is not None else None
-        results = await settle(conn, settlements, delivery)
+        results = await settle(conn, settlements, delivery, self._gateway.lead_seconds)
         news = [each for each in settlements if each.entries]
         for project_id in {each.row.project_id for each in news}:
             self._gateway.wake.after(conn, f"changes:{project_id}")
         if news and deliverer is None:
             self._gateway.wake.after(conn, "deliver")
+        if any(starts.is_soon(each.event_rows, now) for each in settlements):
+            self._gateway.wake.after(conn, "starting")
         return results

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -42,7 +42,7 @@ class GoogleCalendar:
     name = "google"
     is_guarded = False
     keeps_account = True
-    second_look = None
+    second_look: timedelta | None = None
 
     def __init__(
         self,

@@ -13,6 +13,9 @@ LONGEST: Final = 4 * 1024 * 1024
 """Octets of text that are read, pictures within included; what comes after them is as if it were not there."""
 
 LONGEST_VALUE: Final = 512 * 1024
+LONGEST_HEAD: Final = 8192
+"""Characters of name and parameters, which are looked at one by one."""
+
 MOST_LINES: Final = 20_000
 MOST_ALIKE: Final = 50
 """Of properties with one name."""
@@ -55,7 +58,9 @@ def from_map(event: Mapping[str, Any]) -> Properties:
         for each in given[:MOST_ALIKE] if isinstance(given, list) else [given]:
             value, parameters = (each.get("value"), each.get("params")) if isinstance(each, Mapping) else (each, None)
             if isinstance(value, str):
-                found.setdefault(name.upper(), []).append(Property(value, _parameters(parameters)))
+                found.setdefault(name.partition(";")[0].strip().upper(), []).append(
+                    Property(value, _parameters(parameters))
+                )
     return found
 
 
@@ -111,13 +116,15 @@ def _named_lines(unfolded: bytes, wanted: Collection[str]) -> Iterator[tuple[str
 
 
 def _read(line: str, *more: str) -> Property | None:
+    head = line[:LONGEST_HEAD]
     parameters: Mapping[str, Any]
     try:
-        _, parameters, value = Contentline(line[:LONGEST_VALUE]).parts()  # type: ignore[no-untyped-call]
+        _, parameters, start = Contentline(head).raw_parts()  # type: ignore[no-untyped-call]
+        value = line[len(head) - len(start) :] if start else ""
     except ValueError:
         # Parameters that are not closed, say: the value is behind the first colon.
-        parameters, value = {}, unescape_backslash(line.partition(":")[2])
-    text = "\n".join([value, *more])[:LONGEST_VALUE]
+        parameters, value = {}, line.partition(":")[2]
+    text = "\n".join([unescape_backslash(value[:LONGEST_VALUE]), *more])[:LONGEST_VALUE]
     return Property(text, _parameters(parameters)) if text else None
 
 
