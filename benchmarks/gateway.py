@@ -75,6 +75,7 @@ async def open_gateway(
             push_readers=make_push_readers(),
             tokens=tokens,
             slots=slots,
+            guarded_slots=slots,
             quotas=Quotas(unbounded, unbounded),
             wake=wake,
             clock=utc_now,

@@ -114,6 +114,7 @@ class App:
             )
         wake = await stack.enter_async_context(Wake(database))
         slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS)
+        guarded_slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS, self._policy)
         providers = make_providers(
             google_api_url=settings.google_api_url, google_token_url=settings.google_token_url, clock=self._clock
         )
@@ -128,6 +129,7 @@ class App:
             push_readers=make_push_readers(),
             tokens=tokens,
             slots=slots,
+            guarded_slots=guarded_slots,
             quotas=Quotas(),
             wake=wake,
             clock=self._clock,

@@ -9,6 +9,7 @@ ProviderError                   the provider's answer, ended by a flow, where it
 ├── ClientRejected              the integrator's client id, secret or API project is at fault
 ├── CursorExpired               the sync token is worthless: list everything again
 ├── CalendarGone                the calendar was deleted or is no longer shared
+├── AddressRefused              the address of a feed leads nowhere, for now or for good
 ├── Throttled                   slow down; `retry_at` says until when, where the provider said so
 ├── TransientFault              an outage, a broken answer, a timeout: try again later
 └── RequestRefused              the provider will not do this one thing, ever
@@ -82,6 +83,10 @@ class CursorExpired(ProviderError):
 
 class CalendarGone(ProviderError):
     """The provider no longer shows the calendar to this account."""
+
+
+class AddressRefused(ProviderError):
+    """A feed's server refuses its address (401, 403, 404, 410): a bad day of the server, or an address that was changed."""
 
 
 class Throttled(ProviderError):

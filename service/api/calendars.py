@@ -317,11 +317,11 @@ def _credentials(body: GoogleCredentials) -> Credentials:
     )
 
 
-def _new_credentials(body: CalendarChange) -> Credentials | connect.NewGrant | None:
+def _new_credentials(body: CalendarChange) -> Credentials | connect.NewSecret | None:
     if body.refresh_token is UNSET:
         return None
     if body.client_id is UNSET or body.client_secret is UNSET:
-        return connect.NewGrant(body.refresh_token)
+        return connect.NewSecret(body.refresh_token)
     return GoogleCredentials(
         client_id=body.client_id, client_secret=body.client_secret, refresh_token=body.refresh_token
     )

@@ -9,9 +9,10 @@
                                                                │ disconnected │  no provider call from here
                                                                └──────────────┘
 
-`error` tries again by itself, more and more slowly, and heals by the next success. Only two facts can disconnect, and
-neither at once: a rejected grant and a vanished calendar are looked at again after a minute, because a token that
-another worker has just rotated, or a provider having a bad minute, looks exactly the same. Throttling, an outage and
+`error` tries again by itself, more and more slowly, and heals by the next success. Only three facts can disconnect, and
+none at once: a rejected grant and a vanished calendar are looked at again after a minute, because a token that
+another worker has just rotated, or a provider having a bad minute, looks exactly the same; and the address of a feed is
+given up after a day of refusals. Throttling, an outage and
 an integrator's expired client secret never disconnect anybody.
 """
 
@@ -30,6 +31,10 @@ SECOND_LOOK: Final = timedelta(seconds=60)
 CLIENT_RECHECK: Final = timedelta(minutes=15)
 REFUSED_RECHECK: Final = timedelta(hours=1)
 LONGEST_PAUSE: Final = timedelta(hours=24)
+ADDRESS_RECHECK: Final = timedelta(hours=1)
+ADDRESS_PATIENCE: Final = timedelta(hours=24)
+REFUSALS: Final = 3
+"""So often, and for so long, a feed's address has to be refused before it is given up."""
 
 
 class State(StrEnum):
@@ -84,18 +89,34 @@ class CalendarGone(msgspec.Struct, frozen=True):
     reason: str
 
 
+class AddressRefused(msgspec.Struct, frozen=True):
+    """A feed's server refuses its address."""
+
+    reason: str
+
+
 class Reconnected(msgspec.Struct, frozen=True):
     """Somebody gave new credentials that the provider accepted."""
 
 
-Fact = Synced | Throttled | TransientFailure | ClientRejected | Refused | GrantRejected | CalendarGone | Reconnected
+Fact = (
+    Synced
+    | Throttled
+    | TransientFailure
+    | ClientRejected
+    | Refused
+    | GrantRejected
+    | CalendarGone
+    | AddressRefused
+    | Reconnected
+)
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How a calendar stands: its state, what is wrong, and when to try again.
 
     `retry_at` is set while something is wrong; otherwise the schedule decides. `suspicion` remembers between two looks
-    which fact (`grant`, `gone`) would disconnect the calendar if it came again.
+    which fact (`grant`, `gone`, `address`) would disconnect the calendar if it came again.
     """
 
     status: State = State.SYNCING
@@ -118,6 +139,8 @@ REMEDIES: Final = {
     "insufficient_scope": "The grant does not cover the calendar: let the user sign in again and tick every calendar "
     "permission, or ask the organisation's administrator to allow the app; then PATCH the calendar with the new token.",
     "calendar_not_found": "The provider no longer shows this calendar to the account: share it again, or delete it here.",
+    "feed_refused": "The feed's server refuses its address: open it in a browser; if the address was changed or made "
+    "private, PATCH the calendar with the new url.",
     "calendar_refused": "The provider refuses to list this calendar; the reason it gave stands at the end.",
 }
 """What to do about each `error_code`; the provider's own word is appended."""
@@ -182,6 +205,23 @@ def _calendar_gone(standing: Standing, fact: CalendarGone, now: datetime, jitter
     return _suspected(standing, "gone", "calendar_not_found", fact.reason, now, jitter)
 
 
+def _address_refused(standing: Standing, fact: AddressRefused, now: datetime, jitter: float) -> Standing:
+    if standing.suspicion != "address":
+        # What went wrong before was something else: refusals are counted from here.
+        standing = msgspec.structs.replace(standing, failures=0, failing_since=now)
+    refused = _counted(standing, now, now + ADDRESS_RECHECK * (0.9 + 0.2 * jitter))
+    since = refused.failing_since or now
+    if refused.failures >= REFUSALS and now - since >= ADDRESS_PATIENCE:
+        return msgspec.structs.replace(
+            refused,
+            status=State.DISCONNECTED,
+            retry_at=None,
+            error_code="feed_refused",
+            error_message=explain("feed_refused", fact.reason),
+        )
+    return msgspec.structs.replace(_in_error(refused, "feed_refused", fact.reason), suspicion="address")
+
+
 def _suspected(standing: Standing, suspicion: str, code: str, reason: str, now: datetime, jitter: float) -> Standing:
     if standing.suspicion == suspicion:
         gone = _counted(standing, now, None)
@@ -224,5 +264,6 @@ _TABLE: Final[dict[type, Callable[..., Standing]]] = {
     Refused: _refused,
     GrantRejected: _grant_rejected,
     CalendarGone: _calendar_gone,
+    AddressRefused: _address_refused,
     Reconnected: _reconnected,
 }

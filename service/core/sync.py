@@ -14,7 +14,7 @@ series edit removes; so a series that a delta touches in any way but one plain e
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -68,11 +68,20 @@ Item = Listed | Removed | Malformed
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a round; `token` is on the last page only, `time_zone` where the provider says the calendar's."""
+    """One page of a round; `token` is on the last page only, `time_zone` where the provider says the calendar's.
+
+    `unsettled` are series that changed in a way that the rows do not tell, and are to be listed as sets; of the series
+    in `whole` the page has every occurrence in the window. `is_listing` says that the round, although it went on from
+    a token, lists the whole window. `rest` is for how long the provider does not want to be asked again.
+    """
 
     items: Sequence[Item]
     token: str | None = None
     time_zone: str | None = None
+    unsettled: Sequence[str] = ()
+    whole: Sequence[str] = ()
+    is_listing: bool = False
+    rest: timedelta | None = None
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +117,7 @@ class Round(msgspec.Struct, kw_only=True):
     touched: set[str] = set()
     unsettled: set[str] = set()
     series: dict[str, set[str]] = {}
+    rest: timedelta | None = None
 
     def covers(self, event: Event) -> bool:
         """Whether an event that we do not know lies where the store keeps events."""
@@ -186,12 +196,21 @@ def row_id(item: Item) -> str:
 
 def absorb(progress: Round, page: Page) -> None:
     """Take a page into the round; a series of a delta is unsettled unless one plain occurrence is all that came."""
+    if page.is_listing:
+        progress.full = True
+    progress.rest = page.rest or progress.rest
+    progress.unsettled.update(page.unsettled)
+    for whole in page.whole:
+        progress.series.setdefault(whole, set())
     for item in page.items:
         progress.rows[row_id(item)] = item
         if progress.full or isinstance(item, Malformed):
             continue
         series_id = item.event.series_id if isinstance(item, Listed) else item.series_id
         if series_id is None:
+            continue
+        if series_id in page.whole:
+            progress.series[series_id].add(row_id(item))
             continue
         if series_id in progress.touched or isinstance(item, Removed):
             progress.unsettled.add(series_id)
@@ -237,7 +256,7 @@ def unsettled_series(progress: Round, known_series: Iterable[str]) -> list[str]:
     (Google's tombstone of an occurrence often has its own id alone), and those that it still has as a single event. A
     master that is listed itself is a single event by now: its series has no occurrences, and nobody need ask.
     """
-    unsettled = progress.unsettled.union(known_series)
+    unsettled = progress.unsettled.union(known_series).difference(progress.series)
     for series_id in [each for each in unsettled if isinstance(progress.rows.get(each), Listed)]:
         absorb_series(progress, series_id, [])
         unsettled.discard(series_id)

@@ -20,6 +20,7 @@ from webhooks.delivery import Deliverer
 class Gateway:
     """The parts of a running gateway.
 
+    `slots` lends clients for the providers that the operator has chosen, `guarded_slots` for those that users name.
     `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
     sends no webhooks. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
     budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
@@ -33,6 +34,7 @@ class Gateway:
     push_readers: Mapping[str, PushReader]
     tokens: Tokens
     slots: Slots
+    guarded_slots: Slots
     quotas: Quotas
     wake: Wake
     clock: Callable[[], datetime]
@@ -40,3 +42,7 @@ class Gateway:
     deliverer: Deliverer | None = None
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
     lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)
+
+    def slots_for(self, provider: str) -> Slots:
+        """The clients that a provider of this name may be called with."""
+        return self.guarded_slots if self.providers[provider].is_guarded else self.slots

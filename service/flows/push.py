@@ -176,16 +176,18 @@ async def _ask(gateway: Gateway, row: Found, channel_id: UUID, secret: str, now:
             access, row.raw_calendar_id, channel_id=str(channel_id), secret=secret, address=address, now=now
         )
 
-    return await _call(gateway, row.connection_id, watch)
+    return await _call(gateway, row.provider, row.connection_id, watch)
 
 
-async def _call(gateway: Gateway, connection_id: UUID, ask: Callable[[Access], Awaitable[Answer]]) -> Answer:
+async def _call(
+    gateway: Gateway, provider: str, connection_id: UUID, ask: Callable[[Access], Awaitable[Answer]]
+) -> Answer:
     """Ask a provider with the connection's access token, which is renewed once should the provider refuse it."""
     rejected: str | None = None
     while True:
         granted = await gateway.tokens.access(connection_id, gateway.clock(), rejected=rejected)
         try:
-            async with gateway.slots.borrow() as http:
+            async with gateway.slots_for(provider).borrow() as http:
                 return await ask(
                     Access(http=http, token=granted.token, client_key=granted.client_key, user_key=granted.user_key)
                 )
@@ -210,7 +212,7 @@ async def _close(gateway: Gateway, row: Found) -> None:
             async def stop(access: Access) -> None:
                 await provider.close_channel(access, channel_id=str(row.id), resource_id=resource_id)
 
-            await _call(gateway, row.connection_id, stop)
+            await _call(gateway, row.provider, row.connection_id, stop)
     except ProviderError as error:
         _log.info("channel %s could not be stopped (%s); trying again", row.id, error.reason)
         return

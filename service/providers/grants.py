@@ -56,11 +56,12 @@ def judge_refresh(status: int, headers: Mapping[str, str], body: bytes, now: dat
     if len(body) > LARGEST_ANSWER:
         raise TransientFault("token endpoint: answer too large")
     if 200 <= status < 300:
-        return _read_grant(body, now)
+        return read_grant(body, now)
     raise _judge_denial(status, headers, body, now)
 
 
-def _read_grant(body: bytes, now: datetime) -> TokenGrant:
+def read_grant(body: bytes, now: datetime) -> TokenGrant:
+    """The grant in a good answer. Raises TransientFault when there is no token in it."""
     try:
         granted = _granted.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

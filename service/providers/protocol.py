@@ -5,8 +5,8 @@ answer leaves its module.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import httpx
@@ -24,6 +24,7 @@ LONGEST_TURN: Final = 5.0
 
 __all__ = [
     "Access",
+    "Account",
     "OAuthClient",
     "OpenedChannel",
     "Provider",
@@ -46,10 +47,18 @@ class RawCalendar(msgspec.Struct, frozen=True, kw_only=True):
     color: str | None = None
 
 
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose calendars they are: `id` tells the account from every other of the provider, and never changes."""
+
+    id: str
+    email: str | None = None
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True):
     """The right to call a provider: the bearer token, whom it is for, and the connection to call on.
 
-    `client_key` and `user_key` name the quotas that each call counts against; without `quotas` nobody counts.
+    `client_key` and `user_key` name the quotas that each call counts against; without `quotas` nobody counts. `email` is
+    the account's address, where it is known.
     """
 
     http: httpx.AsyncClient
@@ -57,6 +66,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     client_key: str
     user_key: str
     quotas: Quotas | None = None
+    email: str | None = None
 
     async def take_turn(self, clock: Callable[[], datetime]) -> None:
         """Count one call, having waited for its turn if that comes within seconds. Raises Throttled if it does not."""
@@ -84,9 +94,17 @@ class OpenedChannel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(Protocol):
-    """One kind of calendar server."""
+    """One kind of calendar server.
+
+    `is_guarded` says that its hosts are named by users, so that only guarded clients may call them; `keeps_account`, that
+    credentials for another account are never those of the same calendar; `second_look`, after how long to read once more
+    what a push has told of, where the provider tells of it before it shows it.
+    """
 
     name: str
+    is_guarded: bool
+    keeps_account: bool
+    second_look: timedelta | None
 
     async def refresh(
         self, http: httpx.AsyncClient, client: OAuthClient, refresh_token: str, now: datetime
@@ -99,6 +117,10 @@ class Provider(Protocol):
 
     async def calendars(self, access: Access) -> list[RawCalendar]:
         """Every calendar of the account, all pages."""
+        ...
+
+    async def account(self, access: Access, calendars: Sequence[RawCalendar]) -> Account:
+        """Whose account it is, of which `calendars` has just been read."""
         ...
 
     def pages(

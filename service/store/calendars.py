@@ -77,6 +77,17 @@ async def by_raw_id(conn: AsyncConnection, connection_id: UUID, raw_calendar_id:
     return (await conn.execute(query.with_for_update(key_share=True))).one()
 
 
+async def has_raw_id(conn: AsyncConnection, connection_id: UUID, raw_calendar_id: str) -> bool:
+    """Whether a connection has a calendar with this raw id."""
+    query = select(_c.id).where(_c.connection_id == connection_id, _c.raw_calendar_id == raw_calendar_id)
+    return (await conn.execute(query)).first() is not None
+
+
+async def stored(conn: AsyncConnection, calendar_id: UUID) -> Found:
+    """One calendar that is there, as this transaction has written it."""
+    return (await conn.execute(select(_calendars).where(_c.id == calendar_id))).one()
+
+
 async def locked(conn: AsyncConnection, project_id: UUID, calendar_id: UUID) -> Found | None:
     """One calendar, locked until the transaction ends; None when the project has no such calendar."""
     query = select(_calendars).where(_c.id == calendar_id, _c.project_id == project_id).with_for_update(key_share=True)

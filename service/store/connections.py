@@ -161,12 +161,15 @@ class ConnectionTokens:
         return self._cipher.seal(secret.encode(), place_of(project_id, "connections", column, connection_id))
 
 
-async def stored_client(conn: AsyncConnection, cipher: Cipher, connection_id: UUID) -> OAuthClient | None:
-    """The OAuth client of a connection, opened; None when the connection is gone. Raises Unreadable."""
-    query = select(_o.id, _o.project_id, _o.client_id, _o.tenant, _o.client_secret)
-    query = query.join(_connections, _c.oauth_client_id == _o.id).where(_c.id == connection_id)
-    row = (await conn.execute(query)).one_or_none()
-    return _opened_client(cipher, row, row.id) if row is not None else None
+async def stored_credentials(
+    conn: AsyncConnection, cipher: Cipher, connection_id: UUID
+) -> tuple[OAuthClient, str] | None:
+    """The client and the secret of a connection, opened; None when the connection is gone. Raises Unreadable."""
+    row = (await conn.execute(_stored, {"ids": [connection_id]})).one_or_none()
+    if row is None:
+        return None
+    place = place_of(row.project_id, "connections", "refresh_token", row.id)
+    return _opened_client(cipher, row, row.oauth_client_id), cipher.open(row.refresh_token, place).decode()
 
 
 def _opened_client(cipher: Cipher, row: Found, oauth_client_id: UUID) -> OAuthClient:
@@ -211,6 +214,7 @@ async def put_connection(
     *,
     provider: str,
     account: str,
+    email: str | None,
     refresh_token: str,
     access_token: str,
     access_expires_at: datetime,
@@ -226,7 +230,7 @@ async def put_connection(
         "oauth_client_id": oauth_client_id,
         "provider": provider,
         "account": account,
-        "email": account,
+        "email": email,
         "refresh_token": b"",
         "token_version": 0,
         "created_at": now,

@@ -7,6 +7,7 @@ import pytest
 
 from service.core import lifecycle
 from service.core.lifecycle import (
+    AddressRefused,
     CalendarGone,
     ClientRejected,
     GrantRejected,
@@ -35,6 +36,7 @@ TABLE = [
     (Refused("calendar_refused", "forbidden"), ERROR, ERROR, ERROR, DISCONNECTED),
     (GRANT, ERROR, ERROR, ERROR, DISCONNECTED),
     (GONE, ERROR, ERROR, ERROR, DISCONNECTED),
+    (AddressRefused("http_404"), ERROR, ERROR, ERROR, DISCONNECTED),
     (Reconnected(), SYNCING, SYNCING, SYNCING, SYNCING),
 ]
 CELLS = [
@@ -129,6 +131,34 @@ def test_a_suspicion_that_is_not_confirmed_in_a_row_begins_anew(between: lifecyc
         stands = after(stands, fact, NOW, 0.5)
 
     assert (stands.status, stands.suspicion) == (ERROR, "grant")
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        pytest.param([0, 12], ERROR, id="two refusals"),
+        pytest.param([0, 1, 2, 23.9], ERROR, id="many in less than a day"),
+        pytest.param([0, 12, 24], DISCONNECTED, id="three in a day"),
+        pytest.param([0, 24], ERROR, id="two in a day"),
+    ],
+)
+def test_a_feed_is_given_up_after_three_refusals_and_a_day(hours: list[float], expected: State) -> None:
+    stands = standing(ACTIVE)
+    for hour in hours:
+        stands = after(stands, AddressRefused("http_404"), NOW + timedelta(hours=hour), 0.5)
+
+    assert (stands.status, stands.error_code) == (expected, "feed_refused")
+    assert (stands.retry_at is None) == (expected is DISCONNECTED)
+
+
+def test_an_outage_before_them_does_not_count_as_refusals() -> None:
+    stands = standing(ACTIVE)
+    for hour in range(30):
+        stands = after(stands, TransientFailure("timeout"), NOW + timedelta(hours=hour), 0.5)
+    for hour in range(30, 33):
+        stands = after(stands, AddressRefused("http_404"), NOW + timedelta(hours=hour), 0.5)
+
+    assert stands.status is ERROR
 
 
 def test_throttling_keeps_a_suspicion_and_confirms_nothing() -> None:

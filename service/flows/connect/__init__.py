@@ -4,8 +4,8 @@ credentials ──admission: what the provider says (network, no transaction)─
 """
 
 from service.flows.connect.admission import look
-from service.flows.connect.connection import CalendarPatch, NewCalendar, NewGrant, add, change
+from service.flows.connect.connection import CalendarPatch, NewCalendar, NewSecret, add, change
 from service.flows.connect.removal import remove
 from service.flows.connect.request import resync, resync_all
 
-__all__ = ["CalendarPatch", "NewCalendar", "NewGrant", "add", "change", "look", "remove", "resync", "resync_all"]
+__all__ = ["CalendarPatch", "NewCalendar", "NewSecret", "add", "change", "look", "remove", "resync", "resync_all"]

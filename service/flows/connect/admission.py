@@ -20,7 +20,7 @@ from service.errors import (
     TransientFault,
 )
 from service.flows.gateway import Gateway
-from service.providers.protocol import Access, OAuthClient, RawCalendar, TokenGrant
+from service.providers.protocol import Access, Account, RawCalendar, TokenGrant
 
 RETRY_AFTER: Final = 30
 """Seconds that a client is asked to wait when a provider is unavailable or busy."""
@@ -41,7 +41,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
     grant: TokenGrant
     calendars: list[RawCalendar]
-    account: str
+    account: Account
 
 
 async def look(gateway: Gateway, credentials: Credentials) -> list[RawCalendar]:
@@ -52,17 +52,17 @@ async def look(gateway: Gateway, credentials: Credentials) -> list[RawCalendar]:
 async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Admission:
     """Ask the provider for a token and for the calendars behind it. Raises GatewayError."""
     provider = gateway.providers[provider_of(credentials)]
-    client = OAuthClient(client_id=credentials.client_id, client_secret=credentials.client_secret)
+    client = credentials.client
     try:
-        async with gateway.slots.borrow() as http:
-            grant = await provider.refresh(http, client, credentials.refresh_token, now)
+        async with gateway.slots_for(provider.name).borrow() as http:
+            grant = await provider.refresh(http, client, credentials.secret, now)
             access = Access(http=http, token=grant.access_token, client_key=client.client_id, user_key="")
             found = await provider.calendars(access)
+            account = await provider.account(access, found) if found else None
     except ProviderError as error:
         raise_refusal(error, now)
-    if not found:
+    if account is None:
         raise GatewayError(422, "calendar_not_found", "The account has no calendars.")
-    account = next((calendar.id for calendar in found if calendar.is_primary), found[0].id)
     return Admission(grant=grant, calendars=found, account=account)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core import lifecycle
-from service.core.credentials import Credentials
+from service.core.credentials import Credentials, renewed
 from service.core.lifecycle import Standing, State
 from service.core.meeting_links.choices import inherited_rules
 from service.errors import FieldProblem, GatewayError
@@ -35,13 +35,13 @@ class NewCalendar(msgspec.Struct, frozen=True, kw_only=True):
     meeting_hosts: list[Any] | None = None
 
 
-class NewGrant(msgspec.Struct, frozen=True):
-    """A refresh token for the OAuth client that the calendar has."""
+class NewSecret(msgspec.Struct, frozen=True):
+    """A refresh token for the OAuth client that the calendar has, a password for its login, an address for its feed."""
 
-    refresh_token: str
+    secret: str
 
     def __repr__(self) -> str:
-        return "NewGrant(refresh_token=***)"
+        return "NewSecret(secret=***)"
 
 
 class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
     `expected_version` is what the client believes to change.
     """
 
-    credentials: Credentials | NewGrant | None = None
+    credentials: Credentials | NewSecret | None = None
     name: str | msgspec.UnsetType | None = msgspec.UNSET
     metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     horizon_days: int | msgspec.UnsetType | None = msgspec.UNSET
@@ -110,42 +110,59 @@ async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: C
         check_version(row, patch.expected_version)
         values = _patched(gateway, row, await projects.settings(conn, project_id), patch, now)
         if readmitted is not None:
-            await _connect(gateway, conn, project_id, *readmitted, now)
-            values |= _reconnected(row, now)
+            values |= await _reconnect(gateway, conn, row, *readmitted, now)
             await _want_push(gateway, conn, row, now)
         if not values:
             return row
         await calendars.change(conn, calendar_id, values, now)
-        row = await calendars.by_raw_id(conn, row.connection_id, row.raw_calendar_id)
+        before, row = row, await calendars.stored(conn, calendar_id)
+        if row.connection_id != before.connection_id:
+            await connections.forget_unused(conn, before.connection_id)
         gateway.wake.after(conn, "sync")
     gateway.tokens.forget(row.connection_id)
     return row
 
 
 async def _readmit(
-    gateway: Gateway, row: Found, given: Credentials | NewGrant, now: datetime
+    gateway: Gateway, row: Found, given: Credentials | NewSecret, now: datetime
 ) -> tuple[Credentials, Admission]:
     """The credentials, complete, and what the calendar's provider says to them."""
-    credentials = await _completed(gateway, row, given) if isinstance(given, NewGrant) else given
+    credentials = await _completed(gateway, row, given) if isinstance(given, NewSecret) else given
     if provider_of(credentials) != row.provider:
         wrong = FieldProblem("provider", f"the calendar is of provider {row.provider}")
         raise GatewayError(422, "validation_failed", f"The calendar is of provider {row.provider}.", errors=[wrong])
     admission = await admit(gateway, credentials, now)
-    if admission.account != row.account:
+    if admission.account.id != row.account and gateway.providers[row.provider].keeps_account:
         detail = "These credentials belong to another account; connect its calendar with POST /calendars."
         raise GatewayError(422, "credentials_rejected", detail, errors=[FieldProblem("refresh_token", "other account")])
     choose(admission.calendars, row.raw_calendar_id)
     return credentials, admission
 
 
-async def _completed(gateway: Gateway, row: Found, given: NewGrant) -> Credentials:
+async def _completed(gateway: Gateway, row: Found, given: NewSecret) -> Credentials:
     async with gateway.database.read() as conn:
-        client = await connections.stored_client(conn, gateway.cipher, row.connection_id)
-    if client is None:
+        stored = await connections.stored_credentials(conn, gateway.cipher, row.connection_id)
+    if stored is None:
         raise unknown()  # let go in the meantime
-    return Credentials(
-        client_id=client.client_id, client_secret=client.client_secret, refresh_token=given.refresh_token
-    )
+    return renewed(row.provider, *stored, given.secret)
+
+
+async def _reconnect(
+    gateway: Gateway,
+    conn: AsyncConnection,
+    row: Found,
+    credentials: Credentials,
+    admission: Admission,
+    now: datetime,
+) -> dict[str, Any]:
+    """Store new credentials of a calendar: what changes of its row. A feed at a new address is another connection."""
+    connection_id, client_id = await _connect(gateway, conn, row.project_id, credentials, admission, now)
+    values = _reconnected(row, now)
+    if connection_id != row.connection_id:
+        if await calendars.has_raw_id(conn, connection_id, row.raw_calendar_id):
+            raise GatewayError(409, "conflict", "Another calendar of the project has this address already.")
+        values |= {"connection_id": connection_id, "oauth_client_id": client_id, "account": admission.account.id}
+    return values
 
 
 async def _connect(
@@ -162,9 +179,9 @@ async def _connect(
         gateway.cipher,
         project_id,
         provider=provider_of(credentials),
-        client_id=credentials.client_id,
-        tenant="",
-        client_secret=credentials.client_secret,
+        client_id=credentials.client.client_id,
+        tenant=credentials.client.tenant or "",
+        client_secret=credentials.client.client_secret,
         now=now,
     )
     connection_id, previous_client = await connections.put_connection(
@@ -173,8 +190,9 @@ async def _connect(
         project_id,
         client_id,
         provider=provider_of(credentials),
-        account=admission.account,
-        refresh_token=admission.grant.refresh_token or credentials.refresh_token,
+        account=admission.account.id,
+        email=admission.account.email,
+        refresh_token=admission.grant.refresh_token or credentials.secret,
         access_token=admission.grant.access_token,
         access_expires_at=admission.grant.expires_at,
         now=now,
@@ -202,11 +220,11 @@ def _new_values(
         "connection_id": connection_id,
         "oauth_client_id": client_id,
         "provider": provider_of(wish.credentials),
-        "account": admission.account,
+        "account": admission.account.id,
         "raw_calendar_id": raw.id,
         **_described(raw),
         "name": wish.name,
-        "email": admission.account,
+        "email": admission.account.email,
         "metadata": wish.metadata or {},
         "horizon_days": wish.horizon_days or gateway.settings.sync_horizon_days,
         "link_preference": wish.link_preference,

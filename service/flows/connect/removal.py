@@ -44,7 +44,7 @@ async def _close_channels(gateway: Gateway, row: Found, opened: Sequence[Found])
     provider = gateway.providers[row.provider]
     try:
         granted = await gateway.tokens.access(row.connection_id, gateway.clock())
-        async with gateway.slots.borrow() as http:
+        async with gateway.slots_for(row.provider).borrow() as http:
             access = Access(http=http, token=granted.token, client_key=granted.client_key, user_key=granted.user_key)
             for channel in opened:
                 if channel.resource_id is not None:

@@ -3,6 +3,7 @@
 from service.core import lifecycle
 from service.core.lifecycle import Fact
 from service.errors import (
+    AddressRefused,
     CalendarGone,
     ClientRejected,
     GrantRejected,
@@ -30,6 +31,8 @@ def fact_of(error: ProviderError) -> Fact:  # noqa: PLR0911 - a table, one row e
             return lifecycle.Refused("insufficient_scope", error.reason)
         case CalendarGone():
             return lifecycle.CalendarGone(error.reason)
+        case AddressRefused():
+            return lifecycle.AddressRefused(error.reason)
         case RequestRefused():
             return lifecycle.Refused("calendar_refused", error.reason)
         case TransientFault():

@@ -1,7 +1,7 @@
 """One round of reading: the provider's pages against what the store knows, down to a decision; nothing is written."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -26,11 +26,12 @@ FEW_ROWS: Final = 1000
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round found: the decision, and where the next round goes on."""
+    """What a round found: the decision, where the next round goes on, and for how long to leave the provider alone."""
 
     decision: Decision
     cursor: Cursor
     time_zone: str | None
+    rest: timedelta | None = None
 
 
 async def read_calendar(gateway: Gateway, row: Found, now: datetime) -> Reading:
@@ -52,8 +53,15 @@ async def _with_access(
     gateway: Gateway, row: Found, now: datetime, token: str, client_key: str, user_key: str
 ) -> Reading:
     provider = gateway.providers[row.provider]
-    async with gateway.slots.borrow() as http:
-        access = Access(http=http, token=token, client_key=client_key, user_key=user_key, quotas=gateway.quotas)
+    async with gateway.slots_for(row.provider).borrow() as http:
+        access = Access(
+            http=http,
+            token=token,
+            client_key=client_key,
+            user_key=user_key,
+            quotas=gateway.quotas,
+            email=row.email,
+        )
         try:
             return await _read(gateway, provider, access, row, now)
         except Throttled as error:
@@ -103,6 +111,7 @@ async def _read_round(
         decision=decision,
         cursor=Cursor(token=token, window_start=start, window_end=max(covered.end, progress.window.end)),
         time_zone=zone,
+        rest=progress.rest,
     )
 
 
@@ -141,7 +150,7 @@ async def _list_stretch(
     zone: str | None,
 ) -> None:
     """List what came into the window since it was last listed."""
-    if progress.full or cursor is None:
+    if cursor is None:
         return
     stretch = window_stretch(cursor.window_end, now, row.horizon_days)
     if stretch is None:

@@ -195,6 +195,10 @@ class Syncer:
             until_next_meeting=next_meeting - now if next_meeting else None,
             sharers=gateway.sharers.get((row.oauth_client_id, pushed), 0),
         )
+        interval = max(interval, reading.rest or interval)
+        second_look = gateway.providers[row.provider].second_look
+        if second_look is not None and row.due_cause == "push":
+            interval = min(interval, second_look)
         return Settlement(
             row=row,
             now=now,

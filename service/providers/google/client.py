@@ -1,8 +1,8 @@
 """Google Calendar behind the provider port: which requests are sent, and how their pages follow each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from service.providers.google.reading import read_evidence, read_page, read_rows
 from service.providers.google.wire import CALENDAR_FIELDS, PAGE_FIELDS, WireCalendar, WirePage
 from service.providers.grants import LARGEST_ANSWER, judge_refresh
 from service.providers.lenient import UNREADABLE
-from service.providers.protocol import Access, OAuthClient, OpenedChannel, RawCalendar, TokenGrant
+from service.providers.protocol import Access, Account, OAuthClient, OpenedChannel, RawCalendar, TokenGrant
 
 API_URL: Final = "https://www.googleapis.com/calendar/v3"
 TOKEN_URL: Final = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
@@ -40,6 +40,9 @@ class GoogleCalendar:
     """The provider `google`; `clock` answers the present moment (UTC), against which a Retry-After is reckoned."""
 
     name = "google"
+    is_guarded = False
+    keeps_account = True
+    second_look: timedelta | None = None
 
     def __init__(
         self,
@@ -74,6 +77,11 @@ class GoogleCalendar:
         async for page in self._pages(access, "/users/me/calendarList", params):
             found.extend(calendar for row in page.items or () if (calendar := _read_calendar(row)) is not None)
         return found
+
+    async def account(self, access: Access, calendars: Sequence[RawCalendar]) -> Account:  # noqa: ARG002 - no call needed
+        """The primary calendar's id is the account's address."""
+        email = next((calendar.id for calendar in calendars if calendar.is_primary), calendars[0].id)
+        return Account(id=email, email=email)
 
     async def pages(
         self,
