@@ -354,7 +354,7 @@ async def test_a_day_is_one_meeting_in_every_time_zone(call: httpx.AsyncClient, 
     await join(call, stage, ANN, time_zone="Pacific/Honolulu")
     await join(call, stage, BOB, time_zone="Pacific/Auckland")
     first = (stage.clock() + timedelta(days=2)).date()
-    body = {"start": {"date": f"{first}"}, "end": {"date": f"{first + timedelta(days=1)}"}}
+    body: dict[str, Any] = {"start": {"date": f"{first}"}, "end": {"date": f"{first + timedelta(days=1)}"}}
     stage.world.add_meeting(ANN, "on call", attendees=[BOB], recurrence=["RRULE:FREQ=DAILY;COUNT=3"], **body)
     await stage.sync()
 

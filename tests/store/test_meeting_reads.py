@@ -161,7 +161,7 @@ async def test_the_list_and_the_announcements_elect_alike(
     wanted = Wanted(from_=clock(), until=clock() + timedelta(hours=8))
     async with database.write() as conn:
         for number in range(96):
-            comes = {"response_status": drawn.choice(["accepted", "declined", "needsAction", None])}
+            comes: dict[str, Any] = {"response_status": drawn.choice(["accepted", "declined", "needsAction", None])}
             comes |= {"is_meeting": drawn.random() < 0.8, "meeting_key": f"key-{drawn.randrange(16)}"}
             comes["rank"] = 16 if comes["response_status"] == "declined" else drawn.randrange(4)
             await conn.execute(update(events).where(events.c.id == UUID(int=number)).values(comes))
