@@ -17,7 +17,7 @@ from simulator.microsoft.notices import Notice
 from simulator.microsoft.routes import handle
 from simulator.microsoft.scripting import EventScript
 from simulator.microsoft.state import CONSUMERS, DEFAULT_SCOPES, Account, Calendar, Client
-from simulator.microsoft.subscriptions import collect, show, tell_lifecycle
+from simulator.microsoft.subscriptions import LIFECYCLE, collect, show, tell_lifecycle
 
 PERSONAL_DOMAINS = ("outlook", "hotmail", "live", "msn")
 
@@ -205,6 +205,8 @@ class MicrosoftWorld(EventScript):
 
         For one subscription, or for all of an account or of the world; the number of subscriptions.
         """
+        if event not in LIFECYCLE:
+            raise ValueError(f"unknown lifecycle event {event!r}, know {', '.join(sorted(LIFECYCLE))}")
         chosen = [
             each
             for each in list(self.subscriptions.values())
