@@ -23,6 +23,8 @@ from service.core.meeting_links.recognition import (
 MOST_LINKS: Final = 100
 MOST_PASSAGES: Final = 100
 """Of one event that are looked at; no provider has as many."""
+MOST_ROOMS: Final = 100
+"""Different ones of one text that are told apart; no invitation has as many."""
 
 _PLACES: Final = frozenset({"location", "url"})
 _TYPED, _FIELD, _UNKNOWN_FIELD, _TEXT = range(4)
@@ -53,27 +55,23 @@ class Candidates:
         self._hosts: Mapping[str, MeetingHost] = {host.host: host for host in rules.hosts} if rules.hosts else {}
         self._found: list[Candidate] = []
         self._readings: dict[int, Reading] = {}
+        self._codes: dict[int, list[tuple[int, str]]] = {}
         self.hint: str | None = None
 
-    def read_links(self) -> None:
+    def read_links(self) -> Iterator[None]:
         """The provider's own links: a recognised one before one on a host that nobody knows, else in their order."""
         for number, link in enumerate(self._links):
             room = recognise(link.url, self._hosts)
             if not isinstance(room, Room):
                 self._note(room)
                 room = None if room else recognise_unknown(link.url, link.platform)
-                if room is None:
-                    continue
-            group = _UNKNOWN_FIELD if room.platform == UNKNOWN else _FIELD
-            self._found.append(
-                Candidate(
-                    room,
-                    link.found_in,
-                    (group, number),
-                    meeting_id=link.meeting_id,
-                    passcode=link.passcode,
+            if room is not None:
+                group = _UNKNOWN_FIELD if room.platform == UNKNOWN else _FIELD
+                code, meeting_id = link.passcode, link.meeting_id
+                self._found.append(
+                    Candidate(room, link.found_in, (group, number), meeting_id=meeting_id, passcode=code)
                 )
-            )
+            yield
 
     def read_passages(self) -> Iterator[None]:
         """The links in texts, a passage at a time, so that the caller may stop when nothing better can come."""
@@ -102,10 +100,10 @@ class Candidates:
         return sorted(best.values(), key=_rank)
 
     def is_settled(self) -> bool:
-        """Whether no text that is yet unread can change which meeting is the first, or what is known of it."""
+        """Whether nothing that is yet unread can change which meeting is the first, or what is known of it."""
         if not self._found:
             return False
-        best = self.ranked()[0]
+        best = self.ranked()[0] if len(self._found) > 1 else self._found[0]
         if not best.room.is_whole or (best.room.typed and not best.passcode):
             return False
         if best.passage is None:
@@ -131,11 +129,16 @@ class Candidates:
                 strange.add(each.passage)
         for number in (*sorted(places), *range(len(self._passages))):
             if number in places or number not in strange:
-                codes = list(find_codes(self._text(number)))
+                codes = self._codes_in(number)
                 after = (code for place, code in codes if place > places.get(number, -1))
                 if code := next(after, codes[0][1] if codes else None):
                     return code
         return None
+
+    def _codes_in(self, number: int) -> list[tuple[int, str]]:
+        if number not in self._codes:
+            self._codes[number] = list(find_codes(self._text(number)))
+        return self._codes[number]
 
     def _text(self, number: int) -> str:
         reading = self._readings.get(number)
@@ -153,6 +156,7 @@ class Candidates:
     def _recognise(self, reading: Reading, passage: Passage) -> list[tuple[Room, Sighting]]:
         is_place = passage.found_in.lower() in _PLACES
         seen: set[tuple[str, bool]] = set()
+        keys: set[Key] = set()
         found: list[tuple[Room, Sighting]] = []
         for sighting in reading.sightings:
             if (sighting.url, sighting.is_typed) in seen:
@@ -162,6 +166,9 @@ class Candidates:
             room = recognise(sighting.url, self._hosts, where)
             if isinstance(room, Room):
                 found.append((room, sighting))
+                keys.add(room.key)
+                if len(keys) == MOST_ROOMS:
+                    break
             elif not sighting.is_bare:
                 self._note(room)
         return found

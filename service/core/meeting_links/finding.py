@@ -1,10 +1,17 @@
 """Which of an event's links is the way into a call, and on which platform."""
 
+from typing import Final
+
+from itertools import chain
+
 import msgspec
 
 from service.core.event import Meeting
 from service.core.meeting_links.candidates import Candidate, Candidates
 from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRules
+
+MOST_ALTERNATIVES: Final = 20
+"""That are told beside the winner; a text may have thousands of links, and for each the passcodes are sought."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -19,7 +26,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """What `calgate links` prints: the winner, nulls where there is none, and what else was there, the best first.
+    """What `calgate links` prints: the winner, nulls where there is none, and what else was there, the best first, at most twenty.
 
     `passcode` is what a person would type where the event has it: what the provider says beside the link, the link's own
     where that is one (`p=` of Teams), or what the invitation's text says. Else it is the link's opaque key (`pwd=` of
@@ -47,11 +54,9 @@ def find(evidence: Evidence, rules: LinkRules = DEFAULT_RULES) -> Found:
     3. Of several links to one meeting that with the passcode.
     """
     candidates = Candidates(evidence, rules)
-    candidates.read_links()
-    if not candidates.is_settled():
-        for _ in candidates.read_passages():
-            if candidates.is_settled():
-                break
+    for _ in chain(candidates.read_links(), candidates.read_passages()):
+        if candidates.is_settled():
+            break
     ranked = candidates.ranked()
     return Found(_meeting(ranked[0], candidates)) if ranked else Found(hint=candidates.hint)
 
@@ -59,13 +64,12 @@ def find(evidence: Evidence, rules: LinkRules = DEFAULT_RULES) -> Found:
 def explain(evidence: Evidence, rules: LinkRules = DEFAULT_RULES) -> Explanation:
     """The winner with everything that it won against. Never raises."""
     candidates = Candidates(evidence, rules)
-    candidates.read_links()
-    for _ in candidates.read_passages():
+    for _ in chain(candidates.read_links(), candidates.read_passages()):
         pass
     ranked = candidates.ranked()
     if not ranked:
         return Explanation(hint=candidates.hint)
-    winner, *others = (_meeting(candidate, candidates) for candidate in ranked)
+    winner, *others = (_meeting(candidate, candidates) for candidate in ranked[: MOST_ALTERNATIVES + 1])
     return Explanation(**msgspec.structs.asdict(winner), alternatives=others)
 
 

@@ -30,9 +30,9 @@ _UNSEEN: Final = [
 """Not text, or struck out."""
 _STYLED_AWAY: Final = re.compile(r"line-through|display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _STYLED: Final = "[style]"
-_QUOTES: Final = "blockquote,.gmail_quote,.yahoo_quoted,.moz-cite-prefix"
+_QUOTES: Final = "blockquote,.gmail_quote,.yahoo_quoted"
 _HEADS_OF_QUOTES: Final = "#divRplyFwdMsg,#appendonsend,#x_divRplyFwdMsg,#x_appendonsend"
-_QUOTED: Final = re.compile(r"<blockquote|_quote|moz-cite-prefix|divRplyFwdMsg|appendonsend", re.IGNORECASE)
+_SIGNS_OF_QUOTES: Final = ("<blockquote", "gmail_quote", "yahoo_quoted", "divrplyfwdmsg", "appendonsend")
 
 
 class Markup(NamedTuple):
@@ -73,11 +73,12 @@ def _pieces(html: str) -> list[str]:
 def _read(html: str, targets: list[str]) -> str:
     tree = LexborHTMLParser(html)
     tree.strip_tags(_UNSEEN)
-    if _STYLED_AWAY.search(html):
+    lowered = html.lower()
+    if ("line-through" in lowered or "none" in lowered or "hidden" in lowered) and _STYLED_AWAY.search(lowered):
         for node in tree.css(_STYLED):
             if _STYLED_AWAY.search(node.attributes.get("style") or ""):
                 node.decompose()
-    if _QUOTED.search(html):
+    if any(sign in lowered for sign in _SIGNS_OF_QUOTES):
         for node in tree.css(_QUOTES):
             node.insert_before(QUOTE_OPENS)
             node.insert_after(QUOTE_CLOSES)

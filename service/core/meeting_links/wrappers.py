@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -198,26 +199,38 @@ def _index() -> tuple[dict[str, tuple[Wrapper, ...]], dict[str, tuple[Wrapper, .
 
 
 _EXACT, _BELOW, _ANYWHERE = _index()
+_PATHS_ANYWHERE: Final = ("/owa/redir.aspx", "/ls/click")
+"""A look at these spares a match of the rows without hosts for nearly every address."""
 _GOOGLE: Final = re.compile(r"(?:www\.)?google\.(?:com?\.)?[a-z]{2,3}")
 _GOOGLE_ROWS: Final = _EXACT.pop("google.*")
 
 
 def find_wrapper(address: Address) -> Wrapper | None:
     """The row that an address answers to, or None."""
-    host, path = address.host, address.path
+    rows = _rows_of(address.host)
+    if address.path in _PATHS_ANYWHERE:
+        rows = (*rows, *_ANYWHERE)
+    return next((row for row in rows if row.path.fullmatch(address.path)), None) if rows else None
+
+
+@lru_cache(maxsize=2048)
+def _rows_of(host: str) -> tuple[Wrapper, ...]:
     rows = _EXACT.get(host, ())
     for name in suffixes(host)[1:]:
         if name in _BELOW:
             rows += _BELOW[name]
     if "google." in host and _GOOGLE.fullmatch(host):
         rows += _GOOGLE_ROWS
-    return next((row for row in (*rows, *_ANYWHERE) if row.path.fullmatch(path)), None)
+    return rows
 
 
+_NO_SCHEME: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+/")
 _ONE_SLASH: Final = re.compile(r"(https?:)/+", re.IGNORECASE)
 
 
 def unwrap(wrapper: Wrapper, address: Address) -> str | None:
-    """What a wrapped address leads to, or None; a scheme that lost one of its slashes has both again."""
-    target = wrapper.target(address) if wrapper.target else None
-    return _ONE_SLASH.sub(r"\1//", target.strip(), count=1) if target else None
+    """What a wrapped address leads to, or None; a scheme that lost a slash has both again, one that is missing is https."""
+    target = (wrapper.target(address) or "").strip() if wrapper.target else ""
+    if _NO_SCHEME.match(target):
+        return f"https://{target}"
+    return _ONE_SLASH.sub(r"\1//", target, count=1) if target else None

@@ -1,5 +1,6 @@
 """The table of the platforms: a row each, so that one more is a row and a test."""
 
+from functools import lru_cache
 from typing import Final
 
 from service.core.meeting_links.addresses import suffixes
@@ -36,6 +37,7 @@ _EXACT, _BELOW, _NAMES = _index()
 STRANGERS: Final = frozenset().union(*(platform.strangers for platform in PLATFORMS))
 
 
+@lru_cache(maxsize=2048)
 def forms_of(host: str) -> tuple[Entry, ...]:
     """The forms that links to a host may have; none of a host that nobody knows or that is no place for meetings."""
     found = _EXACT.get(host, ())

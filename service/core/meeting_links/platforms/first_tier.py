@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.core.meeting_links.platforms.forms import SIGN_IN, Platform, form
+from service.core.meeting_links.platforms.forms import SIGN_IN, Platform, form, words
 from service.core.meeting_links.platforms.roundabout import (
     TEAMS_THREAD,
     teams_coordinates,
@@ -11,15 +11,16 @@ from service.core.meeting_links.platforms.roundabout import (
 )
 
 _ZOOM: Final = "zoom.us zoom.com zoom.com.cn zoomgov.com zoom-x.de"
-_ZOOM_STRANGERS: Final = ["support", "docs", "applications", "events", "go", "scheduler", "marketplace", "explore", "blog", "learn", "developers", "status", "click.mail", "investors", "success", "community", "devforum"]
+_ZOOM_STRANGERS: Final = words(
+    "support docs applications events go scheduler marketplace explore blog learn developers status click.mail "
+    "investors success community devforum"
+)
 _TEAMS: Final = (
     "=teams.microsoft.com =teams.live.com =teams.cloud.microsoft =teams.microsoft.us =gov.teams.microsoft.us "
     "=dod.teams.microsoft.us =teams.microsoftonline.cn"
 )
 _WEBEX: Final = "*.webex.com *.webex.com.cn *.webexgov.us"
-_WEBEX_STRANGERS: Final = (
-    ["www", "help", "blog", "developer", "api", "hub", "admin", "status", "settings", "web", "apphub", "community", "essentials"]
-)
+_WEBEX_STRANGERS: Final = words("www help blog developer api hub admin status settings web apphub community essentials")
 
 FIRST_TIER: Final = (
     Platform(

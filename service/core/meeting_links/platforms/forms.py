@@ -55,6 +55,11 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     strangers: frozenset[str] = frozenset()
 
 
+def words(text: str) -> tuple[str, ...]:
+    """A long list, written as words with blanks between them."""
+    return tuple(text.split())
+
+
 def form(
     hosts: str,
     path: str,
@@ -72,14 +77,14 @@ def form(
 ) -> Form:
     """A form, its lists written as words with blanks between them."""
     return Form(
-        hosts=tuple(hosts.split()),
+        hosts=words(hosts),
         path=re.compile(path, re.IGNORECASE | re.ASCII),
         fragment=re.compile(fragment, re.IGNORECASE | re.ASCII) if fragment is not None else None,
         glued=glued,
         needs=needs,
-        id_in=tuple(id_in.split()),
-        code_in=tuple(code_in.split()),
-        token_in=tuple(token_in.split()),
+        id_in=words(id_in),
+        code_in=words(code_in),
+        token_in=words(token_in),
         typed=typed,
         inner=inner,
         outcome=outcome,
@@ -93,6 +98,11 @@ def room(but: str = "") -> str:
     return rf"(?!(?:{words})(?:/|$))(?P<id>[^/.][^/]*)"
 
 
-_PAGES: Final = tuple(
-    ["about", "account", "api", "apps?", "assets", "auth", "billing", "blogs?", "business", "careers", "compare", "company", "contact", "contact-us", "cookies", "customers", "dashboard", "demo", "developers?", "docs", "downloads?", "en", "enterprise", "error", "events", "explore", "faq", "features", "help", "home", "index\\.html", "information", "integrations", "invite", "jobs", "join", "legal", "log-?in", "log-?out", "meetings?", "news", "org", "partners", "press", "pricing", "privacy", "products?", "profile", "recordings?", "register", "resources", "rooms?", "search", "security", "settings", "sign-?in", "sign-?out", "sign-?up", "solutions", "static", "status", "subscribe", "support", "team", "templates", "terms", "tos", "user", "users", "webinars?", "robots\\.txt", "favicon\\.ico", "sitemap\\.xml"]
+_PAGES: Final = words(
+    "about account api apps? assets auth billing blogs? business careers compare company contact contact-us "
+    "cookies customers dashboard demo developers? docs downloads? en enterprise error events explore faq features "
+    "help home index\\.html information integrations invite jobs join legal log-?in log-?out meetings? news org "
+    "partners press pricing privacy products? profile recordings? register resources rooms? search security "
+    "settings sign-?in sign-?out sign-?up solutions static status subscribe support team templates terms tos user "
+    "users webinars? robots\\.txt favicon\\.ico sitemap\\.xml"
 )

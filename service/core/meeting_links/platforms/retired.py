@@ -60,7 +60,11 @@ RETIRED_PLATFORMS: Final = (
     Platform(
         name="lifesize",
         tier=3,
-        forms=(form("=call.lifesizecloud.com =guest.lifesizecloud.com", r"/(?P<id>\d+)(?:/.*)?", hint=RETIRED),),
+        forms=(
+            form(
+                "=call.lifesizecloud.com =guest.lifesizecloud.com", r"/(?:otherroom/)?(?P<id>\d+)(?:/.*)?", hint=RETIRED
+            ),
+        ),
     ),
     Platform(
         name="skype",

@@ -72,7 +72,8 @@ SECOND_TIER: Final = (
         name="daily",
         tier=2,
         strangers=frozenset(
-            f"{name}.daily.co" for name in ["www", "docs", "api", "dashboard", "help", "blog", "status", "cdn", "learn", "community"]
+            f"{name}.daily.co"
+            for name in ["www", "docs", "api", "dashboard", "help", "blog", "status", "cdn", "learn", "community"]
         ),
         forms=(form("*.daily.co", r"/(?P<id>[\w-]+)", token_in="t"),),
     ),

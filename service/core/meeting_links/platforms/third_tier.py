@@ -59,7 +59,8 @@ THIRD_TIER: Final = (
         name="clickmeeting",
         tier=3,
         strangers=frozenset(
-            f"{name}.clickmeeting.com" for name in ["www", "knowledge", "account-panel", "api", "blog", "help", "support", "static"]
+            f"{name}.clickmeeting.com"
+            for name in ["www", "knowledge", "account-panel", "api", "blog", "help", "support", "static"]
         ),
         forms=(
             form("*.clickmeeting.com", r"/[^/]+/register", outcome="registration"),
@@ -82,8 +83,10 @@ THIRD_TIER: Final = (
         strangers=frozenset({"help.demodesk.com", "developer.demodesk.com"}),
         forms=(
             form(
-                "=demodesk.com =www.demodesk.com =app.demodesk.com", r"/(?:meet|meetings?|join|demos?)/(?P<id>[\w-]+)"
+                "=demodesk.com =www.demodesk.com =app.demodesk.com",
+                r"/(?:meet|meetings?|join|demos?)/(?P<id>[\w-]+)",
             ),
+            form("=demodesk.com", "/" + room("resources-guides lp glossary") + r"/[\w-]+"),
         ),
     ),
     Platform(

@@ -13,6 +13,7 @@ THIRD_TIER_REST: Final = (
         forms=(
             form("conf.meetecho.com", r"/(?P<id>[\w-]+)", needs="session"),
             form("conf.meetecho.com", r"/(?P<id>[\w-]+)", needs="group"),
+            form("=meetings.conf.meetecho.com", "/" + room()),
         ),
     ),
     Platform(
