@@ -8,7 +8,7 @@ import anyio
 
 from simulator.google.answers import Answer
 
-POST_OF_URL = Callable[[str], Awaitable[tuple[int, str, str]]]
+AskUrl = Callable[[str], Awaitable[tuple[int, str, str]]]
 """Sends an empty POST and gives status, content type and text. Raises OSError or TimeoutError when it cannot."""
 
 
@@ -41,7 +41,7 @@ class GraphAnswer(Answer):
     pending: Pending | None = None
 
 
-async def resolve(answer: Answer, post: POST_OF_URL) -> Answer:
+async def resolve(answer: Answer, post: AskUrl) -> Answer:
     """Ask the URLs of a pending answer, all at once, and give the final one. No other request waits for it."""
     if not isinstance(answer, GraphAnswer) or answer.pending is None:
         return answer

@@ -97,6 +97,8 @@ def _rows(state: State, calendar: Calendar, at: Round) -> list[DeltaRow]:
     newest = calendar.revision if at.since is None else max(state.visible(calendar), at.since)
     since = at.since if at.since is not None else -1
     rows: list[DeltaRow] = []
+    if newest <= since:
+        return rows  # the common answer of a poll: nothing new
     for record in calendar.records.values():
         if record.master is None and since < record.revision <= newest:
             rows += _family(state, calendar, record, at)

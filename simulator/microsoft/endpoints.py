@@ -158,7 +158,7 @@ def _renew_subscription(context: Context) -> dict[str, Any]:
 
 def _delete_subscription(context: Context) -> None:
     found = subscriptions.find(context.state, context.grant, context.names["subscription"])
-    del context.state.subscriptions[found.id]
+    subscriptions.forget(context.state, found)
 
 
 def _reauthorize(context: Context) -> None:

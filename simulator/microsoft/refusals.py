@@ -20,6 +20,7 @@ def _grant(says: str, suberror: str | None = None) -> Refusal:
 
 
 def _interaction(says: str, suberror: str = "basic_action") -> Refusal:
+    """Which of the two errors it is has changed over the years; the commonest ones are known as `invalid_grant`."""
     return Refusal(400, "interaction_required", says, suberror)
 
 
@@ -58,8 +59,8 @@ REFUSALS: dict[int, Refusal] = {
     50053: _grant("The account is locked."),
     50020: _grant("The user account does not exist in this tenant and cannot use the application there."),
     # The user must act: second factor, conditional access.
-    50076: _interaction("A second factor is needed because of a change of configuration.", "basic_action"),
-    50079: _interaction("The user must enrol for a second factor."),
+    50076: _grant("A second factor is needed because of a change of configuration.", "basic_action"),
+    50079: _grant("The user must enrol for a second factor.", "basic_action"),
     50078: _interaction("The second factor has expired."),
     50072: _interaction("The user must enrol for a second factor, in the browser."),
     50074: _interaction("Strong authentication is needed."),
@@ -67,7 +68,7 @@ REFUSALS: dict[int, Refusal] = {
     53000: _interaction("The device is not compliant.", "device_authentication_failed"),
     53001: _interaction("The device is not joined to the domain.", "device_authentication_failed"),
     53002: _interaction("The application is not approved.", "message_only"),
-    53003: _interaction("Access is blocked by conditional access.", "message_only"),
+    53003: _grant("Access is blocked by conditional access.", "message_only"),
     53004: _interaction("The user must complete the enrolment for a second factor."),
     530032: _interaction("Access is blocked by a security policy of the tenant.", "message_only"),
     530033: _interaction("Access is blocked: use the application from a managed device.", "message_only"),
@@ -121,6 +122,9 @@ REFUSALS: dict[int, Refusal] = {
     80002: _again("The on-premises agent's password check has timed out.", 400, "server_error"),
     50166: _again("A request to an external OpenID Connect provider has failed.", 400, "server_error"),
     50196: _grant("The server detected a loop of requests by the client."),
+    # Numbers that nobody has met before.
+    7777777: _grant("Something new stands in the way of this grant."),
+    7777778: _app("Something new is wrong with this request.", "invalid_request"),
 }  # fmt: skip
 WITH_CLAIMS = {50076, 50079, 50074, 50158, 53000, 53001, 53003}
 

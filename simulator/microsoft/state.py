@@ -175,7 +175,7 @@ class State:
         self.refresh_tokens: dict[str, Grant] = {}
         self.access_tokens: dict[str, AccessToken] = {}
         self.calendars: dict[str, Calendar] = {}
-        self.subscriptions: dict[str, Subscription] = {}
+        self.subscriptions: dict[str, dict[str, Subscription]] = {}  # by address, by id
         self.push_rules = NoticeRules()
         self.owed: list[Owed] = []
         self.dirty: dict[tuple[str, str], str] = {}

@@ -1,7 +1,6 @@
 """Subscriptions: made after their URLs have proved alive, renewed, and told of every change and of their own fate."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -36,7 +35,7 @@ def create(state: State, grant: Grant, account: Account, body: dict[str, Any], *
         if failure is not None:
             raise GraphError(400, "ValidationError", failure)
         _check_room(state, subscription)
-        state.subscriptions[subscription.id] = subscription
+        state.subscriptions.setdefault(account.email, {})[subscription.id] = subscription
         return GraphAnswer(
             201, msgspec.json.encode({"@odata.context": f"{CONTEXT}/$entity", **show(state, subscription)})
         )
@@ -49,11 +48,15 @@ def create(state: State, grant: Grant, account: Account, body: dict[str, Any], *
 
 
 def list_all(state: State, grant: Grant) -> dict[str, Any]:
-    return {"@odata.context": CONTEXT, "value": [show(state, each) for each in _live(state) if _owns(each, grant)]}
+    return {
+        "@odata.context": CONTEXT,
+        "value": [show(state, each) for each in _live(state, grant.email) if each.client_id == grant.client_id],
+    }
 
 
 def find(state: State, grant: Grant, subscription_id: str) -> Subscription:
-    found = next((each for each in _live(state) if each.id == subscription_id and _owns(each, grant)), None)
+    live = {each.id: each for each in _live(state, grant.email) if each.client_id == grant.client_id}
+    found = live.get(subscription_id)
     if found is None:
         raise GraphError(404, "ResourceNotFound", "The object was not found.")
     return found
@@ -97,17 +100,18 @@ def notify_subscribers(state: State) -> None:
     """Turn what has changed since the last call into items, one for each event and live subscription."""
     for (calendar_id, key), change in state.dirty.items():
         calendar = state.calendars[calendar_id]
-        for each in _live(state):
-            watched = each.calendar_id in (None, calendar.id)
-            if each.email == calendar.owner and watched and change in each.changes and not each.suspended:
-                _owe(state, each, calendar, key, change)
+        for email in (calendar.owner, *calendar.readers):
+            for each in _live(state, email):
+                watched = each.calendar_id == calendar.id or (each.calendar_id is None and email == calendar.owner)
+                if watched and change in each.changes and not each.suspended:
+                    _owe(state, each, calendar, key, change)
     state.dirty.clear()
 
 
 def tell_lifecycle(state: State, subscription: Subscription, event: str) -> None:
     """Owe a lifecycle notification; without a URL for them there is none."""
     if event == "subscriptionRemoved":
-        state.subscriptions.pop(subscription.id, None)
+        forget(state, subscription)
     if subscription.lifecycle_url is None:
         return
     item = {
@@ -173,15 +177,16 @@ def _owe(state: State, subscription: Subscription, calendar: Calendar, key: str,
         state.wake()
 
 
-def _live(state: State) -> Iterable[Subscription]:
+def forget(state: State, subscription: Subscription) -> None:
+    state.subscriptions.get(subscription.email, {}).pop(subscription.id, None)
+
+
+def _live(state: State, email: str) -> list[Subscription]:
     now = state.now()
-    for each in [each for each in state.subscriptions.values() if each.expires_at <= now]:
-        del state.subscriptions[each.id]
-    return list(state.subscriptions.values())
-
-
-def _owns(subscription: Subscription, grant: Grant) -> bool:
-    return (subscription.client_id, subscription.email) == (grant.client_id, grant.email)
+    for each in list(state.subscriptions.get(email, {}).values()):
+        if each.expires_at <= now:
+            forget(state, each)
+    return list(state.subscriptions.get(email, {}).values())
 
 
 def _read(state: State, grant: Grant, account: Account, body: dict[str, Any], *, immutable: bool) -> Subscription:
@@ -222,12 +227,12 @@ def _read_resource(state: State, account: Account, resource: str) -> str | None:
 
 
 def _check_room(state: State, wanted: Subscription) -> None:
-    live = list(_live(state))
+    live = _live(state, wanted.email)
     for each in live:
         if each.combination == wanted.combination:
             message = f"Subscription Id {each.id} already exists for the requested combination"
             raise GraphError(409, "ObjectIdentifierInUse", message)
-    if sum(1 for each in live if each.email == wanted.email) >= state.settings.subscriptions:
+    if len(live) >= state.settings.subscriptions:
         raise GraphError(403, "ExtensionError", "Operation: Create; Exception: [Status Code: Forbidden; Reason: Quota]")
 
 

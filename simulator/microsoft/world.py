@@ -13,7 +13,7 @@ from simulator.microsoft.access import calendars_of
 from simulator.microsoft.answers import GraphAnswer
 from simulator.microsoft.faults import GRAPH_PRESETS, PRESETS, TOKEN_PRESETS
 from simulator.microsoft.login import end_grant, give_consent, newest_token
-from simulator.microsoft.notices import Notice
+from simulator.microsoft.notices import Notice, Subscription
 from simulator.microsoft.routes import handle
 from simulator.microsoft.scripting import EventScript
 from simulator.microsoft.state import CONSUMERS, DEFAULT_SCOPES, Account, Calendar, Client
@@ -157,8 +157,8 @@ class MicrosoftWorld(EventScript):
         for grant in self.grants:
             if grant.email == email and client_id in (None, grant.client_id):
                 end_grant(self, grant)
-                for each in list(self.subscriptions.values()):
-                    if (each.email, each.client_id) == (email, grant.client_id):
+                for each in list(self.subscriptions.get(email, {}).values()):
+                    if each.client_id == grant.client_id:
                         tell_lifecycle(self, each, "subscriptionRemoved")
 
     def expire_access_tokens(self, email: str | None = None) -> int:
@@ -208,9 +208,7 @@ class MicrosoftWorld(EventScript):
         if event not in LIFECYCLE:
             raise ValueError(f"unknown lifecycle event {event!r}, know {', '.join(sorted(LIFECYCLE))}")
         chosen = [
-            each
-            for each in list(self.subscriptions.values())
-            if email in (None, each.email) and subscription_id in (None, each.id)
+            each for each in self._subscriptions() if email in (None, each.email) and subscription_id in (None, each.id)
         ]
         for each in chosen:
             tell_lifecycle(self, each, event)
@@ -218,14 +216,14 @@ class MicrosoftWorld(EventScript):
 
     def suspend_subscriptions(self, email: str | None = None) -> int:
         """Ask for reauthorization, and notify of nothing until it has come."""
-        for each in self.subscriptions.values():
+        for each in self._subscriptions():
             if email in (None, each.email):
                 each.suspended = True
         return self.send_lifecycle("reauthorizationRequired", email)
 
     def read_subscriptions(self) -> list[dict[str, Any]]:
         """All subscriptions, as Graph would show them."""
-        return [show(self, each) for each in self.subscriptions.values()]
+        return [show(self, each) for each in self._subscriptions()]
 
     def set(self, **settings: Any) -> dict[str, Any]:
         """Change rotation, limits, page sizes, gaps: see `simulator.microsoft.state.Settings`."""
@@ -254,6 +252,9 @@ class MicrosoftWorld(EventScript):
         """Forget everything, and be as at the start: empty, or as seeded."""
         self.clear()
         self.populate(self)
+
+    def _subscriptions(self) -> list[Subscription]:
+        return [each for live in self.subscriptions.values() for each in live.values()]
 
     def _enlist(self, calendar: Calendar) -> str:
         self.calendars[calendar.id] = calendar

@@ -155,7 +155,7 @@ def test_states_of_client_and_account(graph, microsoft):
     assert graph.refresh(client_secret="renewed").status == 200
     microsoft.set_account(BARBARA, status="AADSTS50076")
     reply = graph.refresh(client_secret="renewed")
-    assert (reply.json["error"], reply.json["suberror"]) == ("interaction_required", "basic_action")
+    assert (reply.json["error"], reply.json["suberror"]) == ("invalid_grant", "basic_action")
     assert "capolids" in reply.json["claims"]
     with pytest.raises(ValueError, match="unknown preset"):
         microsoft.set_account(BARBARA, status="tired")

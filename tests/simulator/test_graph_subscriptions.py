@@ -211,6 +211,15 @@ def test_only_what_was_asked_for_is_told(graph, trusting):
     assert [item["resourceData"]["id"] for item in told(trusting)] == [event["id"]]
 
 
+def test_a_shared_calendar_is_watched_by_its_readers(graph, leslie, trusting):
+    trusting.share_calendar(BARBARA, LESLIE)
+    subscribe(leslie)
+    made = subscribe(leslie, resource=f"me/calendars/{trusting.accounts[BARBARA].default_calendar}/events").json
+    event = trusting.add_event(BARBARA, timed(START))
+    (item,) = told(trusting)
+    assert (item["subscriptionId"], item["resourceData"]["id"]) == (made["id"], event["id"])
+
+
 def test_many_items_travel_together(graph, leslie, trusting):
     subscribe(graph)
     subscribe(leslie)
