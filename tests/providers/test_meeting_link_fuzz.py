@@ -33,16 +33,22 @@ FAMILIES = {
     "webex": ("webex.com", "webex.com.cn", "webexgov.us"),
 }
 PRIVATE = re.compile(r"(?:^|\.)(?:localhost|local|internal|lan|home|corp|intranet|localdomain|invalid|test)$")
+
+
+def escape(url: str, but: str = "") -> str:
+    return quote(url, safe=but, errors="replace")
+
+
 WRAPPERS: tuple[Callable[[str], str], ...] = (
-    lambda url: "https://emea01.safelinks.protection.outlook.com/?url=" + quote(url, safe="") + "&data=05%7C02",
-    lambda url: "https://www.google.com/url?q=" + quote(url, safe=":/?") + "&sa=D",
-    lambda url: "https://linkprotect.cudasvc.com/url?a=" + quote(url, safe=""),
-    lambda url: "https://secure-web.cisco.com/1abc/" + quote(url, safe=""),
+    lambda url: "https://emea01.safelinks.protection.outlook.com/?url=" + escape(url) + "&data=05%7C02",
+    lambda url: "https://www.google.com/url?q=" + escape(url, ":/?") + "&sa=D",
+    lambda url: "https://linkprotect.cudasvc.com/url?a=" + escape(url),
+    lambda url: "https://secure-web.cisco.com/1abc/" + escape(url),
     lambda url: "https://urldefense.com/v3/__" + url + "__;!!tenant!sig$",
-    lambda url: "https://urldefense.proofpoint.com/v2/url?u=" + quote(url, safe="").replace("%", "-") + "&d=x",
-    lambda url: "https://meet.google.com/linkredirect?dest=" + quote(url, safe=""),
-    lambda url: "https://click.pstmrk.it/3s/" + quote(url.partition("://")[2], safe="") + "/a/b",
-    lambda url: "https://mail.firma.example/owa/redir.aspx?URL=" + quote(url, safe=""),
+    lambda url: "https://urldefense.proofpoint.com/v2/url?u=" + escape(url).replace("%", "-") + "&d=x",
+    lambda url: "https://meet.google.com/linkredirect?dest=" + escape(url),
+    lambda url: "https://click.pstmrk.it/3s/" + escape(url.partition("://")[2]) + "/a/b",
+    lambda url: "https://mail.firma.example/owa/redir.aspx?URL=" + escape(url),
     lambda url: "https://protect.checkpoint.com/v2/___" + url + "___.x",
 )
 HOLDERS: tuple[Callable[[str], str], ...] = (
@@ -77,6 +83,8 @@ def read_cases() -> list[dict[str, Any]]:
 
 CASES = read_cases()
 LINKS = sorted({case["expect"]["url"] for case in CASES if case["expect"]["url"]})
+MOVED = sorted({case["expect"]["url"] for case in CASES if case["expect"]["url"] and "selfhost" not in case["tags"]})
+"""Links of which the host is a part of what makes them links to a meeting."""
 
 
 def judge(evidence: Evidence) -> str | None:
@@ -107,7 +115,7 @@ def check(url: str, platform: str) -> None:
     parts = urlsplit(url)
     host = parts.hostname or ""
     assert parts.netloc == host, f"more than a host, or not in small letters: {url}"
-    assert re.fullmatch(r"(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)+", host), url
+    assert re.fullmatch(r"(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", host), url
     assert len(host) <= 253
     assert not PRIVATE.search(host), url
     assert not re.fullmatch(r"(?:0x)?[0-9a-f]*[0-9]", host.rsplit(".", 1)[1]), f"ends in a number: {url}"
@@ -182,7 +190,7 @@ def test_links_glued_wrapped_and_held(seed: int) -> None:
 def test_links_moved_to_other_hosts(seed: int) -> None:
     draw = random.Random(f"hosts {seed}")
     for _ in range(ROUNDS):
-        scheme, _, rest = draw.choice(LINKS).partition("://")
+        scheme, _, rest = draw.choice(MOVED).partition("://")
         _, slash, path = rest.partition("/")
         url = f"{draw.choice((scheme, 'http', 'zoommtg', 'msteams'))}://{draw.choice(HOSTS)}{slash}{path}"
         if draw.random() < 0.5:

@@ -16,6 +16,8 @@ _UNFIT: Final = re.compile(
 )
 """What no address has: blanks and controls, what turns or hides text, half characters, and what browsers read as a slash."""
 _HOST: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})")
+_END: Final = re.compile(r"[<>`]")
+"""Where an address ends that somebody wrapped or linked with what stood behind it; quotes are part of Teams' raw JSON."""
 _PORT: Final = re.compile(r":(?:443|80)?$")
 _PRIVATE: Final = frozenset(
     {"local", "localhost", "localdomain", "internal", "intranet", "lan", "home", "corp", "private", "onion", "arpa"}
@@ -38,9 +40,11 @@ def read_address(url: str) -> Address | None:
     """The parts of an http or https address of a public host, or None. Never raises.
 
     http becomes https, the ports 80 and 443 and a trailing dot of the host go, a non-ASCII host is mapped (UTS 46), dot
-    segments are resolved (WHATWG URL, 4.4). Refused: other schemes and ports, user names, IP addresses, private names,
+    segments are resolved (WHATWG URL, 4.4), and a tail that belongs to the text around it goes. Refused: other schemes and ports, user names, IP addresses, private names,
     `%`, blanks and controls in the host, backslashes, and what is too long.
     """
+    if "<" in url or ">" in url or '"' in url or "`" in url:
+        url = _without_end(url)
     if len(url) > LONGEST_URL or _UNFIT.search(url):
         return None
     parts = _PARTS.fullmatch(url)
@@ -81,6 +85,12 @@ def suffixes(host: str) -> list[str]:
         found.append(host[at + 1 :])
         at = after
     return found
+
+
+def _without_end(url: str) -> str:
+    url = _END.split(url, maxsplit=1)[0]
+    quote = url.find('"')
+    return url[:quote] if quote != -1 and "{" not in url[:quote] else url
 
 
 def _read_host(authority: str) -> str | None:

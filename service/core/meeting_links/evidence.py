@@ -55,8 +55,10 @@ class MeetingHost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LinkRules(msgspec.Struct, frozen=True):
-    """What a project or a calendar decides: whether a provider's own link or one that somebody typed comes first, and
-    which hosts beside the known ones have meeting rooms.
+    """What a project or a calendar decides of links.
+
+    Whether a provider's own link or one that somebody typed comes first, and which hosts beside the known ones have
+    meeting rooms.
     """
 
     preference: Preference = "structured"

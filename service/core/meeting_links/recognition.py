@@ -91,8 +91,11 @@ def _rewrite(url: str) -> str | None:
     parts = _NATIVE.fullmatch(url)
     if parts is None:
         return None
+    is_teams = parts[1].lower() == "msteams"
     host, path, query = parts[2] or "", parts[3], parts[4] or ""
-    if parts[1].lower() == "msteams":
+    if not is_known(host.lower()) and (host or not is_teams):
+        return None
+    if is_teams:
         return f"https://{host or 'teams.microsoft.com'}{path}" + (f"?{query}" if query else "")
     given = parameters(query)
     if path.rstrip("/") != "/join" or not given.get("confno", "").isdigit():
@@ -117,36 +120,57 @@ def _judge(address: Address, hosts: Hosts, where: Whereabouts) -> Finding:
     if hint:
         return hint
     own = hosts.get(address.host)
-    if own is None and not where.place:
+    if own is None and (not where.place or is_known(address.host) or is_stranger(address.host)):
         return None
     return _own_room(address, own)
 
 
 def _fit(address: Address, platform: Platform, form: Form, where: Whereabouts) -> Finding:
     """The room, by one form; a registration page is a hint at itself."""
-    path = address.path.rstrip("/")
-    match = form.path.match(path)
-    if match is None or (match.end() != len(path) and not form.glued):
-        return None
-    if match.end() != len(path) and not path.startswith("/", match.end()):
-        if not where.glued and not path.startswith("%", match.end()):
-            return None
-        address = _cut(address, match.end())
-    elif match.end() != len(path) and platform.name != "zoom":
-        return None
-    tail = form.fragment.fullmatch(address.fragment) if form.fragment else None
-    if form.fragment and tail is None:
+    matched = _match(address, platform, form, where)
+    if matched is None:
         return None
     if form.outcome == "registration":
         return REGISTRATION_REQUIRED
+    address, groups = matched
     given = parameters(address.query) if address.query else {}
     if form.needs and not given.get(form.needs):
         return None
     if form.inner:
         return _inner(address, platform, form)
-    if form.fragment and address.fragment and "?" in address.fragment:
+    if form.fragment and "?" in address.fragment:
         given = {**given, **parameters(address.fragment.partition("?")[2])}
-    groups = {**match.groupdict(), **(tail.groupdict() if tail else {})}
+    return _room(address, platform, form, given, groups)
+
+
+def _match(
+    address: Address, platform: Platform, form: Form, where: Whereabouts
+) -> tuple[Address, dict[str, str | None]] | None:
+    """The address without what is glued to its path, and the groups of the form's patterns; None if it has another form."""
+    path = address.path.rstrip("/")
+    match = form.path.match(path)
+    if match is None:
+        return None
+    end = match.end()
+    if end != len(path):
+        if not form.glued:
+            return None
+        if path.startswith("/", end):
+            if platform.name != "zoom":
+                return None
+        elif where.glued or path.startswith("%", end):
+            address = _cut(address, end)
+        else:
+            return None
+    tail = form.fragment.fullmatch(address.fragment) if form.fragment else None
+    if form.fragment and tail is None:
+        return None
+    return address, {**match.groupdict(), **(tail.groupdict() if tail else {})}
+
+
+def _room(
+    address: Address, platform: Platform, form: Form, given: Mapping[str, str], groups: Mapping[str, str | None]
+) -> Room:
     meeting_id = next((given[name] for name in form.id_in if given.get(name)), None) or groups.get("id")
     code = next((given[name] for name in form.code_in if given.get(name)), None) or groups.get("code")
     token = next((given[name] for name in form.token_in if given.get(name)), None)

@@ -5,9 +5,10 @@ from typing import Final
 import idna
 
 from service.core.meeting_links.addresses import suffixes
+from service.core.meeting_links.platforms.forms import words
 
 _PAGES: Final = frozenset(
-    (
+    words(
         # calendars' own pages, and what adds to them
         "www.google.com calendar.google.com calendar.app.google drive.google.com docs.google.com maps.google.com "
         "support.google.com accounts.google.com maps.app.goo.gl forms.gle outlook.com outlook.office.com "
@@ -25,7 +26,7 @@ _PAGES: Final = frozenset(
         # other sites with paths like a meeting's
         "t.me telegram.me github.com gitlab.com slack.com facebook.com instagram.com linkedin.com x.com twitter.com "
         "platform.linuxfoundation.org jitsi.org jitsi.github.io skype.com apple.com dropbox.com box.com wikipedia.org"
-    ).split()
+    )
 )
 _FIRMS: Final = (
     "zoom", "webex", "google", "microsoft", "gotomeet", "gotowebinar", "whereby", "bluejeans", "ringcentral", "meetjit",
