@@ -187,6 +187,18 @@ def test_an_event_that_changes_between_pages_comes_again(graph, microsoft):
     assert [row["subject"] for row in rows] == ["Meeting", "Later"]
 
 
+def test_what_came_between_pages_and_went_after_them_is_removed(graph, microsoft):
+    for _ in range(2):
+        microsoft.add_event(BARBARA, timed(START))
+    graph.prefer = 'odata.maxpagesize=1, IdType="ImmutableId"'
+    page = graph.first()
+    late = microsoft.add_event(BARBARA, timed(START))["id"]
+    rows, link = graph.round(page.next)
+    assert late in {row["id"] for row in rows}
+    microsoft.delete_event(BARBARA, late)
+    assert [row["id"] for row in graph.round(link)[0] if "@removed" in row] == [late]
+
+
 def test_deltas_may_lag_behind(graph, microsoft, now):
     _, link = graph.round()
     microsoft.set(lag_seconds=60)
