@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
-from service.core.recurrence_rules import Rule, Unusable
+from service.core.recurrence_rules import Rule
 from service.providers.vevent.text import ZoneText, decode
 
 AROUND: Final = timedelta(days=3 * 366)
@@ -44,7 +44,7 @@ class WrittenZone(tzinfo):
                     changes.add(change)
                     if len(changes) > MOST_CHANGES:
                         return None
-            except (Unusable, ValueError, OverflowError):
+            except (KeyError, ValueError, OverflowError):
                 continue
         return cls(sorted(changes)) if changes else None
 
@@ -98,7 +98,7 @@ def _changes(lines: bytes, around: datetime) -> Iterator[_Change]:
     if "RRULE" in given:
         rule = Rule.read(given["RRULE"], start, UTC, is_all_day=False)
         if rule.freq > 1:
-            raise Unusable("no clock is set more often than monthly")
+            raise ValueError("no clock is set more often than monthly")
         if rule.until is not None and isinstance(rule.until, datetime) and rule.until.tzinfo is not None:
             rule.until = (rule.until + before).replace(tzinfo=None)
         walls.extend(rule.walls(around - AROUND, around + AROUND))

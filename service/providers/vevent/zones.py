@@ -32,8 +32,8 @@ class Zones:
     """
 
     def __init__(self, written: Mapping[str, ZoneText], default_name: str | None, around: datetime) -> None:
-        self.default: tzinfo = named(default_name) or UTC
-        self.default_name = default_name if default_name and named(default_name) else None
+        self.default_name = recognise(default_name) if default_name else None
+        self.default: tzinfo = ZoneInfo(self.default_name) if self.default_name else UTC
         self._written = written
         self._around = around
         self._found: dict[str | None, tuple[tzinfo, str | None]] = {None: (self.default, self.default_name)}
@@ -61,12 +61,6 @@ class Zones:
         return self.find(None)
 
 
-def named(name: str | None) -> ZoneInfo | None:
-    """The zone of an IANA name, or of what we recognise as one."""
-    known = recognise(name) if name else None
-    return ZoneInfo(known) if known else None
-
-
 @functools.lru_cache(maxsize=4096)
 def recognise(name: str) -> str | None:
     """The IANA name that a TZID means: itself, in another case, Windows's, with a vendor's prefix, or as Windows shows it."""
@@ -78,7 +72,7 @@ def recognise(name: str) -> str | None:
         return found
     steps = key.strip("/").split("/")
     for count in (3, 2, 1) if key.startswith("/") else (3, 2):
-        if len(steps) > count and (found := _iana().get("/".join(steps[-count:]))):
+        if len(steps) >= count and (found := _iana().get("/".join(steps[-count:]))):
             return found
     return _displayed(name)
 
