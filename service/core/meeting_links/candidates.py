@@ -137,7 +137,7 @@ class Candidates:
 
     def _codes_in(self, number: int) -> list[tuple[int, str]]:
         if number not in self._codes:
-            self._codes[number] = list(find_codes(self._text(number)))
+            self._codes[number] = find_codes(self._text(number))
         return self._codes[number]
 
     def _text(self, number: int) -> str:

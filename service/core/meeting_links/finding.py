@@ -1,8 +1,7 @@
 """Which of an event's links is the way into a call, and on which platform."""
 
-from typing import Final
-
 from itertools import chain
+from typing import Final
 
 import msgspec
 

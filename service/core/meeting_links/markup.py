@@ -23,12 +23,13 @@ _BLOCK: Final = re.compile(
     re.IGNORECASE,
 )
 _BARE_AMPERSAND: Final = re.compile(r"&(?![#\w]{1,32};)")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_MARKS: Final = re.compile(r"[\x02-\x06]")
 _UNSEEN: Final = [
     "head", "script", "style", "template", "noscript", "iframe", "object", "svg", "s", "strike", "del",
 ]  # fmt: skip
 """Not text, or struck out."""
 _STYLED_AWAY: Final = re.compile(r"line-through|display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_SIGNS_OF_STYLE: Final = ("line-through", "display:none", "visibility:hidden")
 _STYLED: Final = "[style]"
 _QUOTES: Final = "blockquote,.gmail_quote,.yahoo_quoted"
 _HEADS_OF_QUOTES: Final = "#divRplyFwdMsg,#appendonsend,#x_divRplyFwdMsg,#x_appendonsend"
@@ -49,7 +50,7 @@ def is_markup(text: str) -> bool:
 
 def read_markup(html: str) -> Markup:
     """The text and the links of HTML. Never raises; the time goes with the length."""
-    html = _CONTROL.sub(" ", html)
+    html = _MARKS.sub(" ", html)
     html = _BLOCK.sub("\n<", _NO_TAG.sub("&lt;", html))
     if "&" in html:
         # As browsers do in an attribute, but in text too: `&region=` in an address is not a registered trade mark.
@@ -74,7 +75,7 @@ def _read(html: str, targets: list[str]) -> str:
     tree = LexborHTMLParser(html)
     tree.strip_tags(_UNSEEN)
     lowered = html.lower()
-    if ("line-through" in lowered or "none" in lowered or "hidden" in lowered) and _STYLED_AWAY.search(lowered):
+    if any(sign in lowered.replace(" ", "") for sign in _SIGNS_OF_STYLE):
         for node in tree.css(_STYLED):
             if _STYLED_AWAY.search(node.attributes.get("style") or ""):
                 node.decompose()

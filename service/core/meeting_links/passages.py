@@ -49,6 +49,7 @@ def read_passage(passage: Passage) -> Reading | None:
 
 
 _HIDDEN: Final = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_HIDDEN_CHARACTERS: Final = [chr(code) for code in range(0xFFFF) if _HIDDEN.match(chr(code))]
 _HALVES: Final = re.compile(r"[\ud800-\udfff]")
 
 
@@ -56,7 +57,14 @@ def _clean(text: str) -> str:
     """Without what is written but not seen; half characters, which no UTF-8 has, are made whole ones of no meaning."""
     if text.isascii():
         return text
-    return _HALVES.sub("\ufffd", _HIDDEN.sub("", text.replace("\u0130", "I")))
+    if any(character in text for character in _HIDDEN_CHARACTERS):
+        text = _HIDDEN.sub("", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = _HALVES.sub("\ufffd", text)
+    # The only letter that is longer in lower case, in which links are looked for.
+    return text.replace("\u0130", "I")
 
 
 _ENTITY: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d{0,2});")
