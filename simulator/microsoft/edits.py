@@ -33,13 +33,15 @@ def insert_event(
     state: State, calendar: Calendar, sent: dict[str, Any], *, trusted: bool = False, uid: str | None = None
 ) -> Record:
     """Store a new event. `trusted` is for scripts, which may write what only Exchange can."""
-    transaction = sent.get("transactionId")
+    sent = deepcopy(sent)
+    read = read_changes(sent, trusted=trusted)
+    transaction = read.get("transactionId")
     known = calendar.transactions.get(transaction) if transaction else None
     if known is not None and known in calendar.records:
         return calendar.records[known]
     account = state.accounts[calendar.owner]
-    sent = deepcopy(sent)
-    body = {**default_body(account), **read_changes(sent, trusted=trusted)}
+    usual = default_body(account)
+    body = {**usual, **{name: usual.get(name) if value is None else value for name, value in read.items()}}
     settle_times(state, body, sent)
     if is_organizer(account, body):
         settle_online_meeting(state, account, body, {})

@@ -80,7 +80,7 @@ def _page(
     largest = min(largest or state.settings.largest_page, state.settings.largest_page)
     size = number(request.query, "$top", min(preferred or state.settings.default_page, largest), 1000)
     size = min(size, largest)
-    skip = int(text(request.query, "$skip") or 0)
+    skip = number(request.query, "$skip", 0, smallest=0)
     answer: dict[str, Any] = {"@odata.context": f"{METADATA}#{kind}"}
     if len(found) > skip + size:
         sent = {name: values[-1] for name, values in request.query.items() if name.lower() != "$skip"}

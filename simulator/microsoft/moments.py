@@ -19,6 +19,8 @@ OLSON_TO_WINDOWS |= {
     "Asia/Calcutta": "India Standard Time",
     "Asia/Kolkata": "India Standard Time",
 }
+# Exchange's calendar; it also leaves room to turn any zone into any other.
+FIRST_YEAR, LAST_YEAR = 1601, 4500
 DECIMALS = re.compile(r"(?<=:\d\d)\.(\d+)")
 
 
@@ -117,7 +119,11 @@ def end_of(start: Moment, old_start: Moment, old_end: Moment) -> Moment:
 
 
 def _read(text: str, name: str) -> datetime:
+    message = f"The value '{text}' of '{name}' is not a date and time."
     try:
-        return datetime.fromisoformat(DECIMALS.sub(lambda found: f".{found.group(1)[:6]:<06}", text))
+        when = datetime.fromisoformat(DECIMALS.sub(lambda found: f".{found.group(1)[:6]:<06}", text))
     except ValueError as error:
-        raise invalid(f"The value '{text}' of '{name}' is not a date and time.", "ErrorInvalidRequest") from error
+        raise invalid(message, "ErrorInvalidRequest") from error
+    if not FIRST_YEAR <= when.year <= LAST_YEAR:
+        raise invalid(message, "ErrorInvalidRequest")
+    return when

@@ -13,11 +13,11 @@ def text(query: Query, name: str) -> str | None:
     return found[-1] if found else None
 
 
-def number(query: Query, name: str, default: int, largest: int = 2**31) -> int:
+def number(query: Query, name: str, default: int, largest: int = 2**31, *, smallest: int = 1) -> int:
     value = text(query, name)
     if value is None:
         return default
-    if not value.isdigit() or not 1 <= int(value) <= largest:
+    if not value.isdecimal() or not smallest <= int(value) <= largest:
         message = f"The limit of '{largest}' for {name} query has been exceeded, or '{value}' is not a number."
         raise invalid(message, "ErrorInvalidUrlQuery")
     return int(value)

@@ -1,5 +1,8 @@
 """Events: what can be written, what Exchange makes of it, invitations and their copies, online meetings."""
 
+from copy import deepcopy
+from random import Random
+
 import pytest
 from judged_graph import BARBARA, KAREN, LESLIE, WINDOW, GraphCaller, all_day, guests, timed, truth, weekly
 
@@ -7,6 +10,7 @@ from simulator.microsoft.identifiers import wrap_uid
 
 START = "2025-03-25T09:00:00"
 EVENTS = "/me/calendar/events"
+JUNK = [None, 0, -1, 1.5, "", "x", [], {}, [1], {"a": 1}, True, "2025-13-45", "9999-12-31T23:59:59", 10**30, ["monday"]]
 FOREIGN = "2ni48lqqkk2n17rhugd3584joq@google.com"
 
 
@@ -51,6 +55,35 @@ def test_a_transaction_makes_one_event(graph, microsoft):
 def test_what_is_refused(graph, body, code):
     reply = graph.call("POST", EVENTS, body)
     assert (reply.status, reply.code) == (400, code)
+
+
+def places(value, path=()):
+    if path:
+        yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_junk_is_refused_or_stored_in_a_form_that_can_be_shown(graph, microsoft, seed):
+    random = Random(seed)
+    sound = [
+        timed(START, attendees=guests("a@b.example"), location={"displayName": "x"}, body={"content": "x"}),
+        weekly(),
+        all_day("2025-03-25", "2025-03-26"),
+    ]
+    event = graph.call("POST", EVENTS, timed(START)).json["id"]
+    for _ in range(150):
+        body = deepcopy(random.choice(sound))
+        *way, last = random.choice(list(places(body)))
+        spoilt = body
+        for key in way:
+            spoilt = spoilt[key]
+        spoilt[last] = random.choice(JUNK)
+        top = way[0] if way else last
+        assert graph.call("POST", EVENTS, body).status in {201, 400}
+        assert graph.call("PATCH", f"/me/events/{event}", {top: body[top]}).status in {200, 400}
+    assert graph.first(window=("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z")).status == 200
 
 
 def test_an_old_etag_is_a_conflict(graph):
