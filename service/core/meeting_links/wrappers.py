@@ -105,7 +105,7 @@ def _proofpoint_3(address: Address) -> str | None:
     return _REMOVED.sub(restore, found[1])
 
 
-_UNDERSCORED: Final = re.compile(r"___(.+?)___", re.DOTALL)
+_UNDERSCORED: Final = re.compile(r"___(.+)___", re.DOTALL)
 _STARRED: Final = re.compile(r"\*([0-9A-Fa-f]{2})")
 
 
