@@ -65,6 +65,7 @@ class Expander:
         job_seconds: float = JOB_SECONDS,
         memory: int = MEMORY,
     ) -> None:
+        self._size = size
         self._turns = asyncio.Semaphore(size)
         self._unit_seconds = unit_seconds
         self._text_seconds = text_seconds
@@ -103,14 +104,20 @@ class Expander:
     async def aclose(self) -> None:
         """End the processes; a call that still runs raises RuntimeError at its next turn."""
         self._is_closed = True
-        for worker in [*self._idle, *self._busy]:
+        for worker in self._idle:
             self._end(worker)
         self._idle.clear()
+        for worker in self._busy:
+            _kill(worker)
+        for _ in range(self._size):
+            await self._turns.acquire()  # so that nobody is at work
         while self._ending:
             await asyncio.wait(self._ending)
+        for _ in range(self._size):
+            self._turns.release()
 
     @contextlib.asynccontextmanager
-    async def _worker(self) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def _worker(self) -> AsyncIterator["_Worker"]:
         """A process for one turn; whoever leaves it with an error, cancelled or not, leaves it to be killed."""
         self._waiting += 1
         try:
@@ -120,11 +127,12 @@ class Expander:
         try:
             if self._is_closed:
                 raise RuntimeError("the expander is closed")
-            worker = self._idle.pop() if self._idle else await self._start()
+            is_new = not self._idle
+            worker = await self._start() if is_new else self._idle.pop()
             self._busy.append(worker)
             is_sound = False
             try:
-                yield worker
+                yield _Worker(worker, is_new)
                 is_sound = True
             except _Died:
                 if self._is_closed:
@@ -152,24 +160,23 @@ class Expander:
         )
 
     def _end(self, worker: asyncio.subprocess.Process) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            worker.kill()
+        _kill(worker)
         task = asyncio.create_task(_bury(worker))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    async def _carry_out(self, worker: asyncio.subprocess.Process, job: "_Job", order: Order, began: float) -> None:
+    async def _carry_out(self, worker: "_Worker", job: "_Job", order: Order, began: float) -> None:
         """Until the job is done, its turn is over, or the process has died. Raises _Died, having said of what."""
         try:
             # It reads all before it answers, so this cannot wait for that.
             async with asyncio.timeout(self._text_seconds):
-                await _send(worker, *framed(order))
+                await worker.tell(*framed(order))
             while job.text < len(job.found):
                 report = await self._answer(worker, job, began)
                 job.take(report)
                 if report.is_pause:
                     goes_on = not self._waiting and time.monotonic() - began + job.spent < self._job_seconds
-                    await _send(worker, _GO_ON if goes_on else _STOP)
+                    await worker.tell(_GO_ON if goes_on else _STOP)
                     if not goes_on:
                         job.is_open = False
                         return
@@ -177,26 +184,44 @@ class Expander:
             seconds = self._unit_seconds if job.is_open else self._text_seconds
             job.give_up(f"takes longer than {seconds:g} s")
         except (ConnectionError, asyncio.IncompleteReadError, msgspec.DecodeError, ValueError) as error:
-            job.give_up(f"ended the process that read it ({type(error).__name__})")
+            # One that had died before it was asked says nothing about the text.
+            if worker.is_new or job.is_open:
+                job.give_up(f"ended the process that read it ({type(error).__name__})")
         else:
             return
         raise _Died
 
-    async def _answer(self, worker: asyncio.subprocess.Process, job: "_Job", began: float) -> Report:
-        assert worker.stdout is not None  # noqa: S101  (it was asked for)
+    async def _answer(self, worker: "_Worker", job: "_Job", began: float) -> Report:
         seconds = self._unit_seconds if job.is_open else self._text_seconds
         left = max(self._job_seconds - job.spent - (time.monotonic() - began), 0)
         try:
             async with asyncio.timeout(min(seconds, left)):
-                head = await worker.stdout.readexactly(LENGTH)
+                head = await worker.hear(LENGTH)
         except TimeoutError:
             async with asyncio.timeout(GRACE):
-                head = await worker.stdout.readexactly(LENGTH)
+                head = await worker.hear(LENGTH)
         length = int.from_bytes(head)
         if length > LONGEST_FRAME:
             raise ValueError("a frame that is too long")
         async with asyncio.timeout(self._text_seconds):
-            return _report.decode(await worker.stdout.readexactly(length))
+            return _report.decode(await worker.hear(length))
+
+
+class _Worker:
+    """A process at work, and whether it has been started for this."""
+
+    def __init__(self, process: asyncio.subprocess.Process, is_new: bool) -> None:
+        self._process = process
+        self.is_new = is_new
+
+    async def tell(self, *octets: bytes) -> None:
+        assert self._process.stdin is not None  # noqa: S101  (it was asked for)
+        self._process.stdin.writelines(octets)
+        await self._process.stdin.drain()
+
+    async def hear(self, count: int) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101  (it was asked for)
+        return await self._process.stdout.readexactly(count)
 
 
 class _Died(Exception):
@@ -259,10 +284,9 @@ class _Job:
         self.is_open = False
 
 
-async def _send(worker: asyncio.subprocess.Process, *octets: bytes) -> None:
-    assert worker.stdin is not None  # noqa: S101  (it was asked for)
-    worker.stdin.writelines(octets)
-    await worker.stdin.drain()
+def _kill(worker: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        worker.kill()
 
 
 async def _bury(worker: asyncio.subprocess.Process) -> None:
