@@ -28,9 +28,9 @@ from provider import Provider, event, provider
 from sqlalchemy import delete, select
 
 from service.core.announcements import MeetingCopy, views
+from service.core.decision import Upsert
 from service.core.event import Attendee, Event, Meeting, Organizer, encode_event, fingerprint
 from service.core.starting import announcement
-from service.core.sync import Upsert
 from service.flows.gateway import Gateway
 from service.flows.starting import Announcer
 from service.flows.sync_calendar import Syncer

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from service.core import sync
+from service.core import decision
 from service.core.event import CANCELLED, EventView, FieldChange, view_json
 from service.core.lifecycle import State
 from service.core.meeting_key import meeting_key
@@ -100,7 +100,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def views(upserts: Sequence[sync.Upsert], calendar_id: UUID, now: datetime) -> dict[UUID, bytes]:
+def views(upserts: Sequence[decision.Upsert], calendar_id: UUID, now: datetime) -> dict[UUID, bytes]:
     """Events as users will see them once they are written: `EventView` as JSON, by id."""
     return {
         upsert.id: view_json(
@@ -118,7 +118,7 @@ def views(upserts: Sequence[sync.Upsert], calendar_id: UUID, now: datetime) -> d
 
 
 def entries(
-    changes: Sequence[sync.Change], shown: Mapping[UUID, bytes], calendar_id: UUID, now: datetime
+    changes: Sequence[decision.Change], shown: Mapping[UUID, bytes], calendar_id: UUID, now: datetime
 ) -> list[Entry]:
     """The changes of one round as entries of the change log, in the order in which they will be numbered.
 
@@ -171,7 +171,7 @@ class _Unnumbered(msgspec.Struct, gc=False):
     event: msgspec.Raw
 
 
-def _entry(change: sync.Change, view: bytes, calendar_id: UUID, now: datetime) -> Entry:
+def _entry(change: decision.Change, view: bytes, calendar_id: UUID, now: datetime) -> Entry:
     said = _Unnumbered(
         change.upsert.id,
         calendar_id,

@@ -1,10 +1,10 @@
-"""The sync as a decision: what a provider listed, held against what we knew, gives what changed.
+"""The sync as a comparison: what a provider listed, held against what we knew, gives what differs.
 
     pages ──absorb──► Round ──unsettled_series──► (the caller lists those series as sets) ──absorb_series──► Round
                                                                                                               │
     known rows ───────────────────────────────────────────────────────────────────────────────compare──► Comparison
                                                                                                               │
-    stored events of what differs ─────────────────────────────────────────────────────────────decide──► Decision
+    stored events of what differs ────────────────────────────────────────────────────decision.decide──► Decision
 
 A round is either a full listing of the window, ended by a sweep (a row in the window that was not listed is gone), or
 a delta since a cursor, clamped to the window: Google does not window its deltas, so one edit of an endless series
@@ -20,17 +20,11 @@ from uuid import UUID
 
 import msgspec
 
-from service.core.event import CANCELLED, Event, FieldChange, diff, encode_event, fingerprint, hint_action
+from service.core.event import Event, encode_event, fingerprint
 from service.core.schedule import Window
 
 SYNC_VERSION: Final = 1
 """Raise it when what we keep of an event changes its meaning: every calendar is then listed again."""
-
-MAX_FLAPS: Final = 24
-"""A row that goes back and forth between two versions is announced this often, then kept up to date in silence."""
-
-ALWAYS_TOLD: Final = frozenset({"starts_at", "ends_at", "status", "meeting"})
-"""Fields whose change is announced however often they flap."""
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,42 +147,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return [row.known.id for row in self.fresh if row.known is not None] + [row.id for row in self.gone]
 
 
-class Upsert(msgspec.Struct, frozen=True, kw_only=True):
-    """An event to be written, with its bytes and what the store counts about it; `raw` is None when nothing came."""
-
-    id: UUID
-    event: Event
-    body: bytes
-    raw: bytes | None
-    fingerprint: bytes
-    previous_fingerprint: bytes | None
-    flaps: int
-    version: int
-    created_at: datetime
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of an event that is news: its kind, the fields that differ, and the hint for bots."""
-
-    upsert: Upsert
-    kind: str
-    cause: str
-    fields: dict[str, FieldChange]
-    action: str
-
-
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a round wants written; `cured` are provider ids whose quarantine ends."""
-
-    upserts: list[Upsert] = []
-    changes: list[Change] = []
-    quarantined: list[Malformed] = []
-    cured: list[str] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.upserts or self.quarantined or self.cured)
-
-
 def row_id(item: Item) -> str:
     """The provider's id of a row."""
     return item.event.provider_event_id if isinstance(item, Listed) else item.provider_event_id
@@ -292,33 +250,6 @@ def compare(progress: Round, known: Mapping[str, Known], set_aside: AbstractSet[
     return found
 
 
-def decide(
-    found: Comparison,
-    stored: Mapping[UUID, Event],
-    *,
-    cause: str,
-    now: datetime,
-    ids: Iterator[UUID],
-    entered: AbstractSet[str] = frozenset(),
-) -> Decision:
-    """What to write and what to announce; `stored` has the events that `found.needs` names.
-
-    `cause` is the round's; new events whose provider id is in `entered` came by the rolling of the window, and those that
-    were only examined again differ because of us (`resync`).
-    """
-    decision = Decision(upserts=[], changes=[], quarantined=list(found.quarantined), cured=list(found.cured))
-    for fresh in found.fresh:
-        if fresh.known is None:
-            why = "window" if fresh.event.provider_event_id in entered else cause
-            _create(decision, fresh, why, now, next(ids))
-        else:
-            why = cause if fresh.raw is not None else "resync"
-            _update(decision, fresh, fresh.known, stored[fresh.known.id], why)
-    for row in found.gone:
-        _cancel(decision, row, stored[row.id], cause)
-    return decision
-
-
 def _relinked(progress: Round, known: Mapping[str, Known]) -> Iterator[Fresh]:
     """The events whose link alone is another: whatever the provider itself says of one has the last word."""
     for provider_id, event in progress.reexamined.items():
@@ -351,66 +282,3 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
 def _is_cured(progress: Round, provider_id: str) -> bool:
     item = progress.rows.get(provider_id)
     return progress.full if item is None else not isinstance(item, Malformed)
-
-
-def _create(decision: Decision, fresh: Fresh, cause: str, now: datetime, new_id: UUID) -> None:
-    event = fresh.event
-    upsert = Upsert(
-        id=new_id,
-        event=event,
-        body=fresh.body,
-        raw=fresh.raw,
-        fingerprint=fresh.fingerprint,
-        previous_fingerprint=None,
-        flaps=0,
-        version=1,
-        created_at=now,
-    )
-    decision.upserts.append(upsert)
-    action = hint_action(None, event, {})
-    decision.changes.append(Change(upsert=upsert, kind="created", cause=cause, fields={}, action=action))
-
-
-def _update(decision: Decision, fresh: Fresh, row: Known, old: Event, cause: str) -> None:
-    event = fresh.event
-    flaps = row.flaps + 1 if fresh.fingerprint == row.previous_fingerprint else 0
-    upsert = Upsert(
-        id=row.id,
-        event=event,
-        body=fresh.body,
-        raw=fresh.raw,
-        fingerprint=fresh.fingerprint,
-        previous_fingerprint=row.fingerprint,
-        flaps=flaps,
-        version=row.version + 1,
-        created_at=row.created_at,
-    )
-    fields = diff(old, event)
-    if not fields:
-        # The same event, stored in an older form: renewed, and nobody's news.
-        decision.upserts.append(msgspec.structs.replace(upsert, version=row.version, flaps=row.flaps))
-        return
-    decision.upserts.append(upsert)
-    action = hint_action(old, event, fields)
-    if flaps <= MAX_FLAPS or action != "none" or not fields.keys().isdisjoint(ALWAYS_TOLD):
-        decision.changes.append(Change(upsert=upsert, kind="updated", cause=cause, fields=fields, action=action))
-
-
-def _cancel(decision: Decision, row: Known, old: Event, cause: str) -> None:
-    event = msgspec.structs.replace(old, status=CANCELLED)
-    body = encode_event(event)
-    upsert = Upsert(
-        id=row.id,
-        event=event,
-        body=body,
-        raw=None,
-        fingerprint=fingerprint(body),
-        previous_fingerprint=row.fingerprint,
-        flaps=row.flaps,
-        version=row.version + 1,
-        created_at=row.created_at,
-    )
-    decision.upserts.append(upsert)
-    fields = diff(old, event)
-    action = hint_action(old, event, fields)
-    decision.changes.append(Change(upsert=upsert, kind=CANCELLED, cause=cause, fields=fields, action=action))

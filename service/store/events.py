@@ -10,10 +10,11 @@ import msgspec
 from sqlalchemy import Insert, Select, delete, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.core.decision import Upsert
 from service.core.event import CANCELLED, STALE, Event, decode_event, is_attended, lead_rank
 from service.core.meeting_key import meeting_key
 from service.core.starting import first_look
-from service.core.sync import Known, Malformed, Upsert
+from service.core.sync import Known, Malformed
 from service.store.bulk import BulkInsert
 from service.store.database import insert
 from service.store.tables import LEAD_SECONDS, EventRow, EventSourceRow, Found, QuarantinedRow, Table

@@ -3,20 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from service.core.decision import Decision, decide
 from service.core.event import Event, Meeting, decode_event
 from service.core.schedule import Window
-from service.core.sync import (
-    Decision,
-    Item,
-    Known,
-    Listed,
-    Page,
-    Round,
-    absorb,
-    absorb_series,
-    compare,
-    decide,
-)
+from service.core.sync import Item, Known, Listed, Page, Round, absorb, absorb_series, compare
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -17,6 +17,8 @@ from service.core.announcements import (
     views,
     with_seq,
 )
+from service.core.decision import Change as Decided
+from service.core.decision import Upsert
 from service.core.event import (
     STALE,
     Attendee,
@@ -33,8 +35,6 @@ from service.core.event import (
     view_json,
 )
 from service.core.lifecycle import State
-from service.core.sync import Change as Decided
-from service.core.sync import Upsert
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ONE, TWO = UUID(int=1), UUID(int=2)

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from rounds import Store, delta, event, listed, news, occurrences
 
-from service.core.sync import Page, absorb, compare, decide, unsettled_series
+from service.core.decision import decide
+from service.core.sync import Page, absorb, compare, unsettled_series
 
 
 def play(store: Store, page: Page) -> list[tuple[str, str]]:

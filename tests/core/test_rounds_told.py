@@ -7,22 +7,10 @@ import msgspec
 import pytest
 from core.rounds import DAY, LINK, NOW, WINDOW, Store, delta, event, full, listed, news
 
+from service.core.decision import MAX_FLAPS, Decision, decide
 from service.core.event import Event, encode_event, fingerprint
 from service.core.schedule import Window
-from service.core.sync import (
-    MAX_FLAPS,
-    Decision,
-    Item,
-    Malformed,
-    Page,
-    Removed,
-    Round,
-    absorb,
-    absorb_stretch,
-    compare,
-    decide,
-    removed_ids,
-)
+from service.core.sync import Item, Malformed, Page, Removed, Round, absorb, absorb_stretch, compare, removed_ids
 
 
 def roll(store: Store, *items: Item, by: int = 5) -> Decision:

@@ -11,12 +11,13 @@ from typing import Final
 import msgspec
 
 from service.core import sync
+from service.core.decision import Decision, decide
 from service.core.event import Event, decode_event
 from service.core.lifecycle import State
 from service.core.meeting_links.evidence import LinkRules
 from service.core.meeting_links.finding import find
 from service.core.schedule import window_at
-from service.core.sync import Decision, Round
+from service.core.sync import Round
 from service.flows.gateway import Gateway
 from service.providers.protocol import Provider
 from service.store import events, examinations
@@ -68,7 +69,7 @@ async def decide_alone(gateway: Gateway, row: Found, now: datetime) -> Decision:
         known = await events.known(conn, row.id, rows=progress.reexamined)
         found = sync.compare(progress, known)
         stored = await events.stored(conn, found.needs)
-    return sync.decide(found, stored, cause="resync", now=now, ids=iter(()))
+    return decide(found, stored, cause="resync", now=now, ids=iter(()))
 
 
 def _relinked(provider: Provider, rules: LinkRules, page: Iterable[Examined]) -> dict[str, Event]:

@@ -9,8 +9,9 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from service.core import sync
+from service.core.decision import Decision, decide
 from service.core.schedule import Window, window_at, window_stretch
-from service.core.sync import Cursor, Decision, Item, Round
+from service.core.sync import Cursor, Item, Round
 from service.errors import AccessRejected, CalendarGone, CursorExpired, RequestRefused, Throttled, TransientFault
 from service.flows.gateway import Gateway
 from service.flows.sync_calendar.examination import examine
@@ -189,7 +190,7 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
     if row.last_synced_at is None:
         # Nothing of this calendar was ever written: a round is written as a whole.
         found = sync.compare(progress, {})
-        return sync.decide(found, {}, cause=cause, now=now, ids=new_ids())
+        return decide(found, {}, cause=cause, now=now, ids=new_ids())
     progress.reexamined = await examine(gateway, row)
     if not progress.rows and not progress.full and progress.stretch is None and not progress.reexamined:
         return Decision()
@@ -200,7 +201,7 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
         set_aside = await events.quarantined(conn, row.id)
         found = sync.compare(progress, known, set_aside)
         stored = await events.stored(conn, found.needs)
-    return sync.decide(found, stored, cause=cause, now=now, ids=new_ids(), entered=progress.entered)
+    return decide(found, stored, cause=cause, now=now, ids=new_ids(), entered=progress.entered)
 
 
 def stored_cursor(text: str | None) -> Cursor | None:

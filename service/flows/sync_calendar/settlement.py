@@ -15,9 +15,9 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.announcements import Entry, state_change, sync_notice
+from service.core.decision import Decision
 from service.core.lifecycle import Standing, State
 from service.core.meeting_links import evidence
-from service.core.sync import Decision
 from service.store import calendars, changes, events, leases, meetings, starts
 from service.store.tables import LEAD_SECONDS, Found
 from webhooks import outbox

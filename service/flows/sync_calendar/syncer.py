@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core import lifecycle, schedule
 from service.core.announcements import entries, views
+from service.core.decision import Decision
 from service.core.lifecycle import Fact, Standing, State
-from service.core.sync import Decision
 from service.errors import ProviderError
 from service.flows.gateway import Gateway
 from service.flows.sync_calendar.examination import decide_alone, is_due_for_examination_alone
