@@ -129,6 +129,8 @@ def _scan(text: str, targets: list[str]) -> Iterator[Sighting]:
                 yield Sighting(_target(targets[int(mark[1])]), start, is_typed=False)
             continue
         url, done = _read_url(text, start, ends[number])
+        if text[max(0, start - 1) : start] == "_":
+            url = url.removesuffix("_")  # Markdown's emphasis; else it may be a part of the link
         if url and text[max(0, start - 2) : start] != "~~":
             yield Sighting(url, start, is_typed=True)
     yield from _scan_bare(text, done, len(text))
