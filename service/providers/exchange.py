@@ -17,8 +17,11 @@ from service.errors import TransientFault
 
 LARGEST_PAGE: Final = 20 * 1024 * 1024
 DEADLINE: Final = 30.0
+TOO_LARGE: Final = "answer too large"
 LONGEST_PAUSE: Final = timedelta(hours=24)
 """No server can park an account for longer, whatever its Retry-After says."""
+
+_QUESTIONS: Final = frozenset({"GET", "PROPFIND", "REPORT"})
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -42,6 +45,7 @@ async def ask(
     headers: Mapping[str, str] | None = None,
     json: Any = None,
     form: Mapping[str, str] | None = None,
+    content: bytes | None = None,
     limit: int = LARGEST_PAGE,
     deadline: float = DEADLINE,
 ) -> Answer:
@@ -49,7 +53,7 @@ async def ask(
 
     Raises TransientFault when there is no whole answer: its reason never holds the URL or anything of the body.
     """
-    content, kind = None, {}
+    kind = {}
     if json is not None:
         content, kind = msgspec.json.encode(json), {"content-type": "application/json"}
     if params:
@@ -84,7 +88,7 @@ async def read_bounded(response: httpx.Response, limit: int = LARGEST_PAGE) -> b
     async for chunk in response.aiter_raw():
         received += len(chunk)
         if received > limit:
-            raise TransientFault("answer too large")
+            raise TransientFault(TOO_LARGE)
         chunks.extend(inflater.unpack(chunk) if inflater else (chunk,))
     if inflater and received and not inflater.is_complete:
         raise TransientFault("answer broken off")
@@ -125,7 +129,7 @@ async def _send(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Respon
         return await http.send(request, stream=True)
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
         # A kept connection that the server has just closed; only a question may be put twice.
-        if request.method != "GET":
+        if request.method not in _QUESTIONS:
             raise
         return await http.send(request, stream=True)
 
@@ -152,7 +156,7 @@ class _Inflater:
                 raise TransientFault("answer badly packed") from None
             self._left -= len(piece)
             if self._left < 0:
-                raise TransientFault("answer too large")
+                raise TransientFault(TOO_LARGE)
             unpacked.append(piece)
             chunk = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
         return unpacked
