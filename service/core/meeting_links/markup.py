@@ -50,7 +50,8 @@ def is_markup(text: str) -> bool:
 
 def read_markup(html: str) -> Markup:
     """The text and the links of HTML. Never raises; the time goes with the length."""
-    html = _MARKS.sub(" ", html)
+    if any(mark in html for mark in "\x02\x03\x04\x05\x06"):
+        html = _MARKS.sub(" ", html)
     html = _BLOCK.sub("\n<", _NO_TAG.sub("&lt;", html))
     if "&" in html:
         # As browsers do in an attribute, but in text too: `&region=` in an address is not a registered trade mark.
@@ -75,7 +76,8 @@ def _read(html: str, targets: list[str]) -> str:
     tree = LexborHTMLParser(html)
     tree.strip_tags(_UNSEEN)
     lowered = html.lower()
-    if any(sign in lowered.replace(" ", "") for sign in _SIGNS_OF_STYLE):
+    styles = lowered.replace(" ", "")
+    if any(sign in styles for sign in _SIGNS_OF_STYLE):
         for node in tree.css(_STYLED):
             if _STYLED_AWAY.search(node.attributes.get("style") or ""):
                 node.decompose()

@@ -241,7 +241,7 @@ def _key(address: Address, platform: Platform, meeting_id: str | None, form: For
         return (platform.name, address.host, address.path.rstrip("/"), told, fragment)
     if platform.same == "host":
         return (platform.name, address.host, meeting_id)
-    return (platform.name, _FAMILIES.get(".".join(address.host.rsplit(".", 2)[1:]), ""), meeting_id)
+    return (platform.name, _FAMILIES.get(".".join(address.host.split(".")[-2:]), ""), meeting_id)
 
 
 _FAMILIES: Final = {"zoomgov.com": "zoomgov", "zoom-x.de": "zoom-x", "com.cn": "zoom.com.cn"}

@@ -100,9 +100,9 @@ def room(but: str = "") -> str:
 
 _PAGES: Final = words(
     "about account api apps? assets auth billing blogs? business careers compare company contact contact-us "
-    "cookies customers dashboard demo developers? docs downloads? en enterprise error events explore faq features "
-    "help home index\\.html information integrations invite jobs join legal log-?in log-?out meetings? news org "
-    "partners press pricing privacy products? profile recordings? register resources rooms? search security "
-    "settings sign-?in sign-?out sign-?up solutions static status subscribe support team templates terms tos user "
+    "cookies customers dashboard developers? docs downloads? en enterprise error events explore faq features "
+    "help home index\\.html information integrations invite jobs join legal log-?in log-?out org "
+    "partners press pricing privacy products? profile recordings? register resources search security "
+    "settings sign-?in sign-?out sign-?up solutions static status subscribe support templates terms tos user "
     "users webinars? robots\\.txt favicon\\.ico sitemap\\.xml"
 )
