@@ -20,22 +20,26 @@ _LARGEST_INTEGER: Final = 2**63 - 1
 
 
 class Body(Generic[T]):
-    """The body of a route: its `shape`, a type that msgspec can convert to, and an `example` for the documentation.
+    """The body of a route: its `shape`, a type that msgspec can convert to, and for the documentation one `example` or named ones.
 
     `when_empty` is what no body at all means; without it a body is required. A `shape` that says
-    `forbid_unknown_fields` refuses mass assignment.
+    `forbid_unknown_fields` refuses mass assignment; one that is a union is told apart by `provider`, of which
+    `spellings` has further names.
     """
 
     def __init__(
         self,
         shape: Any,
         *,
-        example: Mapping[str, Any],
+        example: Mapping[str, Any] | None = None,
+        examples: Mapping[str, Mapping[str, Any]] | None = None,
         when_empty: T | None = None,
+        spellings: Mapping[str, str] | None = None,
     ) -> None:
         self.shape = shape
-        self.example = dict(example)
+        self.examples = dict(examples or {}) if example is None else {"": example}
         self.when_empty = when_empty
+        self.spellings = spellings or {}
 
     async def read(self, request: Request[Any, Any, Any]) -> T:
         """The decoded body.
@@ -51,17 +55,26 @@ class Body(Generic[T]):
     def decode(self, raw: bytes) -> T:
         """The value behind the bytes. Raises GatewayError 400 or 422."""
         tree = parse(raw)
+        if self.spellings and isinstance(tree, dict) and isinstance(named := tree.get("provider"), str):
+            tree["provider"] = self.spellings.get(named, named)
         try:
             return cast("T", msgspec.convert(tree, self.shape))
         except msgspec.ValidationError as error:
-            raise invalid_fields([self._problem(str(error))]) from None
+            raise invalid_fields(self._problems(tree, str(error))) from None
 
-    def _problem(self, message: str) -> FieldProblem:
+    def _problems(self, tree: Any, message: str) -> list[FieldProblem]:
         problem = field_problem(message)
-        tags = sorted(str(one.tag) for one in _structs(self.shape) if one.tag is not None)
+        structs = _structs(self.shape)
+        tags = sorted(str(one.tag) for one in structs if one.tag is not None)
         if tags and problem.field == "provider":
-            return FieldProblem("provider", f"accepts {', '.join(tags)}")
-        return problem
+            return [FieldProblem("provider", f"accepts {', '.join(tags)}")]
+        named = tree.get("provider") if isinstance(tree, dict) else None
+        meant = [one for one in structs if one.tag in {None, named}]
+        if problem.message == "is required" and len(meant) == 1:
+            # msgspec stops at the first; whoever has forgotten one has often forgotten several.
+            names = [field.encode_name for field in meant[0].fields if field.required]
+            return [FieldProblem(name, "is required") for name in names if name not in tree] or [problem]
+        return [problem]
 
 
 async def read_bytes(request: Request[Any, Any, Any]) -> bytes:

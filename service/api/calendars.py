@@ -1,88 +1,41 @@
 """Routes of calendars: connect, list, show, change, let go, resync."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
 from service.api.auth import ApiRequest
 from service.api.bodies import Body
+from service.api.credentials import (
+    CHANGE,
+    CONNECT,
+    LOOK,
+    CalendarChange,
+    Look,
+    renewed_credentials,
+    spelled,
+    stated_credentials,
+)
 from service.api.idempotency import once
 from service.api.injection import Injected
-from service.api.link_choices import LinkPreference, MeetingHosts, check_hosts, stored_hosts
+from service.api.link_choices import stored_hosts
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
 from service.api.problems import invalid, not_found
 from service.api.views import CalendarView, RawCalendarsView, ResyncView, SyncView, calendar_view, sync_view
-from service.core.credentials import Credentials, GoogleCredentials, Identifier, Secret
+from service.core.credentials import Credentials
 from service.flows import connect
 from service.flows.gateway import Gateway
 from service.store import calendars
 from service.store.calendars import CalendarFilter
 from service.store.tables import Found
 
-LARGEST_METADATA: Final = 4096
 MOST_METADATA_FILTERS: Final = 10
-
-Name = Annotated[str, Meta(min_length=1, max_length=255)]
-Horizon = Annotated[int, Meta(ge=1, le=365)]
-Metadata = dict[Annotated[str, Meta(min_length=1, max_length=255)], Any]
-
-_OF_GOOGLE: Final = ("client_id", "client_secret", "refresh_token")
-
-
-class LookGoogle(GoogleCredentials, frozen=True, kw_only=True, tag="google", forbid_unknown_fields=True):
-    """A Google account, to list its calendars."""
-
-
-class ConnectGoogle(GoogleCredentials, frozen=True, kw_only=True, tag="google", forbid_unknown_fields=True):
-    """A Google calendar to connect; without `raw_calendar_id` the account's primary one."""
-
-    raw_calendar_id: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
-    name: Name | None = None
-    metadata: Metadata | None = None
-    horizon_days: Horizon | None = None
-    link_preference: LinkPreference | None = None
-    meeting_hosts: MeetingHosts | None = None
-
-    def __post_init__(self) -> None:
-        _check_metadata(self.metadata)
-        check_hosts(self.meeting_hosts)
-
-
-class CalendarChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Credentials or settings of a calendar to change; what is not there stays.
-
-    A `refresh_token` alone is one for the OAuth client that the calendar has; another client, or a new secret, comes
-    with its `client_id`, `client_secret` and `refresh_token`. `null` brings a setting back to its default, which for
-    `link_preference` and `meeting_hosts` is what the project decides.
-    """
-
-    provider: Literal["google"] | UnsetType = UNSET
-    client_id: Identifier | UnsetType = UNSET
-    client_secret: Secret | UnsetType = UNSET
-    refresh_token: Secret | UnsetType = UNSET
-    name: Name | UnsetType | None = UNSET
-    metadata: Metadata | UnsetType | None = UNSET
-    horizon_days: Horizon | UnsetType | None = UNSET
-    link_preference: LinkPreference | UnsetType | None = UNSET
-    meeting_hosts: MeetingHosts | UnsetType | None = UNSET
-
-    def __post_init__(self) -> None:
-        _check_metadata(self.metadata)
-        check_hosts(self.meeting_hosts)
-        given = [name for name in _OF_GOOGLE if getattr(self, name) is not UNSET]
-        if given and given != ["refresh_token"]:
-            for name in _OF_GOOGLE:
-                if name not in given:
-                    raise ValueError(f"`{name}` is required with {' and '.join(given)}")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self.name!r}, horizon_days={self.horizon_days!r})"
 
 
 class Resync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,18 +44,6 @@ class Resync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     full: bool = False
 
 
-_CREDENTIALS: Final = {
-    "provider": "google",
-    "client_id": "123456789012-abc.apps.googleusercontent.com",
-    "client_secret": "the OAuth client's secret",
-    "refresh_token": "the user's refresh token",
-}
-
-LOOK: Final = Body[LookGoogle](LookGoogle, example=_CREDENTIALS)
-CONNECT: Final = Body[ConnectGoogle](
-    ConnectGoogle, example=_CREDENTIALS | {"name": "Ana's calendar", "metadata": {"user": "42"}}
-)
-CHANGE: Final = Body[CalendarChange](CalendarChange, example={"name": "Ana's calendar", "horizon_days": 60})
 RESYNC: Final = Body[Resync](Resync, when_empty=Resync(), example={"full": False})
 
 Status = Annotated[
@@ -152,7 +93,7 @@ async def look_by_post(request: ApiRequest, gateway: Injected[Gateway]) -> Respo
 async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[CalendarView]:
     body = await CONNECT.read(request)
     wish = connect.NewCalendar(
-        credentials=_credentials(body),
+        credentials=stated_credentials(body),
         raw_calendar_id=body.raw_calendar_id,
         name=body.name,
         metadata=body.metadata,
@@ -179,7 +120,9 @@ async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[Ca
 async def list_calendars(
     request: ApiRequest,
     gateway: Injected[Gateway],
-    provider: Annotated[str | None, QueryParameter(description="`google`.", max_length=64)] = None,
+    provider: Annotated[
+        str | None, QueryParameter(description="`google`, `microsoft`, `caldav` or `ics`.", max_length=64)
+    ] = None,
     status: Status = None,
     email: Annotated[str | None, QueryParameter(description="The account's address.", max_length=320)] = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -187,7 +130,7 @@ async def list_calendars(
 ) -> Response[bytes]:
     project_id = request.auth.project_id
     cursors = Cursors(gateway.cipher, project_id, "calendars")
-    wanted = CalendarFilter(provider=provider, status=status, email=email, metadata=_metadata_filter(request))
+    wanted = CalendarFilter(provider=spelled(provider), status=status, email=email, metadata=_metadata_filter(request))
     async with gateway.database.read() as conn:
         rows = await calendars.listed(conn, project_id, wanted, cursors.read(cursor, UUID), limit + 1)
     shown = [msgspec.json.encode(calendar_view(row)) for row in rows[:limit]]
@@ -203,9 +146,9 @@ async def show(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Inject
     "/calendars/{calendar_id:uuid}",
     operation_id="changeCalendar",
     summary="Give a calendar new credentials or other settings",
-    description="Credentials have the shape of `POST /calendars`, or are a `refresh_token` alone for the OAuth client that "
-    "the calendar has. They must belong to the same account, and start the calendar anew: its status goes to `syncing`. With "
-    "another `link_preference` or other `meeting_hosts` its stored events are examined again, without asking the provider.",
+    description="Credentials have the shape of `POST /calendars`, or are a lone `refresh_token`, `password` or `url`, which "
+    "takes the place of the one that the calendar has. They must belong to the same account (a feed may get another address), "
+    "and start the calendar anew: its status goes to `syncing`. With another `link_preference` or other `meeting_hosts` its stored events are examined again, without asking the provider.",
     tags=["Calendars"],
     opt={"body": CHANGE, "conditional": True},
 )
@@ -214,7 +157,7 @@ async def change(
 ) -> Response[CalendarView]:
     body = await CHANGE.read(request)
     wanted = connect.CalendarPatch(
-        credentials=_new_credentials(body),
+        credentials=await _renewed(gateway, request, calendar_id, body),
         name=body.name,
         metadata=body.metadata,
         horizon_days=body.horizon_days,
@@ -293,8 +236,20 @@ async def show_sync(calendar_id: FromPath[UUID], request: ApiRequest, gateway: I
     return Response(sync_view(row, quarantined, gateway.clock()))
 
 
-async def _look(gateway: Gateway, wish: LookGoogle) -> Response[RawCalendarsView]:
-    return Response(RawCalendarsView(await connect.look(gateway, _credentials(wish))), status_code=200)
+async def _look(gateway: Gateway, wish: Look) -> Response[RawCalendarsView]:
+    return Response(RawCalendarsView(await connect.look(gateway, stated_credentials(wish))), status_code=200)
+
+
+async def _renewed(
+    gateway: Gateway, request: ApiRequest, calendar_id: UUID, body: CalendarChange
+) -> Credentials | connect.NewSecret | None:
+    if body.provider is UNSET and not body.given:
+        return None
+    async with gateway.database.read() as conn:
+        row = await calendars.one(conn, request.auth.project_id, calendar_id)
+    if row is None:
+        raise not_found()
+    return renewed_credentials(body, row.provider)
 
 
 async def _shown(
@@ -309,27 +264,6 @@ async def _shown(
 
 def _answer(row: Found, *, status: int = 200) -> Response[CalendarView]:
     return Response(calendar_view(row), status_code=status, headers=entity_tag(row.version))
-
-
-def _credentials(body: GoogleCredentials) -> Credentials:
-    return GoogleCredentials(
-        client_id=body.client_id, client_secret=body.client_secret, refresh_token=body.refresh_token
-    )
-
-
-def _new_credentials(body: CalendarChange) -> Credentials | connect.NewSecret | None:
-    if body.refresh_token is UNSET:
-        return None
-    if body.client_id is UNSET or body.client_secret is UNSET:
-        return connect.NewSecret(body.refresh_token)
-    return GoogleCredentials(
-        client_id=body.client_id, client_secret=body.client_secret, refresh_token=body.refresh_token
-    )
-
-
-def _check_metadata(metadata: Metadata | UnsetType | None) -> None:
-    if metadata and len(msgspec.json.encode(metadata)) > LARGEST_METADATA:
-        raise ValueError(f"`metadata` is larger than {LARGEST_METADATA} bytes of JSON")
 
 
 def _metadata_filter(request: ApiRequest) -> dict[str, str]:

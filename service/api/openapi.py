@@ -176,10 +176,23 @@ def _statuses(operation: Mapping[str, Any], opt: Mapping[str, Any], method: str)
 
 def _request_body(body: Body[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     (schema,) = _put_types(schemas, [body.shape])
-    return {
-        "required": body.when_empty is None,
-        "content": {"application/json": {"schema": schema, "example": body.example}},
-    }
+    _admit_spellings(schema, body.spellings, schemas)
+    named = {name: {"value": value} for name, value in body.examples.items()}
+    shown = {"example": named[""]["value"]} if "" in named else {"examples": named}
+    return {"required": body.when_empty is None, "content": {"application/json": {"schema": schema, **shown}}}
+
+
+def _admit_spellings(schema: dict[str, Any], spellings: Mapping[str, str], schemas: dict[str, Any]) -> None:
+    """Say in the schemas what `Body` does before it looks at them: other names of a provider are as good."""
+    mapping: dict[str, str] = schema.get("discriminator", {}).get("mapping", {})
+    places = mapping.values() or [schema["$ref"]]
+    for spelling, name in spellings.items():
+        for place in places:
+            accepted = schemas[place.rpartition("/")[2]]["properties"]["provider"]["enum"]
+            if name in accepted and spelling not in accepted:
+                accepted.append(spelling)
+        if name in mapping:
+            mapping[spelling] = mapping[name]
 
 
 def _put_types(schemas: dict[str, Any], types: Sequence[Any]) -> list[dict[str, Any]]:

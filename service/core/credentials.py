@@ -5,8 +5,9 @@ OAuth they are the integrator's app and the user's refresh token; a CalDAV accou
 secret the whole of its credentials; a feed's client is its host, and its secret the address itself.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +20,8 @@ Tenant = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A
 
 class GoogleCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="provider", tag="google"):
     """An OAuth client of Google's and the refresh token that a user gave to it."""
+
+    renewable: ClassVar[str] = "refresh_token"
 
     client_id: Identifier
     client_secret: Secret
@@ -44,6 +47,8 @@ class MicrosoftCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field=
     `tenant_id` is `common`, `organizations`, `consumers`, or the directory of a single-tenant app.
     """
 
+    renewable: ClassVar[str] = "refresh_token"
+
     client_id: Identifier
     client_secret: Secret
     refresh_token: Secret
@@ -66,6 +71,8 @@ class MicrosoftCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field=
 class CaldavCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="provider", tag="caldav"):
     """An account of a CalDAV server; the password is best one made for this app alone."""
 
+    renewable: ClassVar[str] = "password"
+
     server_url: Address
     username: Identifier
     password: Secret
@@ -87,6 +94,8 @@ class CaldavCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="pr
 class IcsCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="provider", tag="ics"):
     """The address of a feed, which is a secret: who knows it reads the calendar."""
 
+    renewable: ClassVar[str] = "url"
+
     url: Address
 
     @property
@@ -104,6 +113,14 @@ class IcsCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="provi
 
 
 Credentials = GoogleCredentials | MicrosoftCredentials | CaldavCredentials | IcsCredentials
+
+KINDS: Final[Mapping[str, type[Credentials]]] = {
+    "google": GoogleCredentials,
+    "microsoft": MicrosoftCredentials,
+    "caldav": CaldavCredentials,
+    "ics": IcsCredentials,
+}
+"""By provider; `renewable` names the field of each that may be given anew alone."""
 
 
 def host_of(url: str) -> str:

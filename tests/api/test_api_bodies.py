@@ -73,7 +73,7 @@ async def test_hostile_json(call: httpx.AsyncClient, body: bytes, status: int, c
             "is larger than 4096 bytes of JSON",
             id="metadata",
         ),
-        pytest.param({"provider": "hush-zoom"}, "provider", "accepts google", id="provider"),
+        pytest.param({"provider": "hush-zoom"}, "provider", "accepts caldav, google, ics, microsoft", id="provider"),
     ],
 )
 async def test_a_wrong_field_is_named(call: httpx.AsyncClient, wrong: dict[str, Any], field: str, message: str) -> None:
@@ -83,12 +83,13 @@ async def test_a_wrong_field_is_named(call: httpx.AsyncClient, wrong: dict[str, 
     assert (await call.get("/calendars")).json()["data"] == []
 
 
-async def test_a_missing_field_is_named(call: httpx.AsyncClient) -> None:
+async def test_missing_fields_are_named(call: httpx.AsyncClient) -> None:
     answer = await call.post("/calendars", json={"provider": "google", "client_id": "c"})
-    assert answer.json()["errors"] == [{"field": "client_secret", "message": "is required"}]
-    answer = await call.patch(f"/calendars/{'0' * 32}", json={"client_secret": "hush"})
     is_problem(answer, 422, "validation_failed")
-    assert answer.json()["errors"] == [{"field": "client_id", "message": "is required with client_secret"}]
+    required = [{"field": name, "message": "is required"} for name in ("client_secret", "refresh_token")]
+    assert answer.json()["errors"] == required
+    answer = await call.post("/calendars", json={"client_id": "c"})
+    assert answer.json()["errors"] == [{"field": "provider", "message": "accepts caldav, google, ics, microsoft"}]
 
 
 async def test_odd_but_harmless_text_is_stored_as_it_is(

@@ -49,27 +49,40 @@ async def test_patch_knows_the_provider_and_the_client_of_its_calendar(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field"),
+    ("wrong", "fields"),
     [
-        pytest.param({"client_id": "c"}, "client_secret", id="only-a-client-id"),
-        pytest.param({"client_id": "c", "refresh_token": "t"}, "client_secret", id="no-secret"),
-        pytest.param({"client_secret": "s"}, "client_id", id="only-a-secret"),
-        pytest.param({"client_id": "c", "client_secret": "s"}, "refresh_token", id="no-token"),
-        pytest.param({"provider": "outlook", "refresh_token": "t"}, "provider", id="provider"),
-        pytest.param({"provider": "outlook"}, "provider", id="provider-alone"),
-        pytest.param({"provider": None}, "provider", id="no-provider"),
-        pytest.param({"refresh_token": None}, "refresh_token", id="null"),
-        pytest.param({"raw_calendar_id": "x"}, "raw_calendar_id", id="another-calendar"),
+        pytest.param({"client_id": "c"}, ["client_secret", "refresh_token"], id="only-a-client-id"),
+        pytest.param({"client_id": "c", "refresh_token": "t"}, ["client_secret"], id="no-secret"),
+        pytest.param({"client_secret": "s"}, ["client_id", "refresh_token"], id="only-a-secret"),
+        pytest.param({"client_id": "c", "client_secret": "s"}, ["refresh_token"], id="no-token"),
+        pytest.param({"provider": "outlook", "refresh_token": "t"}, ["provider"], id="provider"),
+        pytest.param({"provider": "outlook"}, ["provider"], id="provider-alone"),
+        pytest.param({"provider": None}, ["provider"], id="no-provider"),
+        pytest.param({"provider": "zoom"}, ["provider"], id="unknown-provider"),
+        pytest.param({"refresh_token": None}, ["refresh_token"], id="null"),
+        pytest.param({"raw_calendar_id": "x"}, ["raw_calendar_id"], id="another-calendar"),
+        pytest.param({"password": "p"}, ["password"], id="a-password"),
+        pytest.param({"url": "https://x.example/a.ics", "refresh_token": "t"}, ["url"], id="an-address-too"),
+        pytest.param({"tenant_id": "common", "username": "u"}, ["tenant_id", "username"], id="fields-of-two-others"),
     ],
 )
-async def test_patch_names_the_field_that_is_missing_or_wrong(
-    call: httpx.AsyncClient, credentials: dict[str, Any], wrong: dict[str, Any], field: str
+async def test_patch_names_the_fields_that_are_missing_or_wrong(
+    call: httpx.AsyncClient, credentials: dict[str, Any], wrong: dict[str, Any], fields: list[str]
 ) -> None:
     calendar = await connected(call, credentials)
     answer = await call.patch(f"/calendars/{calendar['id']}", json=wrong)
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed"), answer.text
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert [error["field"] for error in answer.json()["errors"]] == fields
     assert (await call.get(f"/calendars/{calendar['id']}")).json() == calendar
+
+
+async def test_credentials_for_a_calendar_that_is_not_there_are_not_looked_at(
+    call: httpx.AsyncClient, stranger: httpx.AsyncClient, credentials: dict[str, Any]
+) -> None:
+    calendar = await connected(call, credentials)
+    for client, path in ((call, f"/calendars/{'0' * 32}"), (stranger, f"/calendars/{calendar['id']}")):
+        answer = await client.patch(path, json={"password": "p"})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def test_null_brings_a_setting_back_to_its_default(call: httpx.AsyncClient, credentials: dict[str, Any]) -> None:

@@ -15,10 +15,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from service.api import examples
 from service.api.bodies import Body
+from service.api.calendars import create, look
 from service.api.problems import Problem
 from service.api.routes import ROUTES, create_api, create_document
 from service.api.views import CalendarView
 from service.core.announcements import Change
+from service.core.credentials import KINDS
 from service.core.event import EventView
 from service.flows.meetings import MeetingView
 
@@ -117,12 +119,38 @@ BODIES = [handler for handler in ROUTES if "body" in handler.opt]
 @pytest.mark.parametrize("handler", BODIES, ids=lambda handler: handler.operation_id)
 def test_the_example_of_a_body_is_accepted(document: dict[str, Any], handler: HTTPRouteHandler) -> None:
     body: Body[Any] = handler.opt["body"]
-    assert body.decode(msgspec.json.encode(body.example)) is not None
     (path,) = handler.paths
     (method,) = handler.http_methods
     content = document["paths"][path.replace(":uuid}", "}")][method.lower()]["requestBody"]["content"]
-    schema = content["application/json"]["schema"] | {"components": document["components"]}
-    jsonschema.validate(content["application/json"]["example"], schema)
+    shown = content["application/json"]
+    schema = shown["schema"] | {"components": document["components"]}
+    several = {name: each["value"] for name, each in shown.get("examples", {}).items()}
+    documented = several or {"": shown["example"]}
+    assert documented == body.examples
+    for example in documented.values():
+        assert body.decode(msgspec.json.encode(example)) is not None
+        jsonschema.validate(example, schema)
+
+
+@pytest.mark.parametrize("handler", [look, create], ids=lambda handler: handler.operation_id)
+def test_each_provider_has_a_schema_an_example_and_its_spellings(
+    document: dict[str, Any], handler: HTTPRouteHandler
+) -> None:
+    (path,) = handler.paths
+    (method,) = handler.http_methods
+    shown = document["paths"][path][method.lower()]["requestBody"]["content"]["application/json"]
+    assert set(shown["examples"]) == set(KINDS)
+    choice = shown["schema"]["discriminator"]
+    assert choice["propertyName"] == "provider"
+    assert set(choice["mapping"]) == {*KINDS, "outlook"}
+    assert choice["mapping"]["outlook"] == choice["mapping"]["microsoft"]
+    schema = shown["schema"] | {"components": document["components"]}
+    for provider, kind in KINDS.items():
+        properties = document["components"]["schemas"][choice["mapping"][provider].rpartition("/")[2]]["properties"]
+        assert set(kind.__struct_fields__) <= set(properties)
+    jsonschema.validate(shown["examples"]["microsoft"]["value"] | {"provider": "outlook"}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(shown["examples"]["google"]["value"] | {"provider": "outlook!"}, schema)
 
 
 @pytest.mark.parametrize(

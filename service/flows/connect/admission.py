@@ -6,9 +6,11 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from service.core.blame import BLAMES
 from service.core.credentials import Credentials
 from service.errors import (
     AccessRejected,
+    AddressRefused,
     ClientRejected,
     FieldProblem,
     GatewayError,
@@ -20,20 +22,11 @@ from service.errors import (
     TransientFault,
 )
 from service.flows.gateway import Gateway
+from service.providers.guarded_http import AddressBlocked, HostUnknown
 from service.providers.protocol import Access, Account, RawCalendar, TokenGrant
 
 RETRY_AFTER: Final = 30
 """Seconds that a client is asked to wait when a provider is unavailable or busy."""
-
-REMEDIES: Final = {
-    "credentials_rejected": "The provider does not accept this refresh_token: let the user sign in again, and send the "
-    "new one with the client_id that it was given to.",
-    "client_rejected": "The provider does not accept this OAuth client: check client_id, client_secret and that the "
-    "calendar API is enabled in its project.",
-    "insufficient_scope": "The grant does not cover the account's calendars: let the user sign in again and tick every "
-    "calendar permission, or ask the organisation's administrator to allow the app; then send the new refresh_token.",
-}
-"""What to do about each code, for somebody who is sending credentials at this moment."""
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +53,10 @@ async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Ad
             found = await provider.calendars(access)
             account = await provider.account(access, found) if found else None
     except ProviderError as error:
-        raise_refusal(error, now)
+        raise_refusal(provider.name, error, now)
+    except GatewayError as error:
+        # The judge of an address knows what is wrong with it, and not where it came from.
+        raise _in_field(error, BLAMES[provider.name].address) from error
     if account is None:
         raise GatewayError(422, "calendar_not_found", "The account has no calendars.")
     return Admission(grant=grant, calendars=found, account=account)
@@ -77,30 +73,51 @@ def choose(found: list[RawCalendar], wanted: str | None) -> RawCalendar:
     raise GatewayError(422, "calendar_not_found", detail, errors=[FieldProblem("raw_calendar_id", "not found")])
 
 
-def raise_refusal(error: ProviderError, now: datetime) -> NoReturn:
+def raise_refusal(provider: str, error: ProviderError, now: datetime) -> NoReturn:
     """Tell a client why its credentials cannot be used, in the contract's codes."""
     match error:
-        case GrantRejected():
-            code, field = "credentials_rejected", "refresh_token"
+        case GrantRejected() | AddressRefused():
+            code = "credentials_rejected"
         case ClientRejected():
-            code, field = "client_rejected", "client_secret"
+            code = "client_rejected"
         case ScopeMissing() | PolicyForbids():
-            code, field = "insufficient_scope", "refresh_token"
+            code = "insufficient_scope"
         case Throttled() | TransientFault() | AccessRejected():
-            # A token that was given out a moment ago and is not taken says nothing about the grant behind it.
-            code = "provider_throttled" if isinstance(error, Throttled) else "provider_unavailable"
-            retry_at = None if isinstance(error, AccessRejected) else error.retry_at
-            wait = max(1, int((retry_at - now).total_seconds())) if retry_at else RETRY_AFTER
-            detail = f"The provider cannot answer now; nothing was stored, try again later. ({error.reason})"
-            raise GatewayError(503, code, detail, headers={"Retry-After": str(wait)}) from error
+            raise _judge_silence(provider, error, now) from error
         case _:
-            detail = f"The provider refuses to list the account's calendars. ({error.reason})"
-            raise GatewayError(422, "validation_failed", detail) from error
-    detail = f"{REMEDIES[code]} ({error.reason})" if error.reason else REMEDIES[code]
-    raise GatewayError(422, code, detail, errors=[FieldProblem(field, error.reason)]) from error
+            code = "validation_failed"
+    blame = BLAMES[provider].of(code)
+    detail = f"{blame.remedy} ({error.reason})" if error.reason else blame.remedy
+    errors = [FieldProblem(blame.field, error.reason)] if blame.field else []
+    raise GatewayError(422, code, detail, errors=errors) from error
 
 
 def provider_of(credentials: Credentials) -> str:
     """The provider that credentials are tagged with."""
     tag: Mapping[str, Any] | str | int | None = credentials.__struct_config__.tag
     return str(tag)
+
+
+def _judge_silence(provider: str, error: ProviderError, now: datetime) -> GatewayError:
+    """No usable answer: an outage, or a host that somebody has mistyped, which no waiting would mend."""
+    address = BLAMES[provider].address
+    if address is not None and isinstance(error.__cause__, HostUnknown):
+        return _in_field(GatewayError(422, "blocked_url", "The URL names a host that does not resolve."), address)
+    if address is not None and isinstance(error.__cause__, AddressBlocked):
+        detail = "The URL leads to an address that is not public."
+        return _in_field(GatewayError(422, "blocked_url", detail), address)
+    # A token that was given out a moment ago and is not taken says nothing about the grant behind it.
+    code = "provider_throttled" if isinstance(error, Throttled) else "provider_unavailable"
+    retry_at = error.retry_at if isinstance(error, Throttled | TransientFault) else None
+    wait = max(1, int((retry_at - now).total_seconds())) if retry_at else RETRY_AFTER
+    detail = f"The provider cannot answer now; nothing was stored, try again later. ({error.reason})"
+    return GatewayError(503, code, detail, headers={"Retry-After": str(wait)})
+
+
+def _in_field(error: GatewayError, field: str | None) -> GatewayError:
+    if error.errors or field is None:
+        return error
+    said = error.detail.removeprefix("The URL ").rstrip(".")
+    return GatewayError(
+        error.status, error.code, error.detail, errors=[FieldProblem(field, said)], headers=error.headers
+    )

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core import lifecycle
+from service.core.blame import BLAMES
 from service.core.credentials import Credentials, renewed
 from service.core.lifecycle import Standing, State
 from service.core.meeting_links.choices import inherited_rules
@@ -134,7 +135,8 @@ async def _readmit(
     admission = await admit(gateway, credentials, now)
     if admission.account.id != row.account and gateway.providers[row.provider].keeps_account:
         detail = "These credentials belong to another account; connect its calendar with POST /calendars."
-        raise GatewayError(422, "credentials_rejected", detail, errors=[FieldProblem("refresh_token", "other account")])
+        wrong = FieldProblem(BLAMES[row.provider].owner, "other account")
+        raise GatewayError(422, "credentials_rejected", detail, errors=[wrong])
     choose(admission.calendars, row.raw_calendar_id)
     return credentials, admission
 
@@ -161,7 +163,9 @@ async def _reconnect(
     if connection_id != row.connection_id:
         if await calendars.has_raw_id(conn, connection_id, row.raw_calendar_id):
             raise GatewayError(409, "conflict", "Another calendar of the project has this address already.")
+        raw = choose(admission.calendars, row.raw_calendar_id)
         values |= {"connection_id": connection_id, "oauth_client_id": client_id, "account": admission.account.id}
+        values |= {"email": admission.account.email, **_described(raw)}
     return values
 
 
