@@ -169,6 +169,32 @@ async def test_what_needs_too_much_memory_is_set_aside():
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param(calendar(*(vevent(uid=str(number)) for number in range(1200))), "cannot be read", id="unreadable"),
+        pytest.param(
+            calendar(
+                *(
+                    vevent(START, "RRULE:FREQ=HOURLY", "DESCRIPTION:" + "x" * 60_000, uid=str(number))
+                    for number in range(3)
+                )
+            ),
+            "than can be kept",
+            id="too much",
+        ),
+    ],
+)
+async def test_a_calendar_that_brings_too_much_is_spoilt_and_the_next_is_read(expander, text, reason):
+    spoilt, unread = await expander.expand([Text(text), Text(b"")], READING)
+    [good] = await expander.expand([Text(GOOD)], READING)
+
+    assert reason in str(spoilt.spoilt)
+    assert unread.items == []
+    assert len(good.items) == 4
+
+
+@pytest.mark.anyio
 @both_loops
 async def test_a_process_that_dies_is_replaced(expander):
     await expander.expand([Text(GOOD)], READING)

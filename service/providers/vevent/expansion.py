@@ -26,6 +26,12 @@ JOB_SECONDS: Final = 60.0
 """For everything that one call of `expand` asks, waiting for a turn not counted."""
 
 MEMORY: Final = 200 * 1024 * 1024
+MOST_OCTETS: Final = 64 * 1024 * 1024
+"""Of everything that one call may bring, each occurrence counted with all its text."""
+
+MOST_UNREADABLE: Final = 1_000
+"""Events of one call that are set aside one by one; beyond that it is not a calendar with faults but a fault."""
+
 GRACE: Final = 0.25
 """When this process itself has been busy, an answer may lie ready that came in time."""
 
@@ -181,8 +187,9 @@ class Expander:
                         job.is_open = False
                         return
         except TimeoutError:
-            seconds = self._unit_seconds if job.is_open else self._text_seconds
-            job.give_up(f"takes longer than {seconds:g} s")
+            if job.spent + time.monotonic() - began < self._job_seconds:
+                seconds = self._unit_seconds if job.is_open else self._text_seconds
+                job.give_up(f"takes longer than {seconds:g} s")
         except (ConnectionError, asyncio.IncompleteReadError, msgspec.DecodeError, ValueError) as error:
             # One that had died before it was asked says nothing about the text.
             if worker.is_new or job.is_open:
@@ -240,6 +247,8 @@ class _Job:
         self.is_open = False
         self.spent = 0.0
         self._passed = 0
+        self._octets = 0
+        self._unreadable = 0
 
     def order(self, reading: Reading) -> Order:
         """What is still to be done."""
@@ -247,10 +256,19 @@ class _Job:
         return Order([(text.base_id, text.octets) for text in self._texts[self.text :]], reading, self.unit)
 
     def take(self, report: Report) -> None:
+        """Raises _Died when the text brings too much to let the process go on with it."""
         found = self.found[self.text]
         if report.text + self._passed != self.text:
             raise ValueError("an answer to another question")
         if report.findings is not None:
+            self._octets += sum((2_000 + len(each.raw)) * len(each.places) for each in report.findings.sheets)
+            self._unreadable += len(report.findings.malformed)
+            if self._octets > MOST_OCTETS:
+                self.spoil("has more in the window than can be kept")
+                raise _Died
+            if self._unreadable > MOST_UNREADABLE:
+                self.spoil(f"has more than {MOST_UNREADABLE:,} events that cannot be read")
+                raise _Died
             found.items.extend(report.findings.items())
         if report.document is not None:
             found.document = report.document

@@ -28,7 +28,7 @@ _HEAD: Final = re.compile(
 )
 _TZID: Final = re.compile(rb"^TZID(?:;[^:\n]*)?:([^\n]*)$", re.IGNORECASE | re.MULTILINE)
 _LOCATION: Final = re.compile(rb"^X-LIC-LOCATION(?:;[^:\n]*)?:([^\n]*)$", re.IGNORECASE | re.MULTILINE)
-_UID: Final = re.compile(rb"^UID(?:;[^:\n]*)?:([^\n]*)$", re.IGNORECASE | re.MULTILINE)
+_UID: Final = re.compile(rb"\n[Uu][Ii][Dd](?:;[^:\n]*)?:([^\n]*)")
 
 
 class ZoneText(msgspec.Struct):

@@ -14,10 +14,9 @@ from service.providers.vevent.series import Findings, Reading, list_series
 from service.providers.vevent.text import Block, Header, Scan, blocks_by_uid
 from service.providers.vevent.zones import Zones
 
-_REPEATS: Final = re.compile(rb"^(?:RRULE|RDATE|RECURRENCE-ID|DURATION)[;:]", re.IGNORECASE | re.MULTILINE)
-_TIMES: Final = re.compile(
-    rb"^(?:DTSTART|DTEND)(?:;[^\n]*)?:(\d{8})(?:T\d{4,6}Z?)?[ \t]*$", re.IGNORECASE | re.MULTILINE
-)
+_REPEATS: Final = (b"\nRRULE", b"\nRDATE", b"\nRECURRENCE-ID", b"\nDURATION")
+_TIMES: Final = re.compile(rb"\nDT(?:START|END)[;:][^\n]*")
+_DIGITS: Final = re.compile(rb":(\d{8})(?:T\d{4,6}Z?)?[ \t]*$")
 _RULE_ID: Final = re.compile(rb"^RECURRENCE-ID[^\n]*:([^\n]*)$", re.IGNORECASE | re.MULTILINE)
 _MARGIN: Final = timedelta(days=2)
 _KEPT_RAW: Final = 64 * 1024
@@ -131,11 +130,12 @@ class Units:
         """Whether a lone event can be told from its digits to be out of the window: most of what a feed remembers."""
         if len(blocks) > 1:
             return False
-        text = self._scan.text[blocks[0].start : blocks[0].end]
-        if _REPEATS.search(text):
+        text = self._scan.text[blocks[0].start : blocks[0].end].upper()
+        if any(name in text for name in _REPEATS):
             return False
-        days = _TIMES.findall(text)
-        return bool(days) and (max(days) < self._first or min(days) > self._last)
+        times = [_DIGITS.search(line) for line in _TIMES.findall(text)]
+        days = [match[1] for match in times if match is not None]
+        return 0 < len(days) == len(times) and (max(days) < self._first or min(days) > self._last)
 
 
 def reason_of(error: Exception) -> str:

@@ -27,9 +27,6 @@ with contextlib.suppress(ImportError):  # Windows has none
 TURN: Final = 1.0
 """Seconds of reading after which it asks whether somebody else should have a turn."""
 
-MOST_OCTETS: Final = 64 * 1024 * 1024
-"""Of everything that one order may bring, each occurrence counted with all its text; what is beyond is set aside."""
-
 GO_ON: Final = b"\1"
 
 _order: Final = msgspec.msgpack.Decoder(Order)
@@ -43,13 +40,11 @@ class Worker:
         self._told = told
         self._patience = patience
         self._began = 0.0
-        self._octets = 0
 
     def run(self) -> None:
         """Until the input ends."""
         while len(head := self._given.read(LENGTH)) == LENGTH:
             order = _order.decode(self._given.read(int.from_bytes(head)))
-            self._octets = 0
             self._began = time.monotonic()
             for index in range(len(order.texts)):
                 if not self._read_text(order, index):
@@ -82,15 +77,9 @@ class Worker:
 
     def _read(self, units: Units, unit: Unit) -> Findings:
         try:
-            findings = units.read(unit)
-            octets = sum((2_000 + len(each.raw)) * len(each.places) for each in findings.sheets)
+            return units.read(unit)
         except MemoryError:
             return Findings(malformed=[Malformed(unit.name, "needs too much memory", b"null")])
-        if self._octets + octets > MOST_OCTETS:
-            reason = "the calendar has more in the window than can be kept"
-            return Findings(malformed=[Malformed(unit.name, reason, b"null")])
-        self._octets += octets
-        return findings
 
     def _coming(
         self,
