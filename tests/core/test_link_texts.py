@@ -49,6 +49,10 @@ def test_a_link_ends_where_the_text_goes_on(text: str, kind: str) -> None:
         pytest.param(TEAMS.replace('"', "&quot;"), TEAMS, id="raw JSON in entities"),
         pytest.param(f"{ZOOM}?pwd=3DaB=\n9 now", f"{ZOOM}?pwd=aB9", id="quoted-printable"),
         pytest.param(f"{ZOOM}?pwd=3Dab", f"{ZOOM}?pwd=3Dab", id="no quoted-printable"),
+        pytest.param(
+            "at https://meet.jit.si/Gr\u00f6\u00dfe.", "https://meet.jit.si/Gr\u00f6\u00dfe", id="a room's own letters"
+        ),
+        pytest.param("https://meet.jit.si/Room\u0e23\u0e2b", "https://meet.jit.si/Room", id="a script without blanks"),
         pytest.param("zoommtg://zoom.us/join?action=join&confno=81234567890&pwd=a", f"{ZOOM}?pwd=a", id="desktop"),
         pytest.param("zoomus://zoom.us/join?confno=81234567890", ZOOM, id="mobile"),
         pytest.param(
