@@ -107,10 +107,6 @@ _REST: Final = r"[!#-;=?-\[\]_a-{}~]*"
 _BODY: Final = re.compile(rf"https?://[^\s<>\"`|\\/?#\x00-\x20]*(?:[/?#]{_REST})?", re.IGNORECASE)
 _NATIVE_BODY: Final = re.compile(rf"[a-z]+:{_REST}", re.IGNORECASE)
 _TAIL: Final = re.compile(_REST)
-_WIDE: Final = re.compile(
-    r"https?://meet\.jit\.si(?:/[\w.~%-]*){0,2}/(?:[\w.~%-]*[\u00c0-\u052f]|(?=[^\x00-\x7f]))[\w.~%-]*", re.IGNORECASE
-)
-"""Jitsi's rooms have the names that people give them; cut at the first letter beyond ASCII, a link opens another room."""
 _JSON: Final = re.compile(r"\{\"[^{}<>\n\r\\`]{1,600}\}")
 _NAMED_IN_ANY_SCRIPT: Final = re.compile(r"https?://meet\.jit\.si(?::443)?/", re.IGNORECASE)
 _ROOM: Final = re.compile(rf"(?:[\w%+~-]|\.(?=\w))*(?:[/?#]{_REST})?")
@@ -169,8 +165,6 @@ def _read_url(text: str, start: int, end: int) -> tuple[str, int]:
         room = _ROOM if text[stop - 1] == "/" else _ROOM_OF_SPACED_WORDS
         tail = room.match(text, stop, end)
         stop = tail.end() if tail else stop
-    if stop < end and not text[stop].isascii() and (wide := _WIDE.match(text, start, end)) and wide.end() > stop:
-        stop = wide.end()
     label = text.find("](", start, stop)
     stop = stop if label == -1 else label
     return (_trim(text[start:stop]) if stop - start <= LONGEST_URL * 2 else ""), max(stop, start + 1)
