@@ -23,6 +23,7 @@ ROUNDS = int(os.environ.get("CALGATE_LINK_ROUNDS", "150"))
 FAMILIES = {
     "zoom": ("zoom.us", "zoom.com", "zoom.com.cn", "zoomgov.com", "zoom-x.de"),
     "google_meet": ("meet.google.com", "g.co"),
+    "google_meet_stream": ("stream.meet.google.com",),
     "microsoft_teams": (
         "teams.microsoft.com",
         "teams.live.com",
@@ -121,7 +122,9 @@ def check(url: str, platform: str) -> None:
     assert not re.fullmatch(r"(?:0x)?[0-9a-f]*[0-9]", host.rsplit(".", 1)[1]), f"ends in a number: {url}"
     with pytest.raises(ValueError):
         ipaddress.ip_address(host)
-    if platform in FAMILIES:
+    if platform not in FAMILIES:
+        assert not any(name in host for names in FAMILIES.values() for name in names if name != "g.co"), url
+    else:
         assert any(host == name or host.endswith("." + name) for name in FAMILIES[platform]), (platform, url)
 
 
