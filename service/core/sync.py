@@ -268,6 +268,9 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
     # Gone by proof: a complete listing of a stretch (or of a series) that should have it lacks it.
     if row.is_cancelled or provider_id in progress.rows:
         return False
+    if row.series_id is not None and isinstance(progress.rows.get(row.series_id), Malformed):
+        # A series that cannot be read proves nothing of its occurrences.
+        return False
     if row.series_id is None and provider_id in progress.series:
         # What was a single event is a series now, and shows as its occurrences, if any are left.
         return True
@@ -281,4 +284,4 @@ def _is_swept(progress: Round, provider_id: str, row: Known) -> bool:
 
 def _is_cured(progress: Round, provider_id: str) -> bool:
     item = progress.rows.get(provider_id)
-    return progress.full if item is None else not isinstance(item, Malformed)
+    return progress.full or provider_id in progress.series if item is None else not isinstance(item, Malformed)
