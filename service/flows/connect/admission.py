@@ -1,5 +1,6 @@
 """Whether a provider lets these credentials in, and to which calendars; what it refuses, told in the contract's codes."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NoReturn
@@ -27,6 +28,10 @@ from service.providers.protocol import Access, Account, RawCalendar, TokenGrant
 
 RETRY_AFTER: Final = 30
 """Seconds that a client is asked to wait when a provider is unavailable or busy."""
+
+BLOCKED: Final = "blocked_url: "
+UNKNOWN_HOST: Final = f"network: {HostUnknown.__name__}"
+"""What reasons of providers say of an address that leads where we do not go, or nowhere."""
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,15 +80,17 @@ def choose(found: list[RawCalendar], wanted: str | None) -> RawCalendar:
 
 def raise_refusal(provider: str, error: ProviderError, now: datetime) -> NoReturn:
     """Tell a client why its credentials cannot be used, in the contract's codes."""
+    if (blocked := _judge_address(provider, error)) is not None:
+        raise blocked from error
     match error:
-        case GrantRejected() | AddressRefused():
+        case GrantRejected() | AddressRefused() | AccessRejected(needs_sign_in=True):
             code = "credentials_rejected"
         case ClientRejected():
             code = "client_rejected"
         case ScopeMissing() | PolicyForbids():
             code = "insufficient_scope"
         case Throttled() | TransientFault() | AccessRejected():
-            raise _judge_silence(provider, error, now) from error
+            raise _judge_silence(error, now) from error
         case _:
             code = "validation_failed"
     blame = BLAMES[provider].of(code)
@@ -98,17 +105,21 @@ def provider_of(credentials: Credentials) -> str:
     return str(tag)
 
 
-def _judge_silence(provider: str, error: ProviderError, now: datetime) -> GatewayError:
-    """No usable answer: an outage, or a host that somebody has mistyped, which no waiting would mend."""
-    address = BLAMES[provider].address
-    if address is not None and isinstance(error.__cause__, HostUnknown):
-        return _in_field(GatewayError(422, "blocked_url", "The URL names a host that does not resolve."), address)
-    if address is not None and isinstance(error.__cause__, AddressBlocked):
-        detail = "The URL leads to an address that is not public."
-        return _in_field(GatewayError(422, "blocked_url", detail), address)
+def _judge_address(provider: str, error: ProviderError) -> GatewayError | None:
+    """What is wrong with an address that a user gave, where that is why nobody answered; no waiting would mend it."""
+    field = BLAMES[provider].address
+    _, _, why = error.reason.partition(BLOCKED)
+    if isinstance(error.__cause__, AddressBlocked):
+        why = "The URL leads to an address that is not public."
+    if isinstance(error.__cause__, HostUnknown) or error.reason == UNKNOWN_HOST:
+        why = "The URL names a host that does not resolve."
+    return _in_field(GatewayError(422, "blocked_url", why), field) if field and why else None
+
+
+def _judge_silence(error: Throttled | TransientFault | AccessRejected, now: datetime) -> GatewayError:
     # A token that was given out a moment ago and is not taken says nothing about the grant behind it.
     code = "provider_throttled" if isinstance(error, Throttled) else "provider_unavailable"
-    retry_at = error.retry_at if isinstance(error, Throttled | TransientFault) else None
+    retry_at = None if isinstance(error, AccessRejected) else error.retry_at
     wait = max(1, int((retry_at - now).total_seconds())) if retry_at else RETRY_AFTER
     detail = f"The provider cannot answer now; nothing was stored, try again later. ({error.reason})"
     return GatewayError(503, code, detail, headers={"Retry-After": str(wait)})
@@ -117,7 +128,6 @@ def _judge_silence(provider: str, error: ProviderError, now: datetime) -> Gatewa
 def _in_field(error: GatewayError, field: str | None) -> GatewayError:
     if error.errors or field is None:
         return error
-    said = error.detail.removeprefix("The URL ").rstrip(".")
-    return GatewayError(
-        error.status, error.code, error.detail, errors=[FieldProblem(field, said)], headers=error.headers
-    )
+    said = re.sub(r"^the url ", "", error.detail, flags=re.IGNORECASE).rstrip(".")
+    detail = f"The URL {said}."
+    return GatewayError(error.status, error.code, detail, errors=[FieldProblem(field, said)], headers=error.headers)
