@@ -197,11 +197,11 @@ def _default(found: Found) -> str:
 
 
 def _with_primary(calendars: list[RawCalendar], preferred: str) -> list[RawCalendar]:
-    """The named one is primary, else the first that can be written, else the first."""
+    """The named one is primary, else the first by address that can be written, as servers list in any order."""
     names = [calendar.id for calendar in calendars]
     if preferred not in names:
         writable = [calendar.id for calendar in calendars if calendar.access_role in {"owner", "writer", None}]
-        preferred = next(iter(writable or names), "")
+        preferred = min(writable or names, default="")
     return [msgspec.structs.replace(each, is_primary=each.id == preferred) for each in calendars]
 
 

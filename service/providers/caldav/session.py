@@ -115,7 +115,7 @@ class Session:
                 return Found(await asyncio.to_thread(read_multistatus, answer.body), final)
             return Found(read_multistatus(answer.body), final)
         except Garbled as error:
-            raise NotDav(str(error)) from None
+            raise TransientFault(f"answer unreadable: {error}") from None
 
     async def ask(
         self, method: str, url: httpx.URL, body: bytes | None = None, headers: Mapping[str, str] | None = None
