@@ -116,7 +116,11 @@ class App:
         slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS)
         guarded_slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS, self._policy)
         providers = make_providers(
-            google_api_url=settings.google_api_url, google_token_url=settings.google_token_url, clock=self._clock
+            google_api_url=settings.google_api_url,
+            google_token_url=settings.google_token_url,
+            microsoft_graph_url=settings.microsoft_graph_url,
+            microsoft_login_url=settings.microsoft_login_url,
+            clock=self._clock,
         )
         # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
         tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, _slots(stack, TOKEN_SLOTS))

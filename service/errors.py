@@ -58,7 +58,14 @@ class ProviderError(Exception):
 
 
 class AccessRejected(ProviderError):
-    """The access token was refused, which says nothing yet about the grant behind it."""
+    """The access token was refused, which says nothing yet about the grant behind it.
+
+    `needs_sign_in`: should a new one be refused like this too, it is the user who has to act.
+    """
+
+    def __init__(self, reason: str, *, needs_sign_in: bool = False) -> None:
+        super().__init__(reason)
+        self.needs_sign_in = needs_sign_in
 
 
 class GrantRejected(ProviderError):

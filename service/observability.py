@@ -184,10 +184,13 @@ class Metrics:
         """A meeting's start was announced, so long after the moment of its lead time (or after it became known)."""
         self._announced.observe(seconds)
 
-    def pushed(self, provider: str, *, accepted: bool) -> None:
-        """A provider's notice came; a refused one was forged or stale."""
+    def pushed(self, provider: str, *, accepted: int = 0, refused: int = 0) -> None:
+        """So many notices of a provider's came in one request; refused ones were forged or stale."""
         # The name comes from a path that anybody may ask for.
-        self._pushes.labels(provider if provider in _PUSHERS else "other", "accepted" if accepted else "refused").inc()
+        name = provider if provider in _PUSHERS else "other"
+        for result, count in (("accepted", accepted), ("refused", refused)):
+            if count:
+                self._pushes.labels(name, result).inc(count)
 
     def ticked(self, tick: str, seconds: float) -> None:
         """A background job ran once."""

@@ -152,7 +152,7 @@ def test_the_metrics_are_those_that_dashboards_are_built_on():
     metrics.synced("google", "changed", 0.2, [Entry("updated"), Entry("updated"), Entry("created")])
     metrics.called("google", "ok")
     metrics.delivered("delivered", 0.05)
-    metrics.pushed("google", accepted=False)
+    metrics.pushed("google", refused=1)
     metrics.show_backlog(sync_seconds=2, delivery_seconds=0)
     metrics.show_census({"active": 5})
     metrics.show_version("0.1.0")
@@ -182,5 +182,5 @@ def test_a_status_that_no_calendar_has_any_more_is_not_shown():
 
 def test_a_made_up_provider_does_not_make_a_metric_of_its_own():
     metrics = Metrics()
-    metrics.pushed("made-up-by-a-scanner", accepted=False)
+    metrics.pushed("made-up-by-a-scanner", refused=1)
     assert b"scanner" not in metrics.exposition()[0]

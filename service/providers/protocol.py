@@ -5,9 +5,11 @@ answer leaves its module.
 """
 
 import asyncio
+import enum
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -28,6 +30,7 @@ __all__ = [
     "OAuthClient",
     "OpenedChannel",
     "Provider",
+    "PushKind",
     "PushNotice",
     "PushReader",
     "RawCalendar",
@@ -87,10 +90,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenedChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """A push channel that the provider has agreed to."""
+    """A push channel that the provider has agreed to; `is_same` says that it is the one to be replaced, prolonged."""
 
     resource_id: str
     expires_at: datetime
+    is_same: bool = False
 
 
 class Provider(Protocol):
@@ -169,9 +173,20 @@ class Provider(Protocol):
         ...
 
     async def open_channel(
-        self, access: Access, raw_calendar_id: str, *, channel_id: str, secret: str, address: str, now: datetime
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        *,
+        channel_id: str,
+        secret: str,
+        address: str,
+        replaces: str | None = None,
+        now: datetime,
     ) -> OpenedChannel:
-        """Ask for notifications at `address`. Raises PushUnsupported when this calendar cannot have them."""
+        """Ask for notifications at `address`. Raises PushUnsupported when this calendar cannot have them.
+
+        `replaces` is the `resource_id` of the open channel whose life nears its end; a provider that can, prolongs it.
+        """
         ...
 
     async def close_channel(self, access: Access, *, channel_id: str, resource_id: str) -> None:
@@ -179,18 +194,39 @@ class Provider(Protocol):
         ...
 
 
+class PushKind(enum.StrEnum):
+    """What a notification is about: the calendar, or the channel itself."""
+
+    CHANGED = "changed"
+    FIRST = "first"
+    """The channel is open; nothing has changed."""
+
+    RENEW = "renew"
+    """The channel ends unless it is renewed."""
+
+    REMOVED = "removed"
+    """The channel is gone."""
+
+    MISSED = "missed"
+    """Notifications were lost."""
+
+
 class PushNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """A notification as its headers tell it, not yet proved: `secret` is what the sender claims to know."""
+    """A notification as the request tells it, not yet proved: `secret` is what the sender claims to know."""
 
     channel_id: str
     resource_id: str
     secret: str
-    is_first: bool
+    kind: PushKind = PushKind.CHANGED
 
 
 class PushReader(Protocol):
-    """Reads a provider's notification off an HTTP request."""
+    """Knows where a provider sends its notifications, and reads them off an HTTP request."""
 
-    def notice(self, headers: Mapping[str, str]) -> PushNotice | None:
-        """The notification, or None when the request is not one."""
+    def address(self, public_url: str, channel_id: UUID) -> str:
+        """Where notifications through a channel are to be sent."""
+        ...
+
+    def notices(self, headers: Mapping[str, str], body: bytes) -> Sequence[PushNotice]:
+        """The notifications in a request; none when it is not one. `headers` has lower-case names, or does not mind."""
         ...

@@ -15,6 +15,8 @@ from service.store.tables import CalendarRow, ChannelRow, Found, PushRow, Table
 OPENING: Final = "opening"
 OPEN: Final = "open"
 CLOSING: Final = "closing"
+AT_ONCE: Final = 500
+"""Channels asked for in one query."""
 
 _channels = Table.metadata.tables[str(ChannelRow.__tablename__)]
 _pushes = Table.metadata.tables[str(PushRow.__tablename__)]
@@ -23,8 +25,10 @@ _c = _calendars.c
 
 _notified = (
     select(
+        _channels.c.id,
         _channels.c.calendar_id,
         _channels.c.project_id,
+        _channels.c.state,
         _channels.c.secret,
         _channels.c.resource_id,
         _c.due_at,
@@ -34,7 +38,7 @@ _notified = (
         _c.push_received_at,
     )
     .join(_calendars, _c.id == _channels.c.calendar_id)
-    .where(_channels.c.id == bindparam("channel"), _channels.c.provider == bindparam("from_provider"))
+    .where(_channels.c.id.in_(bindparam("named", expanding=True)), _channels.c.provider == bindparam("from_provider"))
 )
 
 
@@ -95,6 +99,34 @@ async def opened(
     await conn.execute(update(_calendars).where(_c.id == calendar_id).values(push_until=expires_at))
 
 
+async def serving(conn: AsyncConnection, calendar_id: UUID) -> Found | None:
+    """The channel that serves a calendar, if one does."""
+    query = select(_channels).where(_channels.c.calendar_id == calendar_id, _channels.c.state == OPEN)
+    return (await conn.execute(query.order_by(_channels.c.opened_at.desc()).limit(1))).one_or_none()
+
+
+async def prolonged(conn: AsyncConnection, channel_id: UUID, calendar_id: UUID, expires_at: datetime) -> bool:
+    """The provider lets an open channel live on; False when it has been let go of in the meantime."""
+    statement = update(_channels).where(_channels.c.id == channel_id, _channels.c.state == OPEN)
+    if not (await conn.execute(statement.values(expires_at=expires_at, due_at=expires_at))).rowcount:
+        return False
+    await conn.execute(update(_calendars).where(_c.id == calendar_id).values(push_until=expires_at))
+    return True
+
+
+async def lost(conn: AsyncConnection, channel_id: UUID, calendar_id: UUID) -> None:
+    """The provider has taken the open channel away: nobody is told of changes until there is another."""
+    gone = delete(_channels).where(_channels.c.id == channel_id, _channels.c.state == OPEN)
+    if (await conn.execute(gone)).rowcount:
+        await conn.execute(update(_calendars).where(_c.id == calendar_id).values(push_until=None))
+
+
+async def hasten(conn: AsyncConnection, calendar_id: UUID, now: datetime) -> None:
+    """Renew a calendar's channel now, unless that is being waited with since a failure."""
+    statement = update(_pushes).where(_pushes.c.calendar_id == calendar_id, _pushes.c.failures == 0)
+    await conn.execute(statement.where(_pushes.c.due_at > now).values(due_at=now))
+
+
 async def forget(conn: AsyncConnection, channel_id: UUID) -> None:
     """The channel is gone at the provider."""
     await conn.execute(delete(_channels).where(_channels.c.id == channel_id))
@@ -129,9 +161,13 @@ async def claim_closing(conn: AsyncConnection, now: datetime, until: datetime, m
     return (await conn.execute(taken.returning(*_channels.c))).all()
 
 
-async def notified(conn: AsyncConnection, provider: str, channel_id: UUID) -> Found | None:
-    """What is needed to judge a notice through a channel; None when there is no such channel."""
-    return (await conn.execute(_notified, {"channel": channel_id, "from_provider": provider})).one_or_none()
+async def notified(conn: AsyncConnection, provider: str, ids: Sequence[UUID]) -> Sequence[Found]:
+    """What is needed to judge notices through channels: a row for each of them that there is."""
+    found: list[Found] = []
+    for start in range(0, len(ids), AT_ONCE):
+        named = {"named": ids[start : start + AT_ONCE], "from_provider": provider}
+        found += (await conn.execute(_notified, named)).all()
+    return found
 
 
 async def mark_notified(

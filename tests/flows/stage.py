@@ -1,20 +1,19 @@
-"""A gateway on a stage: the real flows over a real store, a fake Google in the same process, and a clock that is moved."""
+"""A gateway on a stage: the real flows over a real store, a fake provider in the same process, and a clock that is moved."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import msgspec
-from discovery import JudgedTransport
+from flows.casts import GOOGLE, Cast, GoogleCast, cast_of, kept
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from service.core.announcements import Change
-from service.core.credentials import GoogleCredentials
 from service.core.event import EventView
 from service.core.schedule import window_at
 from service.flows import connect, meetings, project, push
@@ -33,37 +32,34 @@ from service.store.database import Database
 from service.store.tables import Table
 from service.store.wake import Wake
 from simulator.google.world import World
-from simulator.wire import WorldTransport
+from simulator.microsoft.world import MicrosoftWorld
 from webhooks import endpoints, tables
-
-BASE = "http://google.test"
 
 
 class Stage:
     """One gateway, one project, one world; `sync` runs everything that is due."""
 
-    def __init__(self, gateway: Gateway, world: World, project: UUID, clock: Any) -> None:
+    def __init__(self, gateway: Gateway, cast: Cast, project: UUID, clock: Any) -> None:
         self.gateway = gateway
-        self.world = world
+        self.cast = cast
+        self.world = cast.world
         self.project = project
         self.clock = clock
         self.syncer = Syncer(gateway)
         self.announcer = Announcer(gateway)
         self.storms = push.Storms()
-        self.judges: list[JudgedTransport] = []
         self.announced = 0
 
     async def connect(self, email: str = "ada@example.com", *, rotates: bool = False, **wish: Any) -> UUID:
         """Connect the primary calendar of an account, which is made when it is new."""
         credentials = self.world.connect(email)
-        self.world.set_account(email, rotates_refresh_tokens=rotates)
+        self.cast.rotate(email, rotates=rotates)
         calendar_id, _ = await self.post(credentials, **wish)
         return calendar_id
 
     async def patch(self, calendar_id: UUID, credentials: dict[str, str] | None = None, **patch: Any) -> None:
         if credentials is not None:
-            given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
-            patch["credentials"] = GoogleCredentials(**given)
+            patch["credentials"] = self.cast.credentials(credentials)
         await connect.change(self.gateway, self.project, calendar_id, connect.CalendarPatch(**patch))
 
     async def decide(self, **patch: Any) -> None:
@@ -84,14 +80,14 @@ class Stage:
             return await calendars.quarantined_count(conn, calendar_id)
 
     async def post(self, credentials: dict[str, str], **wish: Any) -> tuple[UUID, bool]:
-        given = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
-        new = connect.NewCalendar(credentials=GoogleCredentials(**given), **wish)
+        new = connect.NewCalendar(credentials=self.cast.credentials(credentials), **wish)
         row, created = await connect.add(self.gateway, self.project, new, uuid7())
         return row.id, created
 
     def let_google_talk_nonsense(self) -> None:
         """Answers are not judged any more."""
-        for judge in self.judges:
+        assert isinstance(self.cast, GoogleCast)
+        for judge in self.cast.judges:
             judge.judge_answers = False
 
     async def sync(self) -> int:
@@ -118,14 +114,19 @@ class Stage:
         return await push.renew_due(self.gateway)
 
     async def receive(self, headers: dict[str, str], channel: UUID | None = None) -> bool:
-        """Take one notification, as the route does; by default on the path of the channel that it names."""
+        """Take one notification of Google's, as the route does; by default on the path of the channel that it names."""
         lower = {name.lower(): value for name, value in headers.items()}
         path = channel or UUID(lower["x-goog-channel-id"])
-        return await push.received(self.gateway, self.storms, "google", path, lower)
+        return await push.received(self.gateway, self.storms, "google", lower, channel_id=path)
+
+    async def take(self, owed: Any) -> bool:
+        """Take a delivery that the fake provider owes, as the route does."""
+        headers, body, path = self.cast.request(owed)
+        return await push.received(self.gateway, self.storms, self.cast.name, headers, body, channel_id=path)
 
     async def carry_pushes(self) -> list[bool]:
-        """Hand over every notification that the fake Google owes; which of them were taken."""
-        return [await self.receive(owed.headers) for owed in self.world.take_pushes()]
+        """Hand over every delivery that the fake provider owes; which of them were taken."""
+        return [await self.take(owed) for owed in self.world.take_pushes()]
 
     async def calendar(self, calendar_id: UUID) -> Any:
         async with self.gateway.database.read() as conn:
@@ -174,7 +175,7 @@ class Stage:
             self.project,
             provider=row.provider,
             client_id=next(iter(self.world.clients)),
-            tenant="",
+            tenant=self.cast.tenant,
             client_secret="again",
             now=now,
         )
@@ -208,8 +209,7 @@ class Stage:
     def truth(self, calendar: str, *, days: int = 30) -> dict[str, tuple[Any, ...]]:
         """What a perfect consumer would have of a calendar inside the window: id to (start, end, title, link)."""
         window = window_at(self.clock(), days)
-        rows = self.world.read_truth(calendar, window.start.isoformat(), window.end.isoformat())
-        return {row["id"]: seen(row) for row in rows}
+        return {row["id"]: self.cast.seen(row) for row in self.cast.truth(calendar, window)}
 
     async def stored(self, calendar_id: UUID, *, days: int = 30) -> dict[str, tuple[Any, ...]]:
         """What the store has of it, in the same shape."""
@@ -221,58 +221,25 @@ class Stage:
         }
 
 
-def seen(row: dict[str, Any]) -> tuple[Any, ...]:
-    """The part of a provider's row that must be in the store."""
-    entries = row.get("conferenceData", {}).get("entryPoints", [])
-    video = next((entry["uri"] for entry in entries if entry["entryPointType"] == "video"), None)
-    start, end = row["start"], row["end"]
-    return (
-        _moment(start),
-        _moment(end),
-        row.get("summary"),
-        video or row.get("hangoutLink"),
-        sorted((who["email"], who.get("responseStatus")) for who in row.get("attendees", [])),
-    )
-
-
-def kept(event: EventView) -> tuple[Any, ...]:
-    """An event of the store in the shape of `seen`."""
-    return (
-        str(event.start_date) if event.is_all_day else event.starts_at,
-        str(event.end_date) if event.is_all_day else event.ends_at,
-        event.title,
-        event.meeting.url if event.meeting else None,
-        sorted((who.email, who.response_status) for who in event.attendees),
-    )
-
-
-def _moment(value: dict[str, str]) -> Any:
-    return value["date"] if "date" in value else datetime.fromisoformat(value["dateTime"])
-
-
 @asynccontextmanager
 async def set_stage(
     database: Database,
     cipher: Cipher,
     clock: Any,
     project: UUID,
-    world: World,
+    world: World | MicrosoftWorld,
     *,
     judged: bool = True,
     draw: Callable[[], float] = lambda: 0.5,
     **settings: Any,
 ) -> AsyncIterator[Stage]:
-    """A stage whose every request to the fake Google is judged by Google's discovery document."""
-
-    judges: list[JudgedTransport] = []
+    """A stage for one provider; every request to the fake Google is judged by Google's discovery document."""
+    cast = cast_of(world, judged=judged)
 
     def transport(*_: Any) -> httpx.AsyncBaseTransport:
-        if not judged:
-            return WorldTransport(world)
-        judges.append(JudgedTransport(WorldTransport(world)))
-        return judges[-1]
+        return cast.transport()
 
-    providers = make_providers(google_api_url=f"{BASE}/calendar/v3", google_token_url=f"{BASE}/token", clock=clock)
+    providers = make_providers(**{"google_api_url": GOOGLE, "google_token_url": GOOGLE, **cast.urls}, clock=clock)
     slots, token_slots = (Slots(8, None, transport_factory=transport) for _ in range(2))
     tokens = Tokens(ConnectionTokens(database, cipher), providers, token_slots)
     async with Wake(database) as wake:
@@ -290,8 +257,7 @@ async def set_stage(
             clock=clock,
             draw=draw,
         )
-        stage = Stage(gateway, world, project, clock)
-        stage.judges = judges
+        stage = Stage(gateway, cast, project, clock)
         try:
             yield stage
         finally:

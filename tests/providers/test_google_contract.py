@@ -22,7 +22,7 @@ from service.errors import TransientFault
 from service.providers.google.client import GoogleCalendar
 from service.providers.google.push import GooglePush, read_channel
 from service.providers.guarded_http import Slots, open_transport
-from service.providers.protocol import Access
+from service.providers.protocol import Access, OpenedChannel, PushNotice
 from simulator.google.world import World
 from simulator.server import serve
 
@@ -38,6 +38,9 @@ class GooglePeer:
         self.provider = GoogleCalendar(f"{url}/calendar/v3", f"{url}/token", clock=lambda: NOW)
         self.push = GooglePush()
         self.push_address = ""
+        self.listed_zone = ZONE
+        self.greetings = 1
+        self.unknown_id = "neverheardof"
         self.received: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         known = world.credentials()[0]
         self.client = OAuthClient(client_id=known["client_id"], client_secret=known["client_secret"])
@@ -101,9 +104,13 @@ class GooglePeer:
     def throttle(self, seconds: int) -> None:
         self.world.add_fault("429_retry_after", seconds=seconds)
 
-    async def notices(self, count: int) -> list[dict[str, str]]:
-        """The headers of the next `count` notifications that reach us."""
-        return [await asyncio.wait_for(self.received.get(), 5) for _ in range(count)]
+    def forbid_watching(self) -> None:
+        """A calendar of holidays never could be."""
+
+    async def notices(self, count: int) -> list[PushNotice]:
+        """The next `count` notifications that reach us."""
+        headers = [await asyncio.wait_for(self.received.get(), 5) for _ in range(count)]
+        return [notice for each in headers for notice in self.push.notices(each, b"")]
 
     async def receive(self, request: bytes, writer: asyncio.StreamWriter) -> None:
         lines = request.decode().split("\r\n")[1:]
@@ -186,6 +193,22 @@ class TestRequests:
         assert {(*query["timeMin"], *query["timeMax"]) for query in queries} == {
             ("2026-03-01T09:00:00Z", "2026-04-01T09:00:00Z")
         }
+
+    async def test_a_full_listing_has_nothing_beyond_its_window(self, peer):
+        for start in (WINDOW.start - timedelta(hours=3), NOW, WINDOW.end + timedelta(hours=3)):
+            peer.add("meeting", start)
+        assert [len(page.items) for page in await read_pages(peer)] == [1]
+
+    async def test_a_channel_id_can_be_used_once(self, peer):
+        async def watch(channel_id: str) -> OpenedChannel:
+            return await peer.provider.open_channel(
+                peer.access, ADA, channel_id=channel_id, secret="s", address=peer.push_address, now=NOW
+            )
+
+        await watch("c")
+        with pytest.raises(TransientFault):
+            await watch("c")
+        assert not (await watch("d")).is_same
 
     async def test_pages_that_go_round_in_circles_end(self, peer):
         peer.world.add_fault("custom", times=None, status=200, body={"items": [], "nextPageToken": "again"})

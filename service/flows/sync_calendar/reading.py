@@ -12,7 +12,15 @@ from service.core import sync
 from service.core.decision import Decision, decide
 from service.core.schedule import Window, window_at, window_stretch
 from service.core.sync import Cursor, Item, Round
-from service.errors import AccessRejected, CalendarGone, CursorExpired, RequestRefused, Throttled, TransientFault
+from service.errors import (
+    AccessRejected,
+    CalendarGone,
+    CursorExpired,
+    GrantRejected,
+    RequestRefused,
+    Throttled,
+    TransientFault,
+)
 from service.flows.gateway import Gateway
 from service.flows.sync_calendar.examination import examine
 from service.providers.protocol import Access, Provider
@@ -40,14 +48,16 @@ async def read_calendar(gateway: Gateway, row: Found, now: datetime) -> Reading:
 
     An access token that the provider refuses is replaced; a sync token that it refuses is dropped once.
     """
-    refused, reason = None, ""
+    refused, last = None, AccessRejected("")
     for _ in range(TOKENS_TRIED):
         granted = await gateway.tokens.access(row.connection_id, now, rejected=refused)
         try:
             return await _with_access(gateway, row, now, granted.token, granted.client_key, granted.user_key)
         except AccessRejected as error:
-            refused, reason = granted.token, error.reason
-    raise TransientFault(f"a fresh access token was refused: {reason}")
+            refused, last = granted.token, error
+    if last.needs_sign_in:
+        raise GrantRejected(last.reason)
+    raise TransientFault(f"a fresh access token was refused: {last.reason}")
 
 
 async def _with_access(
@@ -151,7 +161,7 @@ async def _list_stretch(
     zone: str | None,
 ) -> None:
     """List what came into the window since it was last listed."""
-    if cursor is None:
+    if cursor is None or progress.is_unsure:
         return
     stretch = window_stretch(cursor.window_end, now, row.horizon_days)
     if stretch is None:
@@ -165,7 +175,7 @@ async def _list_stretch(
 async def _list_series(
     gateway: Gateway, provider: Provider, access: Access, row: Found, progress: Round, zone: str | None
 ) -> None:
-    if progress.full or not progress.rows:
+    if progress.full or not (progress.rows or progress.unsettled):
         return
     async with gateway.database.look() as conn:
         known = await events.known_series(
@@ -192,7 +202,8 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
         found = sync.compare(progress, {})
         return decide(found, {}, cause=cause, now=now, ids=new_ids())
     progress.reexamined = await examine(gateway, row)
-    if not progress.rows and not progress.full and progress.stretch is None and not progress.reexamined:
+    listed = progress.rows or progress.series or progress.reexamined
+    if not listed and not progress.full and progress.stretch is None:
         return Decision()
     named = progress.rows.keys() | progress.series.keys() | progress.reexamined.keys()
     wanted = None if progress.full or progress.stretch or len(named) > FEW_ROWS else named

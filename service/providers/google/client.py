@@ -141,7 +141,15 @@ class GoogleCalendar:
         return read_evidence(raw)
 
     async def open_channel(
-        self, access: Access, raw_calendar_id: str, *, channel_id: str, secret: str, address: str, now: datetime
+        self,
+        access: Access,
+        raw_calendar_id: str,
+        *,
+        channel_id: str,
+        secret: str,
+        address: str,
+        replaces: str | None = None,  # noqa: ARG002 - no channel of Google's can be prolonged
+        now: datetime,
     ) -> OpenedChannel:
         """events.watch; raises PushUnsupported, and TransientFault when the id has been used before."""
         path = f"{_events_path(raw_calendar_id)}/watch"

@@ -1,14 +1,15 @@
 """Google's push channels (guides/push): the notification off a request, and the words of `watch` and `stop`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
 from service.errors import TransientFault
 from service.providers.google.wire import WireChannel
-from service.providers.protocol import OpenedChannel, PushNotice
+from service.providers.protocol import OpenedChannel, PushKind, PushNotice
 
 LIFE: Final = timedelta(days=7)
 """The longest that Google keeps a channel for events."""
@@ -21,18 +22,22 @@ _channel: Final = msgspec.json.Decoder(WireChannel)
 class GooglePush:
     """Reads Google's notifications, which have headers and no body."""
 
-    def notice(self, headers: Mapping[str, str]) -> PushNotice | None:
-        """The notification that the request claims to be; `headers` has lower-case names, or does not mind."""
+    def address(self, public_url: str, channel_id: UUID) -> str:
+        return f"{public_url}/push/google/{channel_id}"
+
+    def notices(self, headers: Mapping[str, str], body: bytes) -> Sequence[PushNotice]:  # noqa: ARG002 - there is none
+        """The one notification that the request claims to be."""
         channel_id = headers.get("x-goog-channel-id")
         state = headers.get("x-goog-resource-state")
         if not channel_id or not state:
-            return None
-        return PushNotice(
+            return []
+        notice = PushNotice(
             channel_id=channel_id,
             resource_id=headers.get("x-goog-resource-id", ""),
             secret=headers.get("x-goog-channel-token", ""),
-            is_first=state == "sync",
+            kind=PushKind.FIRST if state == "sync" else PushKind.CHANGED,
         )
+        return [notice]
 
 
 def watch_body(channel_id: str, secret: str, address: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from service.errors import (
     AccessRejected,
     CalendarGone,
     CursorExpired,
-    GrantRejected,
     ProviderError,
     PushUnsupported,
     RequestRefused,
@@ -23,9 +22,12 @@ from service.errors import (
 )
 from service.providers.exchange import retry_after
 
+MALFORMED_ID: Final = "errorinvalididmalformed"
+"""An id of another mailbox, or of another form (graph/outlook-immutable-id): whatever we know has to be read anew."""
+
 _CURSOR: Final = frozenset(
     {"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired", "resyncchangesapplydifferences",
-     "resyncchangesuploaddifferences", "errorinvalididmalformed"}
+     "resyncchangesuploaddifferences", MALFORMED_ID}
 )  # fmt: skip
 _SCOPE: Final = frozenset(
     {"erroraccessdenied", "authorization_requestdenied", "accessdenied", "forbidden", "authorization_identitynotfound"}
@@ -71,10 +73,10 @@ def judge(  # noqa: PLR0911 - a table, one row each
     reason = code or f"http_{status}"
     if status == 401:
         return _judge_401(headers, reason)
-    if (known := _by_code(code.lower(), error, reason, asked)) is not None:
+    if (known := _by_code(code.lower(), error, reason, asked, headers)) is not None:
         return known
     if status == 429:
-        return Throttled(reason, asked)
+        return Throttled(reason, asked, scope=_scope(headers))
     if status == 410:
         return CursorExpired(reason)
     if not code and status != 404 and not 500 <= status < 600:
@@ -105,18 +107,18 @@ def judge_subscription(status: int, headers: Mapping[str, str], body: bytes, now
 def _judge_401(headers: Mapping[str, str], reason: str) -> ProviderError:
     challenge = headers.get("www-authenticate", "")
     if "insufficient_claims" in challenge or "claims=" in challenge:
-        # Continuous access evaluation: no refresh helps, the user has to sign in again.
-        return GrantRejected(f"{reason} (insufficient_claims)")
+        # Continuous access evaluation: should a new token be refused like this too, the user has to sign in again.
+        return AccessRejected(f"{reason} (insufficient_claims)", needs_sign_in=True)
     return AccessRejected(reason)
 
 
 def _by_code(  # noqa: PLR0911 - a table, one row each
-    code: str, error: WireError, reason: str, asked: datetime | None
+    code: str, error: WireError, reason: str, asked: datetime | None, headers: Mapping[str, str]
 ) -> ProviderError | None:
     if code in _CURSOR:
         return CursorExpired(reason)
     if code in _BUSY or "mailboxconcurrency" in (error.message or "").lower():
-        return Throttled(reason, asked)
+        return Throttled(reason, asked, scope=_scope(headers))
     if code in _OUTAGE:
         return TransientFault(reason, asked)
     if code in _MAILBOX:
@@ -126,6 +128,11 @@ def _by_code(  # noqa: PLR0911 - a table, one row each
     if code in _GONE:
         return CalendarGone(reason)
     return None
+
+
+def _scope(headers: Mapping[str, str]) -> str:
+    """Whose limit it was (graph/throttling): the app's everywhere, or as a rule this mailbox's under the app."""
+    return "client" if headers.get("x-ms-throttle-scope", "").startswith("Application") else "user"
 
 
 def _read(body: bytes) -> WireError:

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,6 +23,8 @@ from service.providers.microsoft.wire import WireAddress, WireAttendee, WireEven
 from service.providers.microsoft.zones import iana_name
 
 LONGEST_ID: Final = 1024
+"""In characters, all of them ASCII: an index of PostgreSQL takes about 2,700 bytes."""
+
 MASTER: Final = "seriesMaster"
 OCCURRENCE: Final = "occurrence"
 EXCEPTION: Final = "exception"
@@ -43,16 +46,18 @@ _links: Final = msgspec.json.Decoder(WireLinks)
 
 
 class Lens(msgspec.Struct, frozen=True, kw_only=True):
-    """How rows are to be read: the zone in which days begin, the link rules, and whose calendar it is."""
+    """How rows are to be read: the zone in which days begin, the link rules, and whose calendar it is.
+
+    Graph's calendars have no zone (`zone_name` is then None), and a day begins where its event was written.
+    """
 
     zone_name: str | None
     rules: LinkRules
     email: str | None
 
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone named, UTC when there is no such zone."""
-        return ZoneInfo(iana_name(self.zone_name) or "UTC")
+    def zone_of(self, wire: WireEvent) -> ZoneInfo:
+        """Where the days of an event begin."""
+        return ZoneInfo(iana_name(self.zone_name) or iana_name(wire.original_start_time_zone) or "UTC")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -61,6 +66,16 @@ class Row(msgspec.Struct, frozen=True):
     raw: bytes
     wire: WireEvent | None
     item: Removed | Malformed | None = None
+
+    @property
+    def event_id(self) -> str:
+        """The id that it names, or the name of what cannot be read."""
+        return (self.wire.id or "") if self.wire is not None else self.item.provider_event_id if self.item else ""
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether it says that something is gone: an event, or a whole series."""
+        return isinstance(self.item, Removed)
 
     @property
     def is_master(self) -> bool:
@@ -78,6 +93,11 @@ class Row(msgspec.Struct, frozen=True):
     def is_sparse(self) -> bool:
         """Whether it lacks what only its master says."""
         return self.wire is not None and self.wire.type == OCCURRENCE and self.wire.is_organizer is None
+
+
+def read_rows(rows: Iterable[msgspec.Raw]) -> list[Row]:
+    """Each row by itself, so that a bad one spoils no other."""
+    return [read_row(bytes(row)) for row in rows]
 
 
 def read_row(raw: bytes) -> Row:
@@ -108,13 +128,16 @@ def read_event(row: Row, lens: Lens, master: WireEvent | None = None) -> Item:
     if wire.start is None or not wire.start.date_time:
         return Malformed(wire.id, "no start", row.raw)
     raw = row.raw
+    event_id = wire.id
     if master is not None and row.is_sparse:
         wire = _completed(wire, master)
         raw = msgspec.json.encode(wire)
+    if wire.is_cancelled:
+        return Removed(event_id, wire.series_master_id)
     try:
-        return Listed(_normalise(wire, wire.id or "", lens), raw)
+        return Listed(_normalise(wire, event_id, lens), raw)
     except (ValueError, OverflowError) as error:
-        return Malformed(wire.id or "", str(error), row.raw)
+        return Malformed(event_id, str(error), row.raw)
 
 
 def read_evidence(raw: bytes) -> Evidence:
@@ -130,11 +153,24 @@ def _completed(wire: WireEvent, master: WireEvent) -> WireEvent:
     said = {
         name: value for name in WireEvent.__struct_fields__ if (value := getattr(wire, name)) is not None or name in own
     }
+    if wire.web_link is None and _is_about(master.web_link, master.id):
+        said["web_link"] = (master.web_link or "").replace(quote(master.id or "", safe=""), quote(wire.id or "", safe=""))
     return msgspec.structs.replace(master, **said)
 
 
+def _link(wire: WireEvent) -> str | None:
+    """The page of the event; of an occurrence only one that its master's would lead to, however the row came."""
+    if wire.type != OCCURRENCE or _is_about(wire.web_link, wire.id):
+        return wire.web_link
+    return None
+
+
+def _is_about(link: str | None, event_id: str | None) -> bool:
+    return bool(link and event_id) and quote(event_id or "", safe="") in (link or "")
+
+
 def _normalise(wire: WireEvent, event_id: str, lens: Lens) -> Event:
-    zone, all_day = lens.zone, bool(wire.is_all_day)
+    zone, all_day = lens.zone_of(wire), bool(wire.is_all_day)
     start_date = end_date = None
     if all_day:
         start_date, end_date = _days(wire.start, wire.end)
@@ -152,7 +188,7 @@ def _normalise(wire: WireEvent, event_id: str, lens: Lens) -> Event:
         series_id=series_id,
         original_starts_at=original,
         original_start_date=original_date,
-        is_exception=original is not None and original != starts_at,
+        is_exception=original is not None and (original, original_date) != (starts_at, start_date),
         title=wire.subject,
         description=wire.body.content if wire.body else None,
         location=wire.location.display_name or None if wire.location else None,
@@ -169,7 +205,7 @@ def _normalise(wire: WireEvent, event_id: str, lens: Lens) -> Event:
         response_status=_own_response(wire),
         meeting=found.meeting,
         meeting_hint=found.hint,
-        html_link=wire.web_link,
+        html_link=_link(wire),
     )
 
 
@@ -215,6 +251,9 @@ def _slot(
     if start_date is None:
         return original, None
     # Of a day only the date counts, and midnight of a mailbox east of Greenwich is the day before in UTC.
+    here = original.astimezone(zone)
+    if original.time() != time() and here.time() == time():
+        return original, here.date()
     day = (original + timedelta(hours=12)).date() if original.time() != time() else original.date()
     return _midnight(day, zone), day
 
@@ -264,8 +303,3 @@ def _salvage(raw: bytes, reason: str) -> Removed | Malformed:
 
 def _name_of(raw: bytes) -> str:
     return f"unreadable-{hashlib.blake2b(raw, digest_size=16).hexdigest()}"
-
-
-def sort_rows(rows: Iterable[msgspec.Raw]) -> list[Row]:
-    """Each row by itself, so that a bad one spoils no other."""
-    return [read_row(bytes(row)) for row in rows]

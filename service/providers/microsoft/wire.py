@@ -37,7 +37,7 @@ class WireRemoved(msgspec.Struct, gc=False):
     reason: str | None = None
 
 
-class WireEvent(msgspec.Struct, gc=False, rename="camel"):
+class WireEvent(msgspec.Struct, gc=False, rename="camel", omit_defaults=True):
     """A row of a calendarView; of an occurrence in a delta nothing comes but ids, `start` and `end`."""
 
     id: str | None = None
@@ -102,6 +102,7 @@ class WireUser(msgspec.Struct, gc=False, rename="camel"):
 
 class WireSubscription(msgspec.Struct, gc=False, rename="camel"):
     id: str | None = None
+    notification_url: str | None = None
     expiration_date_time: str | None = None
 
 
@@ -114,7 +115,9 @@ class WireNotification(msgspec.Struct, gc=False, rename="camel"):
 
 
 class WireNotifications(msgspec.Struct, gc=False):
-    value: list[WireNotification] | None = None
+    """The body of one POST, its items not yet read: one that is bad spoils no other."""
+
+    value: list[msgspec.Raw] | None = None
 
 
 EVENT_FIELDS: Final = ",".join(
