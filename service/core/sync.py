@@ -66,7 +66,8 @@ class Page(msgspec.Struct, frozen=True):
 
     `unsettled` are series that changed in a way that the rows do not tell, and are to be listed as sets; of the series
     in `whole` the page has every occurrence in the window. `is_listing` says that the round, although it went on from
-    a token, lists the whole window. `rest` is for how long the provider does not want to be asked again.
+    a token, lists the whole window. `rest` is for how long the provider does not want to be asked again. `is_unsure` says
+    that what was read is not believed yet: the window does not roll before the next round.
     """
 
     items: Sequence[Item]
@@ -76,6 +77,7 @@ class Page(msgspec.Struct, frozen=True):
     whole: Sequence[str] = ()
     is_listing: bool = False
     rest: timedelta | None = None
+    is_unsure: bool = False
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +114,7 @@ class Round(msgspec.Struct, kw_only=True):
     unsettled: set[str] = set()
     series: dict[str, set[str]] = {}
     rest: timedelta | None = None
+    is_unsure: bool = False
 
     def covers(self, event: Event) -> bool:
         """Whether an event that we do not know lies where the store keeps events."""
@@ -157,6 +160,7 @@ def absorb(progress: Round, page: Page) -> None:
     if page.is_listing:
         progress.full = True
     progress.rest = page.rest or progress.rest
+    progress.is_unsure |= page.is_unsure
     progress.unsettled.update(page.unsettled)
     for whole in page.whole:
         progress.series.setdefault(whole, set())
