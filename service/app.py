@@ -25,6 +25,7 @@ from service.providers.guarded_http import Slots
 from service.providers.quotas import Quotas
 from service.providers.registry import make_providers, make_push_readers
 from service.providers.tokens import Tokens
+from service.providers.vevent.expansion import Expander
 from service.settings import Settings, version
 from service.store import keyring
 from service.store.cipher import Cipher
@@ -121,6 +122,8 @@ class App:
             microsoft_graph_url=settings.microsoft_graph_url,
             microsoft_login_url=settings.microsoft_login_url,
             clock=self._clock,
+            policy=self._policy,
+            expander=await stack.enter_async_context(Expander()),
         )
         # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
         tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, _slots(stack, TOKEN_SLOTS))
