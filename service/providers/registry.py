@@ -8,6 +8,7 @@ from service.providers.addresses import Policy
 from service.providers.caldav.client import CaldavCalendar
 from service.providers.google.client import GoogleCalendar
 from service.providers.google.push import GooglePush
+from service.providers.ics.client import IcsFeed
 from service.providers.microsoft.client import GRAPH_URL, LOGIN_URL, MicrosoftCalendar
 from service.providers.microsoft.push import MicrosoftPush
 from service.providers.protocol import Provider, PushReader
@@ -15,6 +16,7 @@ from service.providers.vevent.expansion import Expander
 
 CALDAV: Final = "caldav"
 GOOGLE: Final = "google"
+ICS: Final = "ics"
 MICROSOFT: Final = "microsoft"
 
 CLOSED: Final = Policy()
@@ -40,6 +42,7 @@ def make_providers(
     return {
         CALDAV: CaldavCalendar(expander, policy, clock=clock),
         GOOGLE: GoogleCalendar(google_api_url, google_token_url, clock=clock),
+        ICS: IcsFeed(expander, policy, clock=clock),
         MICROSOFT: MicrosoftCalendar(microsoft_graph_url, microsoft_login_url, clock=clock),
     }
 
