@@ -47,7 +47,8 @@ HEADLINES = {
 """The two first lines of the README, which install; and what .ci/run has of them, which runs them."""
 
 NOT_RUN = {
-    "curl -X POST $GATEWAY/calendars": "needs a Google account",
+    "curl -X POST $GATEWAY/calendars": "needs an account at the provider",
+    "curl https://login.microsoftonline.com": "needs a Microsoft account",
     "docker build": "needs Docker",
     "docker exec": "needs Docker",
     'echo "CALGATE_SECRET_KEYS': "needs Docker",
