@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, case, delete, literal, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.lifecycle import State
@@ -175,9 +175,14 @@ async def mark_notified(
 ) -> None:
     """Make a notified calendar due at `due_at`: the earlier of the two times, or (`postpone`) this one."""
     statement = update(_calendars).where(_c.id == calendar_id, _c.status != State.DISCONNECTED.value)
-    if not postpone:
-        statement = statement.where(_c.due_at > due_at)
-    await conn.execute(statement.values(due_at=due_at, due_cause="push", push_received_at=now))
+    is_sooner = true() if postpone else _c.due_at > due_at
+    await conn.execute(
+        statement.values(
+            due_at=case((is_sooner, literal(due_at, _c.due_at.type)), else_=_c.due_at),
+            due_cause=case((is_sooner, "push"), else_=_c.due_cause),
+            push_received_at=now,
+        )
+    )
 
 
 async def mark_seen(conn: AsyncConnection, calendar_id: UUID, now: datetime) -> None:

@@ -1,0 +1,300 @@
+"""Microsoft's main job: deltas without tombstones, notices that come before their change, windows that are used up."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flows.stage import Stage
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("provider", ["microsoft"])]
+ADA, BOB = "ada@contoso.example", "bob@contoso.example"
+
+
+def weekly(stage: Stage, title: str, *, count: int = 4, **more: Any) -> dict[str, Any]:
+    start = stage.clock() + timedelta(hours=1)
+    pattern = {"type": "weekly", "interval": 1, "daysOfWeek": [f"{start:%A}".lower()]}
+    span = {"type": "numbered", "numberOfOccurrences": count, "startDate": f"{start:%F}"}
+    return stage.world.add_meeting(ADA, title, in_minutes=60, recurrence={"pattern": pattern, "range": span}, **more)
+
+
+def occurrence(stage: Stage, number: int) -> str:
+    rows = sorted(stage.world.read_truth(ADA), key=lambda row: row["start"]["dateTime"])
+    return [row["id"] for row in rows if row["seriesMasterId"]][number]
+
+
+async def agrees(stage: Stage, calendar_id: UUID, email: str = ADA) -> bool:
+    return await stage.stored(calendar_id) == stage.truth(email)
+
+
+async def test_connected_synced_changed_and_asked_for(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    await stage.subscribe()
+    for minutes in (30, 90, 600):
+        stage.world.add_meeting(ADA, f"in {minutes}", in_minutes=minutes)
+    row = await stage.calendar(calendar_id)
+    assert (row.status, row.email, row.provider) == ("syncing", ADA, "microsoft")
+
+    await stage.sync()
+
+    assert (await stage.calendar(calendar_id)).status == "active"
+    assert await agrees(stage, calendar_id)
+    assert [kind for kind, _ in await stage.messages()] == ["calendar.active", "calendar.sync_events"]
+    assert [meeting.title for meeting in await stage.meetings()] == ["in 30", "in 90", "in 600"]
+    assert {meeting.platform for meeting in await stage.meetings()} == {"microsoft_teams"}
+
+
+async def test_an_unchanged_calendar_costs_one_call_and_says_nothing(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    stage.world.add_meeting(ADA, "a")
+    weekly(stage, "b")
+    await stage.sync()
+    seq = await stage.last_seq()
+    stage.world.reset_counters()
+
+    await stage.sync_again(calendar_id)
+
+    assert stage.world.read_counters()["total"] == 1
+    assert await stage.last_seq() == seq
+
+
+async def test_each_edit_is_told_with_old_and_new(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    await stage.subscribe("event.*")
+    event = stage.world.add_meeting(ADA, "a")
+    await stage.sync()
+    stage.world.edit_event(ADA, event["id"], {"subject": "b"})
+    await stage.sync_again(calendar_id)
+    stage.world.move_event(ADA, event["id"], by_minutes=15)
+    await stage.sync_again(calendar_id)
+    stage.world.cancel_event(ADA, event["id"])
+    await stage.sync_again(calendar_id)
+
+    told = await stage.messages()
+    assert [kind for kind, _ in told] == ["event.updated", "event.updated", "event.cancelled"]
+    assert told[0][1]["fields"] == {"title": {"old": "a", "new": "b"}}
+    assert [data["action"] for _, data in told] == ["none", "move", "cancel"]
+
+
+async def test_a_touched_series_says_only_what_changed(stage: Stage) -> None:
+    """The first listing merges occurrences from the master, a later one reads them whole: both are the same event."""
+    calendar_id = await stage.connect(ADA)
+    weekly(stage, "a", attendees=[BOB])
+    stage.world.add_account(BOB)
+    await stage.sync()
+    await stage.subscribe("event.*")
+    stage.world.edit_event(ADA, occurrence(stage, 1), {"subject": "b"})
+
+    await stage.sync_again(calendar_id)
+
+    told = [(kind, data["fields"]) for kind, data in await stage.messages()]
+    assert told == [("event.updated", {"title": {"old": "a", "new": "b"}})]
+    assert await agrees(stage, calendar_id)
+
+
+async def test_a_cancelled_occurrence_has_no_tombstone_and_is_gone(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    weekly(stage, "a")
+    await stage.sync()
+    await stage.subscribe("event.*")
+    gone = occurrence(stage, 2)
+    stage.world.cancel_occurrence(ADA, gone)
+
+    await stage.sync_again(calendar_id)
+
+    told = await stage.messages()
+    assert [(kind, data["event"]["provider_event_id"]) for kind, data in told] == [("event.cancelled", gone)]
+    assert await agrees(stage, calendar_id)
+
+
+async def test_a_deleted_series_takes_its_occurrences_along(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    series = weekly(stage, "a")
+    stage.world.add_meeting(ADA, "b")
+    await stage.sync()
+    stage.world.edit_event(ADA, occurrence(stage, 1), {"subject": "an exception"})
+    await stage.sync_again(calendar_id)
+    stage.world.delete_event(ADA, series["id"])
+
+    await stage.sync_again(calendar_id)
+
+    assert [event.title for event in await stage.events(calendar_id)] == ["b"]
+
+
+@pytest.mark.parametrize("status", ["single to series", "series to single"])
+async def test_an_event_becomes_a_series_and_back(stage: Stage, status: str) -> None:
+    calendar_id = await stage.connect(ADA)
+    series = weekly(stage, "a")
+    recurrence = series["recurrence"]
+    if status == "single to series":
+        stage.world.edit_event(ADA, series["id"], {"recurrence": None})
+    await stage.sync()
+    wanted = recurrence if status == "single to series" else None
+    stage.world.edit_event(ADA, series["id"], {"recurrence": wanted})
+
+    await stage.sync_again(calendar_id)
+
+    assert len(await stage.events(calendar_id)) == (4 if wanted else 1)
+    assert await agrees(stage, calendar_id)
+
+
+async def test_what_its_organizer_has_cancelled_is_cancelled_although_it_stays(stage: Stage) -> None:
+    bob = await stage.connect(BOB)
+    stage.world.add_account(ADA)
+    single = stage.world.add_meeting(ADA, "single", attendees=[BOB])
+    series = weekly(stage, "series", attendees=[BOB])
+    await stage.sync()
+    assert len(await stage.events(bob)) == 5
+    stage.world.cancel_event(ADA, single["id"])
+    await stage.sync_again(bob)
+    assert len(await stage.events(bob)) == 4
+    stage.world.cancel_event(ADA, series["id"])
+    await stage.sync_again(bob)
+    assert await stage.events(bob) == []
+    # In a listing the occurrences come sparse, and only their master says that they are off.
+    await stage.resync(bob, full=True)
+    await stage.sync()
+    assert await stage.events(bob) == []
+
+
+async def test_a_lost_delta_costs_one_listing_and_says_nothing(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    stage.world.add_meeting(ADA, "a")
+    weekly(stage, "b")
+    await stage.sync()
+    seq = await stage.last_seq()
+    for status in (410, 400, 404):
+        stage.world.set(sync_state_status=status)
+        stage.world.expire_delta_links()
+        await stage.sync_again(calendar_id)
+        assert (await stage.calendar(calendar_id)).status == "active"
+    assert await stage.last_seq() == seq
+
+
+async def test_a_delta_whose_window_is_used_up_begins_anew_and_finds_what_was_lost(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    kept = weekly(stage, "a", count=30)
+    await stage.sync()
+    for _ in range(10):
+        stage.clock.advance(days=1)
+        await stage.sync_again(calendar_id)
+        assert await agrees(stage, calendar_id)
+    calls = stage.world.read_calls("calendarView.delta")
+    windows = [call["query"]["startDateTime"] for call in calls if "startDateTime" in call["query"]]
+    assert len(windows) == 2, "one listing at first, and one after a week"
+    assert {event.series_id for event in await stage.events(calendar_id)} == {kept["id"]}
+    assert [change.kind for change in await stage.changes() if change.kind == "cancelled"] == []
+
+
+async def test_pages_that_never_end_are_left_for_plain_views(stage: Stage) -> None:
+    stage.world.add_account(ADA)
+    stage.world.add_meeting(ADA, "a")
+    weekly(stage, "b")
+    stage.world.add_fault("looping_next_link", endpoint="calendarView.delta", times=None)
+    calendar_id = await stage.connect(ADA)
+    await stage.sync()
+    assert await agrees(stage, calendar_id)
+    stage.world.cancel_occurrence(ADA, occurrence(stage, 1))
+    stage.world.reset_counters()
+
+    await stage.sync_again(calendar_id)
+
+    assert await agrees(stage, calendar_id)
+    assert stage.world.read_counters().keys() == {"calendarView.list", "total"}
+
+
+async def test_rows_that_repeat_masters_that_come_last_and_removals_of_strangers(stage: Stage) -> None:
+    stage.world.set(repeat_rows=True, masters_last=True, stray_removals=True, empty_pages=3, largest_page=3)
+    calendar_id = await stage.connect(ADA)
+    for number in range(6):
+        stage.world.add_meeting(ADA, f"{number}", in_minutes=60 * number)
+    weekly(stage, "b")
+    far = stage.world.add_meeting(ADA, "far", in_minutes=60 * 24 * 300)
+    await stage.sync()
+    assert await agrees(stage, calendar_id)
+    stage.world.delete_event(ADA, far["id"])
+    stage.world.edit_event(ADA, occurrence(stage, 3), {"subject": "c"})
+    await stage.sync_again(calendar_id)
+    assert await agrees(stage, calendar_id)
+
+
+async def test_ids_that_differ_by_case_are_two_events(stage: Stage) -> None:
+    stage.world.set(case_twins=True)
+    calendar_id = await stage.connect(ADA)
+    for number in range(4):
+        stage.world.add_meeting(ADA, f"{number}", teams=False)
+    await stage.sync()
+    assert len({event.provider_event_id.lower() for event in await stage.events(calendar_id)}) == 2
+    assert await agrees(stage, calendar_id)
+
+
+async def test_a_rotated_token_is_stored_before_it_is_used(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA, rotates=True)
+    for number in range(3):
+        stage.world.expire_access_tokens()
+        stage.world.add_meeting(ADA, f"{number}")
+        # The first use of the new access token fails: the new refresh token must not be lost with it.
+        stage.world.add_fault("internal_500", endpoint="calendarView.delta")
+        await stage.sync_again(calendar_id)
+        await stage.sync_again(calendar_id)
+        stage.clock.advance(minutes=1)
+    await stage.sync_again(calendar_id)
+    assert (await stage.calendar(calendar_id)).status == "active"
+    assert await agrees(stage, calendar_id)
+
+
+async def test_the_lost_answer_to_a_rotation_leaves_the_old_token_which_works_for_a_while(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    stage.world.set(rotation="grace")
+    await stage.sync()
+    stage.world.expire_access_tokens()
+    stage.world.add_fault("lost_answer", endpoint="token", after=True)
+    await stage.sync_again(calendar_id)
+    stage.clock.advance(30)
+    await stage.sync_again(calendar_id)
+    assert (await stage.calendar(calendar_id)).status == "active"
+
+
+async def test_a_challenge_that_a_new_token_does_not_meet_asks_the_user_to_sign_in(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    await stage.sync()
+    stage.world.add_fault("claims_401", endpoint="calendarView.*", times=1)
+    await stage.sync_again(calendar_id)
+    assert (await stage.calendar(calendar_id)).status == "active", "a new token was enough"
+    stage.world.add_fault("claims_401", endpoint="calendarView.*", times=None)
+    for _ in range(2):
+        await stage.sync_again(calendar_id)
+        stage.clock.advance(70)
+    row = await stage.calendar(calendar_id)
+    assert (row.status, row.error_code) == ("disconnected", "credentials_rejected")
+
+
+async def test_throttling_is_waited_for(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    await stage.sync()
+    stage.world.add_fault("application_throttled_429", endpoint="calendarView.*", seconds=120)
+    await stage.sync_again(calendar_id)
+    row = await stage.calendar(calendar_id)
+    assert (row.status, row.retry_at) == ("active", stage.clock() + timedelta(seconds=120))
+
+
+async def test_a_calendar_that_is_closed_to_us_is_at_fault_and_a_mailbox_disconnects(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    await stage.sync()
+    stage.world.add_fault("access_denied_403", endpoint="calendarView.*", times=None)
+    await stage.sync_again(calendar_id)
+    row = await stage.calendar(calendar_id)
+    assert (row.status, row.error_code) == ("error", "calendar_refused")
+    stage.world.add_fault("access_denied_403", endpoint="calendars.*", times=None)
+    for _ in range(2):
+        await stage.sync_again(calendar_id)
+        stage.clock.advance(70)
+    row = await stage.calendar(calendar_id)
+    assert (row.status, row.error_code) == ("disconnected", "insufficient_scope")
+
+
+async def test_a_personal_account(stage: Stage) -> None:
+    calendar_id = await stage.connect("kim@outlook.example")
+    stage.world.add_meeting("kim@outlook.example", "a", teams=False)
+    await stage.sync()
+    assert [event.title for event in await stage.events(calendar_id)] == ["a"]
