@@ -4,8 +4,11 @@ The text of a URL is only half of the judgement, because a name may lead anywher
 counts is the address that is dialled, and `Policy.permits` is asked about that one.
 """
 
+import contextlib
+import functools
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable
 from typing import Final
 
@@ -25,6 +28,7 @@ _DENIED_4: Final = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
+        "168.63.129.16/32",
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",
@@ -38,7 +42,8 @@ _DENIED_4: Final = tuple(
         "240.0.0.0/4",
     )
 )
-"""Of IANA's IPv4 special-purpose registry (RFC 6890), and multicast."""
+"""Of IANA's IPv4 special-purpose registry (RFC 6890), multicast, and the public address at which Azure's host machines
+answer their guests only."""
 
 _GLOBAL_6: Final = ipaddress.IPv6Network("2000::/3")
 _DENIED_6: Final = tuple(
@@ -47,43 +52,94 @@ _DENIED_6: Final = tuple(
 """Holes in the only IPv6 space that is in use: protocol assignments and Teredo, documentation, 6to4."""
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 _PORTS: Final[dict[str, set[int]]] = {"webhook": {443, 8443}, "caldav": {443, 8443}, "ics": {80, 443, 8443}}
 _PUBLIC_PORTS: Final = set[int]().union(*_PORTS.values())
 _PRIVATE_SUFFIXES: Final = ("localhost", "local", "internal")
 _LONGEST_URL: Final = 4096
+_LONGEST_NAME: Final = 253
 _USERINFO: Final = re.compile(r"[^/?#]*//[^/?#]*@")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\\]")
+_ODD_PORT: Final = re.compile(r"[^/?#]*//[^/?#]*:(?![0-9]*(?:[/?#]|$))[^\]/?#]*(?:[/?#]|$)")
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::", "localhost"})  # noqa: S104  (what we may be listening on)
+_NAME: Final = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63}")
+_ODD_END: Final = re.compile(r"[0-9]+|0x.*")
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What may be dialled: the public internet and `allow_networks`, but never `own`, our own (host, port) pairs.
 
-    A host in `own` is a lower-case name or an address as text.
+    A host in `own` is a name or an address as text; 0.0.0.0, :: and localhost stand for every address of this machine.
     """
 
     allow_networks: tuple[Network, ...] = ()
     own: frozenset[tuple[str, int]] = frozenset()
 
     def is_excepted(self, address: Address) -> bool:
-        """Whether the operator has opened the network of this address, with http and every port."""
-        return _is_plain(address) and any(address in network for network in self.allow_networks)
+        """Whether the operator has opened the network of this address, with http and every port.
+
+        For NAT64 (RFC 6052, 8215) both the prefix and the network of the IPv4 address in it have to be open.
+        """
+        if not self._is_open(address):
+            return False
+        carried = self._carried(address)
+        return carried is None or self._is_open(carried)
 
     def permits(self, address: Address, port: int) -> bool:
         """Whether a connection to this address may be made.
 
-        NAT64 (RFC 6052) is permitted where the operator has opened its prefix, as far as the IPv4 address that it
-        carries is; IPv4-mapped addresses never are.
+        NAT64 is permitted where the operator has opened its prefix, as far as the IPv4 address that it carries is;
+        IPv4-mapped, scoped, unspecified and multicast addresses never are.
         """
-        if (str(address), port) in self.own or not _is_plain(address):
+        if not _is_plain(address) or self._is_own(address, port):
             return False
-        if self.is_excepted(address):
-            return address not in _NAT64 or self.permits(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF), port)
+        if self._is_open(address):
+            carried = self._carried(address)
+            return carried is None or self.permits(carried, port)
         if port not in _PUBLIC_PORTS:
             return False
         if isinstance(address, ipaddress.IPv4Address):
             return not any(address in block for block in _DENIED_4)
         return address in _GLOBAL_6 and not any(address in block for block in _DENIED_6)
+
+    def is_own_name(self, host: str, port: int) -> bool:
+        """Whether a URL's host and port are ours by their text."""
+        name = _canonical(host)
+        return any(port == own_port and name == _canonical(own) for own, own_port in self.own)
+
+    def _is_open(self, address: Address) -> bool:
+        return _is_plain(address) and any(address in network for network in self.allow_networks)
+
+    def _carried(self, address: Address) -> ipaddress.IPv4Address | None:
+        """The IPv4 address that a NAT64 gateway reads in an open address (RFC 6052, 2.2); None for any other."""
+        if address in _NAT64:
+            length = 96
+        elif address in _LOCAL_NAT64:
+            # Where in it the address lies depends on the gateway's prefix, which is what the operator has opened.
+            length = max(network.prefixlen for network in self.allow_networks if address in network)
+        else:
+            return None
+        octets = address.packed
+        places = {48: octets[6:8] + octets[9:11], 56: octets[7:8] + octets[9:12], 64: octets[9:13], 96: octets[12:]}
+        return ipaddress.IPv4Address(places.get(length, bytes(4)))
+
+    def _is_own(self, address: Address, port: int) -> bool:
+        names = [_canonical(own) for own, own_port in self.own if port == own_port]
+        return str(address) in names or (not _EVERYWHERE.isdisjoint(names) and is_here(address))
+
+
+def is_here(address: Address) -> bool:
+    """Whether an address is one of this machine's: only such a one can be bound to."""
+    if address.is_loopback:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 def parse_networks(networks: Iterable[str]) -> tuple[Network, ...]:
@@ -108,6 +164,9 @@ def judge_url(url: str, policy: Policy, purpose: str) -> httpx.URL:
         port = parsed.port
     except (httpx.InvalidURL, idna.IDNAError, UnicodeError, ValueError):
         raise _blocked("cannot be read") from None
+    if _ODD_PORT.match(url):
+        # Unicode's digits and signs are numbers to Python, and to nobody else.
+        raise _blocked("has a port that is no number")
     if parsed.scheme not in {"http", "https"}:
         raise _blocked("must begin with https://")
     if parsed.userinfo or _USERINFO.match(url):
@@ -151,7 +210,7 @@ def literal_address(host: str) -> Address | None:
 def _judge_host(host: str, policy: Policy, port: int) -> None:
     name = host.lower().rstrip(".")
     address = literal_address(name)
-    if (name, port) in policy.own:
+    if policy.is_own_name(name, port):
         raise _blocked("leads back to this gateway")
     if address is not None:
         if not policy.permits(address, port):
@@ -160,13 +219,28 @@ def _judge_host(host: str, policy: Policy, port: int) -> None:
     labels = name.split(".")
     if len(labels) < 2 or labels[-1] in _PRIVATE_SUFFIXES or not all(labels):
         raise _blocked("must name a host on the public internet")
-    if ":" in name or labels[-1].isdigit() or labels[-1].startswith("0x"):
+    if _ODD_END.fullmatch(labels[-1]):
         # A resolver reads 127.1 and 0x7f.1 as addresses; nobody writes them in good faith.
         raise _blocked("writes its address in an unusual way")
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise _blocked("names a host as no host is named")
 
 
 def _is_plain(address: Address) -> bool:
+    if address.is_unspecified or address.is_multicast:
+        return False
     return isinstance(address, ipaddress.IPv4Address) or (address.ipv4_mapped is None and address.scope_id is None)
+
+
+@functools.lru_cache(maxsize=64)
+def _canonical(host: str) -> str:
+    """A host as it is compared: an address in its one spelling, a name in lower case, of ASCII, without the last dot."""
+    name = host.strip("[]").rstrip(".").lower()
+    if address := literal_address(name):
+        return str(address)
+    with contextlib.suppress(httpx.InvalidURL, idna.IDNAError, UnicodeError):
+        return httpx.URL(scheme="https", host=name).raw_host.decode("ascii")
+    return name
 
 
 def _blocked(why: str) -> GatewayError:

@@ -14,7 +14,7 @@ import http.cookiejar
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpcore
 import httpx
@@ -29,6 +29,7 @@ from service.providers.addresses import (
     ordinary_rule,
     port_of,
 )
+from service.providers.metering import Meter, MeteredBody, MeteredStream
 
 LOOK_UP_SECONDS: Final = 5.0
 KEEP_ALIVE_SECONDS: Final = 55.0
@@ -88,10 +89,14 @@ async def resolve_and_judge(url: str, policy: Policy, purpose: str, *, resolve: 
 class Guard(httpcore.AsyncNetworkBackend):
     """Makes connections for httpcore, only where the policy permits every address of the host."""
 
-    def __init__(self, policy: Policy, resolve: Resolve = look_up) -> None:
+    def __init__(
+        self, policy: Policy, resolve: Resolve = look_up, network: httpcore.AsyncNetworkBackend | None = None
+    ) -> None:
         self._policy = policy
         self._resolve = resolve
-        self._network = httpcore.AnyIOBackend()
+        self._network = network or httpcore.AnyIOBackend()
+        self.meter = Meter()
+        self.only_into_open_networks = False
 
     async def connect_tcp(
         self,
@@ -105,18 +110,27 @@ class Guard(httpcore.AsyncNetworkBackend):
 
         Raises AddressBlocked or HostUnknown, which httpx passes on as they are, and httpcore's own errors.
         """
-        if (host.lower(), port) in self._policy.own:
+        addresses = (await self._judged(host, port))[:MOST_DIALLED]
+        patience = None if timeout is None else timeout / len(addresses)
+        for address in addresses[:-1]:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                stream = await self._network.connect_tcp(str(address), port, patience, local_address, socket_options)
+                return MeteredStream(stream, self.meter)
+        stream = await self._network.connect_tcp(str(addresses[-1]), port, patience, local_address, socket_options)
+        return MeteredStream(stream, self.meter)
+
+    async def _judged(self, host: str, port: int) -> list[Address]:
+        """Every address of a host, when each may be dialled."""
+        if self._policy.is_own_name(host, port):
             raise AddressBlocked("the host is this gateway")
-        addresses = (await self._resolve(host, port))[:MOST_DIALLED]
+        addresses = await self._resolve(host, port)
         if not addresses:
             raise HostUnknown("the host does not resolve")
         if not all(self._policy.permits(address, port) for address in addresses):
             raise AddressBlocked("the host leads to an address that is not public")
-        patience = None if timeout is None else timeout / len(addresses)
-        for address in addresses[:-1]:
-            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._network.connect_tcp(str(address), port, patience, local_address, socket_options)
-        return await self._network.connect_tcp(str(addresses[-1]), port, patience, local_address, socket_options)
+        if self.only_into_open_networks and not all(self._policy.is_excepted(address) for address in addresses):
+            raise AddressBlocked("what is sent over http would go to a public address")
+        return addresses
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -125,7 +139,8 @@ class Guard(httpcore.AsyncNetworkBackend):
 class Transport(httpx.AsyncHTTPTransport):
     """httpx's transport over a pool of one connection; httpx has no parameter for the pool's network, so the pool is ours."""
 
-    def __init__(self, tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext, guard: Guard | None = None) -> None:
+        self._guard = guard
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=1,
@@ -133,13 +148,61 @@ class Transport(httpx.AsyncHTTPTransport):
             keepalive_expiry=KEEP_ALIVE_SECONDS,
             http1=True,
             http2=False,
-            network_backend=network,
+            network_backend=guard,
         )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request.
+
+        Raises DialRefused where the guard refuses, and httpx's own errors: ProtocolError, too, for a redirect to what
+        httpx cannot read, which it would break off at with an error of another library.
+        """
+        guard = self._guard
+        if guard is None:
+            return await super().handle_async_request(request)
+        await self._prepare(request, guard)
+        response = await super().handle_async_request(request)
+        try:
+            _check_redirect(request, response)
+        except httpx.ProtocolError:
+            await response.aclose()
+            raise
+        response.stream = MeteredBody(cast("httpx.AsyncByteStream", response.stream), guard.meter)
+        return response
+
+    async def _prepare(self, request: httpx.Request, guard: Guard) -> None:
+        """See that nothing is sent over a connection that was judged for less, or that has an answer waiting already."""
+        strict = request.url.scheme == "http" and not _says_nothing(request)
+        if (strict and not guard.only_into_open_networks) or any(map(_has_leftovers, self._pool.connections)):
+            await self._pool.aclose()
+        guard.only_into_open_networks = strict
+        guard.meter.restart()
 
     @property
     def is_quiet(self) -> bool:
         """Whether no answer is still being read."""
         return all(connection.is_idle() or connection.is_closed() for connection in self._pool.connections)
+
+
+def _says_nothing(request: httpx.Request) -> bool:
+    # A feed may be public at an http address; a password or a user's news go unencrypted into open networks alone.
+    return request.method == "GET" and "authorization" not in request.headers
+
+
+def _has_leftovers(connection: httpcore.AsyncConnectionInterface) -> bool:
+    """Whether the server has sent more than its answer: it would be taken for the answer to the next request."""
+    http11 = getattr(connection, "_connection", None)
+    return http11 is not None and connection.is_idle() and http11._h11_state.trailing_data[0] != b""  # noqa: SLF001
+
+
+def _check_redirect(request: httpx.Request, response: httpx.Response) -> None:
+    if not response.has_redirect_location:
+        return
+    try:
+        target = httpx.URL(response.headers["location"])
+        _ = (target.host, request.url.join(target).host)
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise httpx.ProtocolError("the answer redirects to what is no URL") from None
 
 
 @functools.cache
