@@ -34,7 +34,7 @@ _SIGN_IN: Final = frozenset(
 _CONSENT: Final = frozenset({65001, 65004, 90094, 90095, 90008})
 _ADMIN: Final = frozenset({50105, 7000112, 70001, 500011})
 _SECRET: Final = frozenset({7000215, 7000222, 7000216, 7000218, 700027, 70002, 50013})
-_SETUP: Final = frozenset({50194, 900144, 70011, 650057, 28002, 90002}) | frozenset(range(9002331, 9002347))
+_SETUP: Final = frozenset({50194, 900144, 70011, 650057, 28002, 90002}) | frozenset(range(9002331, 9002347)) - _GONE
 _NOT_IN_TENANT: Final = frozenset({700016, 700025})
 """Of an app that a user's own directory does not have: another user's directory may have it."""
 
