@@ -339,6 +339,9 @@ async def test_a_feeds_refusal_is_about_its_address(
         pytest.param("google", ScopeMissing("x"), "insufficient_scope", "refresh_token", "tick", id="g-scope"),
         pytest.param("google", RequestRefused("x"), "validation_failed", None, "refuses to list", id="g-refused"),
         pytest.param("microsoft", GrantRejected("x"), "credentials_rejected", "refresh_token", "tenant_id", id="m-grant"),
+        pytest.param(
+            "microsoft", AccessRejected("x", needs_sign_in=True), "credentials_rejected", "refresh_token", "sign in", id="m-claims"
+        ),
         pytest.param("microsoft", ClientRejected("x"), "client_rejected", "client_secret", "Value", id="m-client"),
         pytest.param("microsoft", ScopeMissing("x"), "insufficient_scope", "refresh_token", "Calendars.Read", id="m-scope"),
         pytest.param("microsoft", PolicyForbids("x"), "insufficient_scope", "refresh_token", "administrator", id="m-policy"),

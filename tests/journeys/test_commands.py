@@ -4,15 +4,19 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from service.__main__ import main
+from service.commands.serving import _greet as greet
+from service.settings import Settings
 
 KEY_LENGTH = len("cgk_12345678_") + 43
 
@@ -108,6 +112,8 @@ def test_bad_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFi
         pytest.param("CALGATE_SECRET_KEYS", "k1:c2hvcnQ=", id="keys"),
         pytest.param("CALGATE_PUBLIC_URL", "http://calgate.example", id="public-url"),
         pytest.param("CALGATE_ALLOW_NETWORKS", "everywhere", id="networks"),
+        pytest.param("CALGATE_MICROSOFT_GRAPH_URL", "graph.microsoft.com/v1.0", id="graph"),
+        pytest.param("CALGATE_MICROSOFT_LOGIN_URL", "https://login.example.com/?tenant=x", id="login"),
     ],
 )
 def test_a_bad_setting_stops_the_start_and_is_named(
@@ -275,3 +281,14 @@ def test_a_command_loads_only_what_it_needs(code: str, absent: set[str]):
         check=True,
     )
     assert absent & {name.split(".")[0] for name in shown.stdout.split()} == set()
+
+
+def test_opened_networks_are_told_at_the_start(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]):
+    networks = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        greet(listener, Settings(allow_networks=networks))
+        assert "webhooks, ICS and CalDAV may reach private networks: 10.0.0.0/8, fd00::/8" in caplog.messages
+        caplog.clear()
+        greet(listener, Settings())
+    assert not [told for told in caplog.messages if "private" in told]
+    assert capsys.readouterr().out.count("listens on") == 2
