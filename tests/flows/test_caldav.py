@@ -139,7 +139,7 @@ async def stage(
 async def test_from_a_password_to_meetings_and_webhooks(stage: CaldavStage, clock: Any):
     start = clock() + timedelta(hours=2)
     path = stage.hand.add("Planning", start, **WITH_LINK)
-    await stage.subscribe()
+    await stage.subscribe("event.updated", "event.cancelled")
     calendar_id = await stage.add()
     assert (await stage.calendar(calendar_id)).status == "syncing"
     await stage.sync()
@@ -204,7 +204,6 @@ async def test_a_series_from_its_making_to_its_end(stage: CaldavStage, clock: An
 
 async def test_a_lost_token_costs_a_listing_and_announces_nothing(stage: CaldavStage):
     stage.hand.add_series("Weekly", stage.clock() + timedelta(hours=1), 5)
-    await stage.subscribe()
     calendar_id = await stage.add()
     await stage.sync()
     before = await stage.last_seq()

@@ -23,6 +23,7 @@ from service.providers.vevent.text import scan
 from service.providers.vevent.zones import recognise
 
 MOST_HOMES: Final = 10
+LONGEST_ID: Final = 1024
 LARGEST_ZONE: Final = 256 * 1024
 
 _CALENDAR: Final = (
@@ -64,13 +65,21 @@ async def discover(session: Session) -> Estate:
     principal = await _find_principal(session)
     calendars: dict[str, RawCalendar] = {}
     preferred = principal.single.id if principal.single else ""
+    refused: RequestRefused | None = None
     for home in principal.homes[:MOST_HOMES]:
-        found = await session.multistatus("PROPFIND", home, _HOME, depth=1)
+        try:
+            found = await session.multistatus("PROPFIND", home, _HOME, depth=1)
+        except (CalendarGone, RequestRefused) as error:
+            # One of several may be somebody else's, who has taken it back.
+            refused = RequestRefused(f"calendar home: {error.reason}")
+            continue
         for calendar in _calendars(found):
             calendars.setdefault(calendar.id, calendar)
         preferred = preferred or _default(found)
     if principal.single is not None:
         calendars.setdefault(principal.single.id, principal.single)
+    if refused is not None and not calendars:
+        raise refused
     return Estate(_with_primary(list(calendars.values()), preferred), principal.addresses)
 
 
@@ -102,9 +111,10 @@ async def _find_principal(session: Session) -> _Principal:
             if not error.reason.startswith("http_"):
                 raise
             fault = fault or error
-        except (CalendarGone, RequestRefused) as error:
-            # A 404 says less than what else was answered.
-            reason = reason if isinstance(error, CalendarGone) else error.reason
+        except CalendarGone:
+            pass  # a 404 says less than what else is answered
+        except RequestRefused as error:
+            reason = reason or error.reason
         else:
             if principal is not None:
                 return principal
@@ -166,6 +176,8 @@ def _calendar(row: Row, url: httpx.URL) -> RawCalendar | None:
     if (components and "VEVENT" not in components) or row.hrefs(f"{CALENDAR_SERVER}source"):
         return None
     identifier = calendar_id(url)
+    if len(identifier) > LONGEST_ID:
+        return None
     color = row.text(f"{APPLE}calendar-color").strip()
     return RawCalendar(
         id=identifier,

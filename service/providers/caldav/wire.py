@@ -27,6 +27,7 @@ MOST_QUOTES: Final = 2_000_000
 MARGIN: Final = timedelta(days=2)
 """Servers place days and floating times in zones of their own: they are asked for more than the window."""
 
+_DOCTYPE: Final = re.compile(rb"\s*+(?:(?><\?.*?\?>|<!--.*?-->)\s*+)*+<!DOCTYPE", re.DOTALL)
 _STATUS: Final = re.compile(r"HTTP/[\d.]+\s+(\d{3})")
 
 
@@ -154,13 +155,16 @@ def _tags(names: Iterable[str]) -> str:
 def _parse(body: bytes) -> etree._Element:
     if body.count(b"<") > MOST_TAGS or body.count(b'"') + body.count(b"'") > MOST_QUOTES:
         raise Garbled("more tags than a calendar has")
+    body = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if _DOCTYPE.match(body):
+        raise Garbled("a document type")
     # A parser for each: one that is shared waits for itself between threads.
     parser = etree.XMLParser(
         encoding="utf-8", resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_pis=True,
         remove_comments=True,
     )  # fmt: skip
     try:
-        root = etree.fromstring(body.removeprefix(b"\xef\xbb\xbf").lstrip(), parser)
+        root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise Garbled(f"not XML: {type(error).__name__}") from None
     if root.getroottree().docinfo.internalDTD is not None:
