@@ -1,6 +1,6 @@
 """The routes that providers call: no key but the channel's own proof, no answer but that it was understood."""
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import MediaType, Response, post
@@ -17,7 +17,12 @@ from service.flows.push import Storms
 MOST_BYTES: Final = 256 * 1024
 LONGEST_TOKEN: Final = 4096
 
-_VALIDATED: Final = {200: ResponseSpec(str, media_type=MediaType.TEXT, description="The validation token, as it came")}
+_VALIDATED: Final = {
+    200: ResponseSpec(
+        str, media_type=MediaType.TEXT, description="The validation token, as it came", generate_examples=False
+    ),
+    202: ResponseSpec(None, description="Taken", generate_examples=False),
+}
 
 
 @post(
@@ -57,7 +62,7 @@ async def receive_google(
 )
 async def receive_microsoft(
     request: ApiRequest, gateway: Injected[Gateway], storms: Injected[Storms]
-) -> Response[str | None]:
+) -> Response[None]:
     return await _take_microsoft(request, gateway, storms)
 
 
@@ -73,11 +78,11 @@ async def receive_microsoft(
 )
 async def receive_microsoft_lifecycle(
     request: ApiRequest, gateway: Injected[Gateway], storms: Injected[Storms]
-) -> Response[str | None]:
+) -> Response[None]:
     return await _take_microsoft(request, gateway, storms)
 
 
-async def _take_microsoft(request: ApiRequest, gateway: Gateway, storms: Storms) -> Response[str | None]:
+async def _take_microsoft(request: ApiRequest, gateway: Gateway, storms: Storms) -> Response[Any]:
     token = request.query_params.get("validationToken")
     if token is not None:
         # Graph waits for this while our own request for a subscription waits for Graph: nothing here may take a lock.

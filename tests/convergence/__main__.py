@@ -50,7 +50,9 @@ class Databases:
         await self.server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: bool, logs: Path | None) -> int:
+async def run(
+    first: int, count: int, kinds: list[str], steps: int, provider: str, *, verbose: bool, logs: Path | None
+) -> int:
     """How many histories failed; those of them are written to `logs`."""
     failed = 0
     began = time.monotonic()
@@ -61,7 +63,7 @@ async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: 
         for seed in range(first, first + count):
             for kind in kinds:
                 async with databases.fresh(kind) as url:
-                    wrong, log = await attempt(seed, url, steps)
+                    wrong, log = await attempt(seed, url, steps, provider)
                 if verbose:
                     print(*log, sep="\n")
                 if wrong and logs is not None:
@@ -69,17 +71,16 @@ async def run(first: int, count: int, kinds: list[str], steps: int, *, verbose: 
                 if wrong:
                     failed += 1
                     print(f"\nseed {seed} on {kind}: {len(wrong)} differences", *wrong[:6], sep="\n    ")
-                    print(
-                        f"    uv run python -m tests.convergence --first {seed} --seeds 1 --database {kind} --verbose"
-                    )
+                    replay = f"uv run python -m tests.convergence --first {seed} --seeds 1 --database {kind}"
+                    print(f"    {replay} --provider {provider} --verbose")
     played = count * len(kinds)
     print(f"{played - failed} of {played} histories converge ({', '.join(kinds)}; {time.monotonic() - began:.0f} s)")
     return failed
 
 
-async def attempt(seed: int, url: str, steps: int) -> tuple[list[str], list[str]]:
+async def attempt(seed: int, url: str, steps: int, provider: str) -> tuple[list[str], list[str]]:
     try:
-        return await play(seed, url, steps=steps)
+        return await play(seed, url, steps=steps, provider=provider)
     except Exception:  # noqa: BLE001 (the next seed is to be played all the same)
         return [traceback.format_exc()], []
 
@@ -90,11 +91,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--provider", choices=["google", "microsoft"], default="google")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--logs", type=Path, help="a folder for the histories that fail")
     given = parser.parse_args()
     kinds = ["sqlite", "postgresql"] if given.database == "both" else [given.database]
-    failed = asyncio.run(run(given.first, given.seeds, kinds, given.steps, verbose=given.verbose, logs=given.logs))
+    failed = asyncio.run(
+        run(given.first, given.seeds, kinds, given.steps, given.provider, verbose=given.verbose, logs=given.logs)
+    )
     return 1 if failed else 0
 
 

@@ -11,13 +11,12 @@ from uuid import UUID
 
 import msgspec
 from convergence.flaky import FlakyDatabase
-from convergence.history import People
+from convergence.plots import PLOTS
 from convergence.receivers import LogReader, WebhookReceiver, differences
-from flows.stage import Stage, seen, set_stage
+from flows.stage import Stage, set_stage
 from settable_clock import Clock
 
 from service.core.announcements import Change
-from service.core.credentials import GoogleCredentials
 from service.core.event import EventView, decode_event
 from service.core.meeting_links.choices import inherited_rules
 from service.core.meeting_links.evidence import DEFAULT_RULES, LinkRules
@@ -29,28 +28,21 @@ from service.store import calendars, examinations, projects
 from service.store.cipher import Cipher, KeyRing, generate_key
 from service.store.database import Database, DatabaseUnavailable
 from service.store.projects import create_project
-from simulator.google.world import World
 
-FAULTS = (
-    "backend_500", "backend_503", "429_retry_after", "503_retry_after", "user_rate_limit_403", "broken_page", "html_200",
-    "truncated_page", "lost_answer", "unauthorized_401", "full_sync_required_410", "invalid_sync_token_400", "hang",
-    "not_found_404", "token_500", "invalid_grant", "invalid_client", "calendar_limits_403", "api_disabled_403",
-)  # fmt: skip
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-PEOPLE = ("ada@example.com", "grace@example.com", "lin@example.com")
-ZONES = ("UTC", "America/New_York", "Europe/Paris")
 
 
 class Play:
     """The stage hands, the actors and the audience of one seed."""
 
-    def __init__(self, seed: int, url: str, steps: int) -> None:
+    def __init__(self, seed: int, url: str, steps: int, provider: str) -> None:
         self.seed = seed
+        self.plot = PLOTS[provider]
         self.random = Random(seed)
         self.url = url
         self.steps = steps
         self.clock = Clock(START)
-        self.world = World(self.clock, seed)
+        self.world = self.plot.world(self.clock, seed)
         self.cipher = Cipher(KeyRing.parse(generate_key()))
         self.log: list[str] = []
         self.calendars: dict[str, UUID] = {}
@@ -83,18 +75,8 @@ class Play:
                 await self._close()
 
     def _people(self) -> None:
-        self.world.set(
-            series_years=0.3,
-            tombstone_days=self.random.choice([3, 31]),
-            short_pages=self.random.random() < 0.5,
-            empty_pages=self.random.choice([0, 0, 1, 2]),
-            largest_page=self.random.choice([20, 100, 2500]),
-            cancelled_master_row=self.random.random() < 0.3,
-        )
-        for email, zone in zip(PEOPLE, ZONES, strict=True):
-            self.world.add_account(email, time_zone=zone, rotates_refresh_tokens=self.random.random() < 0.5)
-        second = self.world.add_calendar("ada@example.com", "Team", time_zone="Asia/Kolkata")
-        self.people = People(self.world, self.random, self.clock, [*PEOPLE, second])
+        second = self.plot.furnish(self.world, self.random)
+        self.people = self.plot.actors(self.world, self.random, self.clock, [*self.plot.people, second])
         for _ in range(25):
             self.log.append(self.people.act())
 
@@ -126,8 +108,8 @@ class Play:
     async def _connect_some(self, most: int) -> None:
         missing = [name for name in self.people.calendars if name not in self.calendars]
         for name in missing[:most]:
-            owner = name if name in PEOPLE else "ada@example.com"
-            wish = {} if name in PEOPLE else {"raw_calendar_id": name}
+            owner = name if name in self.plot.people else self.plot.people[0]
+            wish = {} if name in self.plot.people else {"raw_calendar_id": name}
             with suppress(GatewayError, DatabaseUnavailable):
                 self.calendars[name], _ = await self._worker().post(self.world.connect(owner), **wish)
                 self.log.append(f"connected {name}")
@@ -200,7 +182,7 @@ class Play:
                 carried += [push] * self.random.choice([1, 1, 2])
         self.random.shuffle(carried)
         stage = self._worker()
-        taken = [await stage.receive(push.headers) for push in carried]
+        taken = [await stage.take(push) for push in carried]
         return f"{sum(taken)} taken of {len(owed)}"
 
     async def _poll(self) -> str:
@@ -218,12 +200,9 @@ class Play:
         return f"{self.clock.advance(hours=self.random.choice([5, 24, 50, 100]))}"
 
     async def _fault(self) -> str:
-        preset = self.random.choice(FAULTS)
+        preset = self.random.choice(self.plot.faults)
         skip, times = self.random.choice([0, 0, 1, 2]), self.random.choice([1, 1, 1, 3])
-        endpoint = "token" if preset in {"token_500", "invalid_grant", "invalid_client"} else "events.*"
-        if preset == "not_found_404":
-            # Of a calendar it may be a bad minute; of a series it is Google's word that there is none.
-            endpoint = "events.list"
+        endpoint = self.plot.endpoint(preset)
         self.world.add_fault(preset, endpoint=endpoint, skip=skip, times=times)
         return f"{preset} {times} times after {skip}"
 
@@ -279,9 +258,8 @@ class Play:
         return f"{name}"
 
     async def _renew_credentials(self, stage: Stage, name: str) -> None:
-        given = self.world.connect(name if name in PEOPLE else "ada@example.com")
-        fields = {key: given[key] for key in ("client_id", "client_secret", "refresh_token")}
-        patch = connect.CalendarPatch(credentials=GoogleCredentials(**fields))
+        given = self.world.connect(name if name in self.plot.people else self.plot.people[0])
+        patch = connect.CalendarPatch(credentials=stage.cast.credentials(given))
         await connect.change(stage.gateway, self.project, self.calendars[name], patch)
 
     def _pick(self) -> str | None:
@@ -314,9 +292,11 @@ class Play:
         """What a perfect consumer would have of a calendar, with the links that it would have by these rules."""
         window = window_at(self.clock(), days)
         found = {}
-        for row in self.world.read_truth(name, window.start.isoformat(), window.end.isoformat()):
-            link = find(self.audience.gateway.providers["google"].evidence(msgspec.json.encode(row)), rules)
-            start, end, title, _, attendees = seen(row)
+        cast = self.audience.cast
+        provider = self.audience.gateway.providers[cast.name]
+        for row in cast.truth(name, window):
+            link = find(provider.evidence(msgspec.json.encode(row)), rules)
+            start, end, title, _, attendees = cast.seen(row)
             found[row["id"]] = (start, end, title, link.meeting and link.meeting.url, attendees)
         return found
 
@@ -386,10 +366,10 @@ class Play:
         return said
 
 
-async def play(seed: int, url: str, *, steps: int = 60) -> tuple[list[str], list[str]]:
+async def play(seed: int, url: str, *, steps: int = 60, provider: str = "google") -> tuple[list[str], list[str]]:
     """Run one seed on an empty, migrated database: (what is wrong, the history)."""
     logging.getLogger("service").setLevel(logging.CRITICAL)
-    it = Play(seed, url, steps)
+    it = Play(seed, url, steps, provider)
     try:
         return await it.run(), it.log
     except AssertionError as error:

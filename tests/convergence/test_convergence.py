@@ -1,4 +1,4 @@
-"""Twenty random histories, half of them on each database; `python -m tests.convergence` plays as many as you like."""
+"""Twenty random histories of each provider, half of them on each database; `python -m tests.convergence` plays as many as you like."""
 
 import pytest
 from convergence.play import play
@@ -22,8 +22,9 @@ def url(kind: str, request: pytest.FixtureRequest) -> str:
     return found
 
 
-async def test_after_any_history_everybody_has_the_same(seed: int, kind: str, url: str) -> None:
-    wrong, _ = await play(seed, url, steps=35)
+@pytest.mark.parametrize("provider", ["google", "microsoft"])
+async def test_after_any_history_everybody_has_the_same(seed: int, kind: str, url: str, provider: str) -> None:
+    wrong, _ = await play(seed, url, steps=35, provider=provider)
 
-    replay = f"uv run python -m tests.convergence --first {seed} --seeds 1 --steps 35 --database {kind} --verbose"
-    assert not wrong, "\n".join([*wrong[:10], replay])
+    replay = f"uv run python -m tests.convergence --first {seed} --seeds 1 --steps 35 --database {kind}"
+    assert not wrong, "\n".join([*wrong[:10], f"{replay} --provider {provider} --verbose"])
