@@ -1,5 +1,6 @@
 """The OpenAPI document: what the framework finds in the routes, with our bodies, problems and examples put in."""
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -198,6 +199,10 @@ def _admit_spellings(schema: dict[str, Any], spellings: Mapping[str, str], schem
 def _put_types(schemas: dict[str, Any], types: Sequence[Any]) -> list[dict[str, Any]]:
     """Add the schemas of msgspec types to the document's; references to them."""
     references, found = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    for schema in found.values():
+        if "description" in schema:
+            # A docstring's indentation would make its second paragraph a block of code.
+            schema["description"] = inspect.cleandoc(schema["description"])
     schemas.update(found)
     return list(references)
 

@@ -1,6 +1,9 @@
 """Each provider through the API as its users meet it: a fake Microsoft, a real CalDAV server and a feed, over real flows."""
 
+import asyncio
+import contextlib
 import dataclasses
+from asyncio import StreamWriter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +17,7 @@ from flows.stage import Stage, set_stage
 from providers.loopback import response
 from radicale_server import PASSWORD, USER, Hand, RadicaleServer, serve_radicale
 
+from service.flows.connect import admission
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
 from service.providers.registry import make_providers
@@ -209,6 +213,31 @@ async def test_a_refusal_names_the_field(
     secrets = {bodies[provider].get(name) for name in ("refresh_token", "client_secret", "password")} | {SECRET}
     assert not [secret for secret in secrets if secret and secret in answer.text]
     assert (await stage.count("connections"), await stage.count("calendars")) == (0, 0)
+
+
+async def test_a_server_that_takes_its_time_keeps_nobody_waiting(
+    call: httpx.AsyncClient,
+    stage: Stage,
+    publisher: FeedServer,
+    bodies: dict[str, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def dawdle(writer: StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x-more: 1\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    publisher.script = dawdle
+    monkeypatch.setattr(admission, "PATIENCE", 0.3)
+    for body in (bodies["ics"], bodies["caldav"] | {"server_url": publisher.loopback.url}):
+        async with asyncio.timeout(5):
+            answer = await call.post("/calendars", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "provider_unavailable"), answer.text
+        assert answer.headers["retry-after"] == "30"
+    assert await stage.count("connections") == 0
 
 
 async def test_a_feed_whose_address_was_reset_gets_the_new_one(

@@ -1,5 +1,6 @@
 """Whether a provider lets these credentials in, and to which calendars; what it refuses, told in the contract's codes."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,6 +30,10 @@ from service.providers.protocol import Access, Account, RawCalendar, TokenGrant
 RETRY_AFTER: Final = 30
 """Seconds that a client is asked to wait when a provider is unavailable or busy."""
 
+PATIENCE: Final = 30.0
+"""For so many seconds somebody who connects is kept waiting: proxies hang up not much later, and a server that a user names
+may be as slow as it likes."""
+
 BLOCKED: Final = "blocked_url: "
 UNKNOWN_HOST: Final = f"network: {HostUnknown.__name__}"
 """What reasons of providers say of an address that leads where we do not go, or nowhere."""
@@ -52,11 +57,13 @@ async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Ad
     provider = gateway.providers[provider_of(credentials)]
     client = credentials.client
     try:
-        async with gateway.slots_for(provider.name).borrow() as http:
+        async with asyncio.timeout(PATIENCE), gateway.slots_for(provider.name).borrow() as http:
             grant = await provider.refresh(http, client, credentials.secret, now)
             access = Access(http=http, token=grant.access_token, client_key=client.client_id, user_key="")
             found = await provider.calendars(access)
             account = await provider.account(access, found) if found else None
+    except TimeoutError:
+        raise_refusal(provider.name, TransientFault("timeout"), now)
     except ProviderError as error:
         raise_refusal(provider.name, error, now)
     except GatewayError as error:
@@ -126,7 +133,7 @@ def _judge_silence(error: Throttled | TransientFault | AccessRejected, now: date
 
 
 def _in_field(error: GatewayError, field: str | None) -> GatewayError:
-    if error.errors or field is None:
+    if error.code != "blocked_url" or field is None:
         return error
     said = re.sub(r"^the url ", "", error.detail, flags=re.IGNORECASE).rstrip(".")
     detail = f"The URL {said}."
