@@ -154,7 +154,9 @@ def _completed(wire: WireEvent, master: WireEvent) -> WireEvent:
         name: value for name in WireEvent.__struct_fields__ if (value := getattr(wire, name)) is not None or name in own
     }
     if wire.web_link is None and _is_about(master.web_link, master.id):
-        said["web_link"] = (master.web_link or "").replace(quote(master.id or "", safe=""), quote(wire.id or "", safe=""))
+        said["web_link"] = (master.web_link or "").replace(
+            quote(master.id or "", safe=""), quote(wire.id or "", safe="")
+        )
     return msgspec.structs.replace(master, **said)
 
 

@@ -4,7 +4,7 @@ import functools
 from typing import Final
 from zoneinfo import ZoneInfo
 
-_OWN: Final = {"tzone://Microsoft/Utc": "UTC", "tzone://Microsoft/Custom": None}
+_OWN: Final = {"UTC": "UTC", "tzone://Microsoft/Utc": "UTC", "tzone://Microsoft/Custom": None}
 
 
 @functools.lru_cache(maxsize=1024)
