@@ -21,6 +21,7 @@ from service.core.sync import Listed
 from service.errors import GatewayError
 from service.flows import connect
 from service.flows.gateway import Gateway
+from service.providers.caldav import rounds
 from service.providers.guarded_http import Slots
 from service.providers.protocol import Access
 from service.providers.quotas import Quotas
@@ -65,14 +66,16 @@ class CaldavStage(Stage):
         return [(kind, data["event"]["title"]) for kind, data in await self.messages() if kind.startswith("event.")]
 
     async def listed(self, calendar_id: UUID) -> dict[str, tuple[Any, ...]]:
-        """What a listing that knows nothing finds in the window."""
+        """What a listing that knows nothing, and trusts no filter of the server, finds in the window."""
         row = await self.calendar(calendar_id)
         provider = self.gateway.providers["caldav"]
         async with self.gateway.guarded_slots.borrow() as http:
             access = Access(http=http, token=self.login().secret, client_key="", user_key="", email=row.email)
             window = window_at(self.clock(), 30)
             pages = provider.pages(access, row.raw_calendar_id, token=None, window=window, time_zone=row.time_zone)
+            few, rounds.FETCHED_WHOLE = rounds.FETCHED_WHOLE, 10**6
             items = [item async for page in pages for item in page.items]
+            rounds.FETCHED_WHOLE = few
         return {each.event.provider_event_id: shown(each.event) for each in items if isinstance(each, Listed)}
 
     async def kept(self, calendar_id: UUID) -> dict[str, tuple[Any, ...]]:
@@ -327,10 +330,31 @@ async def test_a_series_that_cannot_be_read_any_more_keeps_what_was_known_of_it(
     assert {event[2] for event in (await stage.kept(calendar_id)).values()} == {"Weekly again", "other"}
 
 
-@pytest.mark.parametrize("seed", range(4))
+def take_away(stage: CaldavStage, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Leave only one way to see what changed."""
+    if how == "filtered":
+        monkeypatch.setattr(rounds, "FETCHED_WHOLE", 2)
+        return
+    if how == "query":
+        stage.server.rewritten |= {b"getctag": b"notag", b"sync-token": b"notoken"}
+
+    def refuse(method: str, path: str, body: bytes, writer: Any) -> bool:
+        if how == "sync" or b"sync-collection" not in body:
+            return False
+        writer.write(response(b"", 405))
+        return True
+
+    stage.server.faults.append(refuse)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("how", ["sync", "ctag", "query", "filtered"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_whatever_is_edited_the_store_is_as_the_server(stage: CaldavStage, clock: Any, seed: int):
+async def test_whatever_is_edited_the_store_is_as_the_server(
+    stage: CaldavStage, clock: Any, monkeypatch: pytest.MonkeyPatch, how: str, seed: int
+):
     random = Random(seed)
+    take_away(stage, monkeypatch, how)
     calendar_id = await stage.add()
     await stage.sync()
     for _ in range(25):
