@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -65,9 +65,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 EVENT_COLUMNS: Final = (
     "id, project_id, calendar_id, provider_event_id, series_id, ical_uid, organizer_email, attendee_emails, starts_at, "
-    "ends_at, status, platform, is_meeting, is_long, response_status, rank, meeting_key, fingerprint, "
-    "previous_fingerprint, flaps, body, version, created_at, updated_at, deleted_at"
+    "ends_at, status, platform, is_meeting, is_long, response_status, rank, meeting_key, announce_at, "
+    "fingerprint, previous_fingerprint, flaps, body, version, created_at, updated_at, deleted_at"
 )
+LEAD: Final = timedelta(minutes=10)
 CHANGE_COLUMNS: Final = "project_id, seq, event_id, calendar_id, kind, at, body"
 
 
@@ -121,7 +122,7 @@ class Rows:
         row = (
             identity, self.project, calendar_id, item.id, None, item.ical_uid, item.organizer.email, f"|{emails}|",
             self.time(starts_at), self.time(ends_at), item.status, "google_meet", True, False, "accepted", 0,
-            item.ical_uid, blake2b(event, digest_size=16).digest(), None, 0, event.decode(), 1, at, at, None,
+            item.ical_uid, self.time(starts_at - LEAD), blake2b(event, digest_size=16).digest(), None, 0, event.decode(), 1, at, at, None,
         )  # fmt: skip
         change = (self.project, self._seq, identity, calendar_id, "created", at, told.decode())
         return row, (identity, zlib.compress(raw, 1)), change

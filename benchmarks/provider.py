@@ -29,6 +29,8 @@ VARIANTS: Final = 8
 MOVES: Final = 64
 
 _ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_LETTERS: Final = str.maketrans("0123456789", "abcdefghij")
+"""Google's codes are of letters alone."""
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -83,6 +85,7 @@ def event(number: int, starts_at: datetime) -> dict[str, Any]:
     ]
     me = {"email": "owner@example.com", "self": True, "organizer": True, "responseStatus": "accepted"}
     ends_at = starts_at + timedelta(minutes=30)
+    link = f"https://meet.google.com/abc-defg-{str(number % 1000).zfill(3).translate(_LETTERS)}"
     return {
         "id": f"event{number:06d}abcdefghij",
         "status": "confirmed",
@@ -96,10 +99,8 @@ def event(number: int, starts_at: datetime) -> dict[str, Any]:
         "organizer": {"email": "owner@example.com", "self": True},
         "attendees": [me, *guests],
         "eventType": "default",
-        "hangoutLink": "https://meet.google.com/abc-defg-hij",
-        "conferenceData": {
-            "entryPoints": [{"entryPointType": "video", "uri": f"https://meet.google.com/abc-defg-{number % 1000:03d}"}]
-        },
+        "hangoutLink": link,
+        "conferenceData": {"entryPoints": [{"entryPointType": "video", "uri": link}]},
     }
 
 
