@@ -358,13 +358,16 @@ async def test_whatever_is_edited_the_store_is_as_the_server(
     calendar_id = await stage.add()
     await stage.sync()
     for _ in range(25):
-        for _ in range(random.randint(0, 3)):
+        edits, before = random.randint(0, 3), await stage.last_seq()
+        for _ in range(edits):
             edit(stage.hand, random, clock())
         if random.random() < 0.1:
             drop_sync_tokens(stage.storage)
         clock.advance(minutes=random.choice([2, 2, 50, 60, 400]))
         await stage.sync_again(calendar_id)
         assert await stage.kept(calendar_id) == await stage.listed(calendar_id)
+        if not edits:
+            assert {change.kind for change in await stage.changes(before)} <= {"created"}  # the window went on
     assert len(await stage.events(calendar_id, live=False)) > 10
 
 

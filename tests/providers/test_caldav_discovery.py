@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -13,7 +14,8 @@ from service.core.credentials import CaldavCredentials
 from service.errors import GrantRejected, RequestRefused, TransientFault
 from service.providers.addresses import Policy
 from service.providers.caldav.client import CaldavCalendar
-from service.providers.caldav.session import Digests, Session
+from service.providers.caldav.logins import Logins
+from service.providers.caldav.session import Session
 from service.providers.guarded_http import Slots
 from service.providers.protocol import Access
 from service.providers.vevent.expansion import Expander
@@ -28,6 +30,7 @@ ADDRESSES = (
     '<d:href preferred="1">MAILTO:Ada@example.com</d:href></c:calendar-user-address-set>'
 )
 LOGIN_PAGE = response(b"<!DOCTYPE html><html><body>Sign in</body></html>", 200, content_type="text/html")
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PRIVILEGES = "<d:current-user-privilege-set>{}</d:current-user-privilege-set>"
 
 
@@ -244,7 +247,7 @@ async def test_a_password_is_told_to_the_host_that_the_user_named_and_to_no_othe
 )
 async def test_who_may_know(place: Place, home: str, url: str, told: bool):
     login = CaldavCredentials(server_url=home, username="ada", password="x")
-    session = Session(place.access, login, policy=LOOPBACK, clock=lambda: None, digests=Digests())
+    session = Session(place.access, login, policy=LOOPBACK, clock=lambda: NOW, logins=Logins())
     assert session._may_know(httpx.URL(url)) is told
 
 
@@ -323,3 +326,18 @@ async def test_a_digest_of_an_unknown_kind(place: Place, challenge: str):
     place.server.answers = {"PROPFIND /c/": response(b"", 401, www_authenticate=challenge)}
     with pytest.raises(RequestRefused, match="Digest"):
         await place.names("/c/")
+
+
+async def test_a_password_that_was_refused_is_not_sent_again_within_the_minute(place: Place):
+    """Each calendar of an account would try it, and servers count."""
+    now = NOW
+    place.provider = CaldavCalendar(place.provider._expander, LOOPBACK, clock=lambda: now)
+    works = place.server.answers
+    place.server.answers = {WELL_KNOWN: response(b"", 401, www_authenticate='Basic realm="x"')}
+    for _ in range(5):
+        with pytest.raises(GrantRejected):
+            await place.names()
+    assert len(place.server.asked) == 1
+    place.server.answers = works
+    now = NOW + timedelta(seconds=60)
+    assert await place.names() == ["Work"]

@@ -17,8 +17,9 @@ from service.errors import CalendarGone, GrantRejected, PushUnsupported
 from service.providers.addresses import Policy
 from service.providers.caldav.collection import CHUNK, Collection
 from service.providers.caldav.discovery import discover
+from service.providers.caldav.logins import Logins
 from service.providers.caldav.rounds import Rounds
-from service.providers.caldav.session import Digests, Session
+from service.providers.caldav.session import Session
 from service.providers.protocol import Access, Account, OAuthClient, OpenedChannel, RawCalendar, TokenGrant
 from service.providers.vevent import reading
 from service.providers.vevent.expansion import Expander
@@ -50,7 +51,7 @@ class CaldavCalendar:
         self._policy = policy
         self._clock = clock
         self._chunk = chunk
-        self._digests = Digests()
+        self._logins = Logins()
         self._addresses: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
 
     async def refresh(
@@ -133,7 +134,7 @@ class CaldavCalendar:
         """There is none."""
 
     def _session(self, access: Access) -> Session:
-        return Session(access, _login(access.token), policy=self._policy, clock=self._clock, digests=self._digests)
+        return Session(access, _login(access.token), policy=self._policy, clock=self._clock, logins=self._logins)
 
     def _rounds(
         self, access: Access, raw_calendar_id: str, window: Window, time_zone: str | None, rules: LinkRules

@@ -8,8 +8,6 @@ lock accounts out.
 
 import asyncio
 import base64
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -21,13 +19,13 @@ from service.errors import GatewayError, GrantRejected, ProviderError, RequestRe
 from service.observability import METRICS
 from service.providers.addresses import Policy, is_ordinary, judge_url, port_of
 from service.providers.caldav.answers import ICLOUD, NotDav, TooMuch, judge
+from service.providers.caldav.logins import Logins, key_of
 from service.providers.caldav.wire import Garbled, Multistatus, read_multistatus
 from service.providers.exchange import LARGEST_PAGE, TOO_LARGE, Answer, ask
 from service.providers.guarded_http import AddressBlocked, look_up
 from service.providers.protocol import Access
 
 MOST_REDIRECTS: Final = 5
-MOST_DIGESTS: Final = 1_000
 DEADLINE: Final = 60.0
 """Seconds; a large calendar's first listing takes a small server long."""
 
@@ -35,25 +33,6 @@ PARSED_AT_ONCE: Final = 128 * 1024
 """Octets; a larger answer is parsed beside the event loop."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-
-class Digests:
-    """The challenges of servers that want Digest, by login, so that one question is one request from the second on."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[bytes, httpx.DigestAuth] = OrderedDict()
-
-    def find(self, key: bytes) -> httpx.DigestAuth | None:
-        return self._known.get(key)
-
-    def keep(self, key: bytes, auth: httpx.DigestAuth) -> None:
-        self._known[key] = auth
-        self._known.move_to_end(key)
-        if len(self._known) > MOST_DIGESTS:
-            self._known.popitem(last=False)
-
-    def forget(self, key: bytes) -> None:
-        self._known.pop(key, None)
 
 
 class Reply(NamedTuple):
@@ -90,14 +69,14 @@ class Session:
         *,
         policy: Policy,
         clock: Callable[[], datetime],
-        digests: Digests,
+        logins: Logins,
     ) -> None:
         self.login = login
         self.home = self._judged(login.server_url, policy)
         self._access = access
         self._policy = policy
         self._clock = clock
-        self._digests = digests
+        self._logins = logins
         self._open: set[tuple[str, str, int]] = set()
 
     async def multistatus(
@@ -128,9 +107,7 @@ class Session:
                 method, url, body, headers or {}
             )  # fmt: skip
             if answer.status == 401:
-                if not knows:
-                    raise RequestRefused(f"the server hands over to {url.host}: give an address there as server_url")
-                raise GrantRejected("http_401")
+                raise RequestRefused(f"the server hands over to {url.host}: give an address there as server_url")
             target = answer.headers.get("location", "") if answer.status in _REDIRECTS else ""
             if not target:
                 return Reply(answer, url)
@@ -180,21 +157,25 @@ class Session:
 
     async def _authorized(self, method: str, url: httpx.URL, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         login = self.login
-        key = hashlib.blake2b(repr((_origin(url), login.username, login.password)).encode()).digest()
-        known = self._digests.find(key)
+        key = key_of(_origin(url), login.username, login.password)
+        if self._logins.is_refused(key, self._clock()):
+            raise GrantRejected("http_401")
+        known = self._logins.digest(key)
         auth = known or httpx.DigestAuth(login.username, login.password)
         flow = auth.auth_flow(httpx.Request(method, url))
         first = next(flow).headers.get("authorization") or _basic(login)
         answer = await self._send(method, url, body, {**headers, "authorization": first})
-        if answer.status != 401 or (known is None and "basic" in _schemes(answer)):
-            return answer
-        self._digests.forget(key)
-        second = _answer_challenge(flow, answer)
-        if second is None:
-            return answer
-        answer = await self._send(method, url, body, {**headers, "authorization": second})
         if answer.status != 401:
-            self._digests.keep(key, auth)
+            return answer
+        self._logins.forget_digest(key)
+        is_over = known is None and "basic" in _schemes(answer)
+        second = None if is_over else _answer_challenge(flow, answer)
+        if second is not None:
+            answer = await self._send(method, url, body, {**headers, "authorization": second})
+        if answer.status == 401:
+            self._logins.refuse(key, self._clock())
+            raise GrantRejected("http_401")
+        self._logins.keep_digest(key, auth)
         return answer
 
     async def _send(self, method: str, url: httpx.URL, body: bytes | None, headers: Mapping[str, str]) -> Answer:
