@@ -186,6 +186,22 @@ async def test_a_delta_whose_window_is_used_up_begins_anew_and_finds_what_was_lo
     assert [change.kind for change in await stage.changes() if change.kind == "cancelled"] == []
 
 
+async def test_the_listing_after_a_week_sweeps_what_no_delta_has_told_of(stage: Stage) -> None:
+    calendar_id = await stage.connect(ADA)
+    stage.world.add_meeting(ADA, "lost", in_minutes=60 * 24 * 20)
+    stage.world.add_meeting(ADA, "kept", in_minutes=60 * 24 * 21)
+    await stage.sync()
+    records = stage.world.find_calendar(ADA).records
+    del records[next(key for key, record in records.items() if record.body["subject"] == "lost")]
+    await stage.sync_again(calendar_id)
+    assert len(await stage.events(calendar_id)) == 2
+    stage.clock.advance(days=8)
+    for _ in range(2):
+        await stage.sync_again(calendar_id)
+
+    assert [event.title for event in await stage.events(calendar_id)] == ["kept"]
+
+
 async def test_pages_that_never_end_are_left_for_plain_views(stage: Stage) -> None:
     stage.world.add_account(ADA)
     stage.world.add_meeting(ADA, "a")

@@ -23,7 +23,7 @@ from loopback import response, serve_script
 
 from service.core.credentials import OAuthClient
 from service.core.schedule import Window
-from service.core.sync import Listed
+from service.core.sync import Listed, Removed
 from service.errors import CursorExpired, GrantRejected, TransientFault
 from service.providers.guarded_http import Slots
 from service.providers.microsoft.client import MicrosoftCalendar
@@ -254,6 +254,30 @@ class TestRequests:
         pages = await read_pages(peer, token)
         assert all(page.is_listing for page in pages)
         assert titles(item for page in pages for item in page.items) == ["kept", "more"]
+
+    async def test_an_event_that_became_a_series_a_page_later_is_one(self, peer):
+        _, token = await read_round(peer)
+        series_id = peer.add_series("weekly", NOW, 3)
+        single = {"id": series_id, "type": "singleInstance", "start": {"dateTime": "2026-03-02T09:00:00.0000000"}}
+        link = json.loads(token)["link"]
+        body = {"value": [single, {**single, "type": "seriesMaster"}], "@odata.deltaLink": link}
+        peer.world.add_fault("custom", endpoint="calendarView.delta", status=200, body=body)
+        (page,) = await read_pages(peer, token)
+        assert [type(item) for item in page.items] == [Listed, Removed]
+        assert list(page.unsettled) == [series_id]
+
+    async def test_a_series_of_a_shared_calendar(self, peer):
+        peer.world.add_account("bob@contoso.example")
+        shared = peer.world.add_calendar("bob@contoso.example", "Bob's")
+        peer.world.share_calendar(shared, ADA, "reader")
+        start = {"dateTime": "2026-03-02T09:00:00", "timeZone": "UTC"}
+        rule = {
+            "pattern": {"type": "daily", "interval": 1},
+            "range": {"type": "numbered", "numberOfOccurrences": 3, "startDate": "2026-03-02"},
+        }
+        series = peer.world.add_event(shared, {"subject": "x", "start": start, "end": start, "recurrence": rule})
+        listing = peer.provider.series(peer.access, shared, series["id"], window=WINDOW, time_zone=None)
+        assert titles([item async for item in listing]) == ["x"] * 3
 
     async def test_a_cancelled_occurrence_unsettles_its_series(self, peer):
         series_id = peer.add_series("weekly", NOW, 3)

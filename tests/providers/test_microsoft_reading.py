@@ -13,6 +13,7 @@ from service.providers.microsoft.reading import Lens, read_event, read_evidence,
 from service.providers.microsoft.zones import iana_name
 
 NINE = datetime(2026, 11, 20, 9, tzinfo=UTC)
+UID = "040000008200E00074C5B7101A82E008{}0A0B0C0D000000001000000001020304"
 LENS = Lens(zone_name=None, rules=DEFAULT_RULES, email="ada@contoso.example")
 
 
@@ -123,7 +124,7 @@ def test_a_sparse_occurrence_is_what_its_master_says_at_its_own_time():
     ]
     link = "https://outlook.office365.com/owa/?itemid={}&exvsurl=1"
     common = {
-        "subject": "Stand-up", "isOrganizer": True, "attendees": attendees, "uid": "0400", "body": {"content": "x"},
+        "subject": "Stand-up", "isOrganizer": True, "attendees": attendees, "iCalUId": "0400", "body": {"content": "x"},
         "onlineMeeting": {"joinUrl": "https://teams.microsoft.com/l/meetup-join/19%3ameeting_a%40thread.v2/0"},
         "showAs": "busy", "originalStartTimeZone": "Romance Standard Time",
     }  # fmt: skip
@@ -238,8 +239,9 @@ def test_the_owner_of_the_calendar_is_known_by_the_accounts_address():
         ({"sensitivity": "normal"}, "visibility", "default"),
         ({"sensitivity": "personal"}, "visibility", "private"),
         ({"sensitivity": "brandNew"}, "visibility", "brandNew"),
-        ({"uid": "U", "iCalUId": "I"}, "ical_uid", "U"),
-        ({"iCalUId": "I"}, "ical_uid", "I"),
+        ({"iCalUId": "I@google.com"}, "ical_uid", "I@google.com"),
+        ({"iCalUId": UID.format("07EA0B14")}, "ical_uid", UID.format("07EA0B14")),
+        ({"iCalUId": UID.format("07EA0B14"), "seriesMasterId": "M"}, "ical_uid", UID.format("00000000")),
         ({"originalStartTimeZone": "Romance Standard Time"}, "time_zone", "Europe/Paris"),
         ({"location": {"displayName": "Room 7"}}, "location", "Room 7"),
         ({"location": {"displayName": ""}}, "location", None),

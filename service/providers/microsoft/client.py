@@ -99,7 +99,7 @@ class MicrosoftCalendar:
     ) -> AsyncIterator[Page]:
         """A round of calendarView/delta: on from the token's link, or a listing where that can no longer serve."""
         lens = Lens(zone_name=time_zone, rules=rules, email=access.email)
-        path = f"/me/calendars/{segment(raw_calendar_id)}/calendarView"
+        path = _path(raw_calendar_id)
         try:
             async for page in read_round(self._graph, access, path, token, window, lens):
                 yield page
@@ -122,9 +122,9 @@ class MicrosoftCalendar:
     ) -> AsyncIterator[Item]:
         """A plain calendarView, whose rows are whole."""
         lens = Lens(zone_name=time_zone, rules=rules, email=access.email)
-        path = f"/me/calendars/{segment(raw_calendar_id)}/calendarView"
+        path = _path(raw_calendar_id)
         try:
-            async for rows in read_view(self._graph, access, path, window):
+            async for rows in read_view(self._graph, access, f"{path}/calendarView", window):
                 for row in rows:
                     yield read_event(row, lens)
         except ScopeMissing as error:
@@ -142,17 +142,16 @@ class MicrosoftCalendar:
     ) -> AsyncIterator[Item]:
         """The instances of a master (graph/api/event-list-instances); a master that is gone (404) has none."""
         lens = Lens(zone_name=time_zone, rules=rules, email=access.email)
+        path = f"{_path(raw_calendar_id)}/events/{segment(series_id)}/instances"
         try:
-            async for rows in read_view(self._graph, access, f"/me/events/{segment(series_id)}/instances", window):
+            async for rows in read_view(self._graph, access, path, window):
                 for row in rows:
                     yield read_event(row, lens)
         except ScopeMissing as error:
             await self._blame(access, error)
         except CalendarGone:
             # A 404 may also be the calendar's: that must not look like a series without occurrences.
-            await self._graph.get(
-                access, self._graph.url(f"/me/calendars/{segment(raw_calendar_id)}", {"$select": "id"})
-            )
+            await self._graph.get(access, self._graph.url(_path(raw_calendar_id), {"$select": "id"}))
 
     def evidence(self, raw: bytes) -> Evidence:
         return read_evidence(raw)
@@ -186,6 +185,11 @@ class MicrosoftCalendar:
         """A calendar that is closed to us is at fault itself, unless the whole mailbox is closed."""
         await self._graph.get(access, self._graph.url("/me/calendars", {"$top": "1"}))
         raise RequestRefused(error.reason) from error
+
+
+def _path(raw_calendar_id: str) -> str:
+    # By its calendar an event is found in the mailboxes of others, too.
+    return f"/me/calendars/{segment(raw_calendar_id)}"
 
 
 def _read_calendar(row: msgspec.Raw) -> RawCalendar | None:

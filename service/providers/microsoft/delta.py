@@ -139,14 +139,14 @@ async def _listing(
     bounds = {"startDateTime": rfc3339(reach.start), "endDateTime": rfc3339(reach.end)}
     families = _Families()
     link = None
-    async for page in graph.pages(access, graph.url(f"{path}/delta", bounds)):
+    async for page in graph.pages(access, graph.url(f"{path}/calendarView/delta", bounds)):
         items = families.take(read_rows(page.value or ()), lens)
         link = page.delta_link
         yield Page(items, is_listing=is_listing)
         await asyncio.sleep(0)
     if not link:
         raise TransientFault("the delta ended without a link to go on from")
-    async for items in families.complete(graph, access, lens):
+    async for items in families.complete(graph, access, path, lens):
         yield Page(items, is_listing=is_listing)
     yield Page([], reach.after(link), is_listing=is_listing)
 
@@ -154,7 +154,7 @@ async def _listing(
 async def _plain(
     graph: Graph, access: Access, path: str, reach: Token, lens: Lens, *, is_listing: bool
 ) -> AsyncIterator[Page]:
-    async for rows in read_view(graph, access, path, Window(reach.start, reach.end)):
+    async for rows in read_view(graph, access, f"{path}/calendarView", Window(reach.start, reach.end)):
         yield Page([read_event(row, lens) for row in rows], is_listing=is_listing)
     yield Page([], reach.after(""), is_listing=is_listing)
 
@@ -185,14 +185,14 @@ class _Families:
                 items += self._drop(row.event_id)
         return items
 
-    async def complete(self, graph: Graph, access: Access, lens: Lens) -> AsyncIterator[list[Item]]:
+    async def complete(self, graph: Graph, access: Access, path: str, lens: Lens) -> AsyncIterator[list[Item]]:
         """The occurrences, each with what its master says; a master that did not come with them is asked for."""
         waiting = list(self._waiting.values())
         for start in range(0, len(waiting), TURN):
             rows = waiting[start : start + TURN]
             for row in rows:
                 if (row.series_id or "") not in self._masters:
-                    self._masters[row.series_id or ""] = await _master(graph, access, row.series_id or "")
+                    self._masters[row.series_id or ""] = await _master(graph, access, path, row.series_id or "")
             yield [read_event(row, lens, self._masters[row.series_id or ""]) for row in rows]
             await asyncio.sleep(0)
 
@@ -202,9 +202,9 @@ class _Families:
         return [Removed(key, series_id) for key in self._shown.pop(series_id, set())]
 
 
-async def _master(graph: Graph, access: Access, series_id: str) -> WireEvent:
+async def _master(graph: Graph, access: Access, path: str, series_id: str) -> WireEvent:
     try:
-        answer = await graph.get(access, graph.url(f"/me/events/{segment(series_id)}", {"$select": EVENT_FIELDS}))
+        answer = await graph.get(access, graph.url(f"{path}/events/{segment(series_id)}", {"$select": EVENT_FIELDS}))
         return _event.decode(repair(answer.body))
     except (CalendarGone, CursorExpired, *UNREADABLE, ValueError):
         raise NoMaster("the master of a series cannot be read") from None

@@ -38,6 +38,8 @@ _RESPONSES: Final = {
     "notResponded": "needsAction",
 }
 _VISIBILITY: Final = {"normal": "default", "personal": "private", "private": "private", "confidential": "confidential"}
+_OUTLOOK: Final = "040000008200E00074C5B7101A82E008"
+_DAY: Final = slice(32, 40)
 _FREE: Final = frozenset({"free", "workingElsewhere"})
 
 _event: Final = msgspec.json.Decoder(WireEvent)
@@ -186,7 +188,7 @@ def _normalise(wire: WireEvent, event_id: str, lens: Lens) -> Event:
     attendees = [_attendee(each, lens.email) for each in wire.attendees or ()]
     return Event(
         provider_event_id=event_id,
-        ical_uid=(wire.uid or wire.ical_uid or "")[:LONGEST_ID] or None,
+        ical_uid=_uid(wire),
         series_id=series_id,
         original_starts_at=original,
         original_start_date=original_date,
@@ -209,6 +211,14 @@ def _normalise(wire: WireEvent, event_id: str, lens: Lens) -> Event:
         meeting_hint=found.hint,
         html_link=_link(wire),
     )
+
+
+def _uid(wire: WireEvent) -> str | None:
+    """The UID, of all occurrences of a series the same: Outlook writes the day of each into it (MS-OXOCAL 2.2.1.27)."""
+    uid = (wire.ical_uid or "")[:LONGEST_ID]
+    if wire.series_master_id and uid.upper().startswith(_OUTLOOK) and len(uid) > _DAY.stop:
+        uid = f"{uid[: _DAY.start]}00000000{uid[_DAY.stop :]}"
+    return uid or None
 
 
 def _links_of(wire: WireEvent) -> WireLinks:

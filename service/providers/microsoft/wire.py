@@ -45,7 +45,6 @@ class WireEvent(msgspec.Struct, gc=False, rename="camel", omit_defaults=True):
     type: str | None = None
     series_master_id: str | None = None
     ical_uid: str | None = msgspec.field(default=None, name="iCalUId")
-    uid: str | None = None
     subject: str | None = None
     body: WireBody | None = None
     start: WireMoment | None = None
@@ -122,7 +121,7 @@ class WireNotifications(msgspec.Struct, gc=False):
 
 EVENT_FIELDS: Final = ",".join(
     (
-        "id", "type", "seriesMasterId", "iCalUId", "uid", "start", "end", "originalStart", "originalStartTimeZone", "isAllDay",
+        "id", "type", "seriesMasterId", "iCalUId", "start", "end", "originalStart", "originalStartTimeZone", "isAllDay",
         "isCancelled", "isOrganizer", "responseStatus", "attendees", "organizer", "showAs", "sensitivity", "webLink",
         *LINK_FIELDS,
     )
