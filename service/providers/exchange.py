@@ -48,10 +48,11 @@ async def ask(
     content: bytes | None = None,
     limit: int = LARGEST_PAGE,
     deadline: float = DEADLINE,
+    patience: float | None = None,
 ) -> Answer:
     """Send one request and read the answer, of any status, within `deadline` seconds and `limit` bytes.
 
-    Raises TransientFault when there is no whole answer: its reason never holds the URL or anything of the body.
+    The server may be silent for `patience` seconds, or for as long as the client says. Raises TransientFault when there is no whole answer: its reason never holds the URL or anything of the body.
     """
     kind = {}
     if json is not None:
@@ -59,7 +60,10 @@ async def ask(
     if params:
         # One look of httpx's at the URL instead of three, and no escapes in it that need not be: half of what a request costs.
         url = f"{url}?{'&'.join(f'{name}={_quoted(value)}' for name, value in params.items())}"
-    request = http.build_request(method, url, headers={**kind, **(headers or {})}, content=content, data=form)
+    given = {**kind, **(headers or {})}
+    request = http.build_request(
+        method, url, headers=given, content=content, data=form, timeout=_timeout(http, patience)
+    )
     try:
         async with asyncio.timeout(deadline):
             response = await _send(http, request)
@@ -122,6 +126,11 @@ def _date_after(text: str, now: datetime) -> datetime | None:
 def _quoted(value: str) -> str:
     # RFC 3986, 3.4: a query may hold these as they are.
     return quote(value, safe="(),/:@")
+
+
+def _timeout(http: httpx.AsyncClient, patience: float | None) -> httpx.Timeout:
+    own = http.timeout
+    return own if patience is None else httpx.Timeout(patience, connect=own.connect, write=own.write, pool=own.pool)
 
 
 async def _send(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:

@@ -252,6 +252,27 @@ async def test_who_may_know(place: Place, home: str, url: str, told: bool):
 
 
 @pytest.mark.parametrize(
+    ("target", "url"),
+    [
+        pytest.param("/dav/#x", "https://dav.example.com:8443/dav/", id="relative"),
+        pytest.param("http://dav.example.com/dav/", "https://dav.example.com:8443/dav/", id="a-proxy-took-off-tls"),
+        pytest.param("https://other.example.com/", "https://other.example.com/", id="another-host"),
+        pytest.param("http://other.example.com/", None, id="another-host-without-tls"),
+        pytest.param("http://dav.example.com:8080/", None, id="another-port-without-tls"),
+        pytest.param("https://[::1/", None, id="no-address"),
+    ],
+)
+async def test_where_a_redirect_leads(place: Place, target: str, url: str | None):
+    login = CaldavCredentials(server_url="https://dav.example.com:8443/", username="ada", password="x")
+    session = Session(place.access, login, policy=LOOPBACK, clock=lambda: NOW, logins=Logins())
+    if url is not None:
+        assert str(session._redirected(session.home, target)) == url
+        return
+    with pytest.raises((RequestRefused, TransientFault)):
+        session._redirected(session.home, target)
+
+
+@pytest.mark.parametrize(
     "target",
     [
         pytest.param("http://10.0.0.1/", id="a-private-address"),

@@ -21,13 +21,13 @@ from service.providers.addresses import Policy, is_ordinary, judge_url, port_of
 from service.providers.caldav.answers import ICLOUD, NotDav, TooMuch, judge
 from service.providers.caldav.logins import Logins, key_of
 from service.providers.caldav.wire import Garbled, Multistatus, read_multistatus
-from service.providers.exchange import LARGEST_PAGE, TOO_LARGE, Answer, ask
+from service.providers.exchange import DEADLINE, LARGEST_PAGE, TOO_LARGE, Answer, ask
 from service.providers.guarded_http import AddressBlocked, look_up
 from service.providers.protocol import Access
 
 MOST_REDIRECTS: Final = 5
-DEADLINE: Final = 60.0
-"""Seconds; a large calendar's first listing takes a small server long."""
+REPORT_DEADLINE: Final = 60.0
+"""Seconds; a large calendar's first listing takes a small server long, of which it says nothing at first."""
 
 PARSED_AT_ONCE: Final = 128 * 1024
 """Octets; a larger answer is parsed beside the event loop."""
@@ -125,6 +125,9 @@ class Session:
             joined = url.join(target).copy_with(fragment=None)
         except (httpx.InvalidURL, ValueError):
             raise TransientFault("a redirect to no address") from None
+        if url.scheme == "https" and joined.scheme == "http" and joined.host == url.host and joined.port is None:
+            # A proxy that takes off TLS, and an application behind it that does not know: nobody means plain http.
+            joined = joined.copy_with(scheme="https", port=url.port)
         if url.scheme == "https" and joined.scheme != "https":
             raise RequestRefused("the server redirects from https to http")
         return self._judged(str(joined), self._policy)
@@ -189,7 +192,8 @@ class Session:
                 headers=headers,
                 content=body,
                 limit=LARGEST_PAGE,
-                deadline=DEADLINE,
+                deadline=REPORT_DEADLINE if method == "REPORT" else DEADLINE,
+                patience=REPORT_DEADLINE if method == "REPORT" else None,
             )
             outcome = "ok" if answer.is_good else str(answer.status)
         except TransientFault as error:
