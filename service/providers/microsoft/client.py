@@ -31,6 +31,9 @@ SCOPE: Final = "offline_access https://graph.microsoft.com/.default"
 
 TOKEN_DEADLINE: Final = 20.0
 
+TIMES_EMPTY: Final = 2
+"""How often a series has to be said to be empty: that would end every meeting of it."""
+
 _calendar: Final = msgspec.json.Decoder(WireCalendar)
 _user: Final = msgspec.json.Decoder(WireUser)
 
@@ -143,10 +146,15 @@ class MicrosoftCalendar:
         """The instances of a master (graph/api/event-list-instances); a master that is gone (404) has none."""
         lens = Lens(zone_name=time_zone, rules=rules, email=access.email)
         path = f"{_path(raw_calendar_id)}/events/{segment(series_id)}/instances"
+        is_empty = True
         try:
-            async for rows in read_view(self._graph, access, path, window):
-                for row in rows:
-                    yield read_event(row, lens)
+            for _ in range(TIMES_EMPTY):
+                async for rows in read_view(self._graph, access, path, window):
+                    for row in rows:
+                        is_empty = False
+                        yield read_event(row, lens)
+                if not is_empty:
+                    return
         except ScopeMissing as error:
             await self._blame(access, error)
         except CalendarGone:
