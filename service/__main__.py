@@ -43,7 +43,13 @@ def parser() -> argparse.ArgumentParser:
     )
 
     demo = _command(
-        commands, "demo", "trying:demo", "see it work: gateway, simulated Google and receiver on this machine"
+        commands, "demo", "trying:demo", "see it work: gateway, calendars to read and receiver on this machine"
+    )
+    demo.add_argument(
+        "--provider",
+        choices=("google", "microsoft", "caldav", "ics"),
+        default="google",
+        help="whose calendars: a simulated Google or Microsoft, a CalDAV server, or feeds (google)",
     )
     demo.add_argument("--keep", action="store_true", help="leave it running, and say what to try")
 

@@ -13,7 +13,7 @@ from simulator.server import introduce
 
 def demo(options: argparse.Namespace) -> int:
     """Tell the whole story on this machine; fails when a webhook that had to come did not."""
-    return run(tell(keep=options.keep))
+    return run(tell(options.provider, keep=options.keep))
 
 
 def simulator(options: argparse.Namespace) -> int:

@@ -1,1 +1,1 @@
-"""`calgate demo`: the gateway, a simulated Google and a webhook receiver on one machine, telling one story together."""
+"""`calgate demo`: the gateway, a provider of calendars and a webhook receiver on one machine, telling one story together."""

@@ -21,6 +21,7 @@ class Integrator:
     def __init__(self, stage: Stage, screen: Screen) -> None:
         self._receiver = stage.receiver
         self._screen = screen
+        self._provider = stage.cast.label
         headers = {"authorization": f"Bearer {stage.api_key}"}
         self._http = httpx.AsyncClient(base_url=stage.gateway_url, headers=headers, timeout=PATIENCE, trust_env=False)
 
@@ -53,9 +54,9 @@ class Integrator:
 
     async def until_pushed(self, calendar_id: str) -> None:
         """Wait until the provider tells the gateway of this calendar's changes."""
-        with self._screen.waiting("Google opens a push channel"):
+        with self._screen.waiting(f"{self._provider} opens a push channel"):
             for _ in range(int(PATIENCE / PAUSE)):
                 if (await self.ask("GET", f"/calendars/{calendar_id}/sync"))["push"]["enabled"]:
                     return
                 await asyncio.sleep(PAUSE)
-        raise CommandFailed(f"the simulated Google was not asked to push within {PATIENCE:.0f} seconds")
+        raise CommandFailed(f"the simulated {self._provider} was not asked to push within {PATIENCE:.0f} seconds")

@@ -2,17 +2,17 @@
 
 import json
 
+from service.demo.cast import WRITTEN
 from service.demo.screen import Screen
 from service.demo.stage import Stage
 
 
-def invite(screen: Screen, stage: Stage, *, calendar_id: str, event_id: str, email: str, written: str) -> None:
-    """Lines to copy, each of which works by itself: `written` is a text with a wrapped link in it."""
+def invite(screen: Screen, stage: Stage, *, calendar_id: str, event_id: str) -> None:
+    """Lines to copy, each of which works by itself."""
     key = f"-H 'Authorization: Bearer {stage.api_key}'"
     gateway = stage.gateway_url
-    change = f"curl -s -X POST {stage.simulator_url}/simulator"
-    question = json.dumps({"source": "text", "event": {"text": written}})
-    surprise = json.dumps({"calendar_id": email, "summary": "Surprise", "in_minutes": 2})
+    question = json.dumps({"source": "text", "event": {"text": "\n".join(WRITTEN)}})
+    resync = f"curl -s {key} -X POST {gateway}/calendars/{calendar_id}/resync"
     screen.step("Everything goes on until you press Ctrl-C; try in another terminal")
     screen.say(f"open {gateway}/docs   API key {stage.api_key}")
     for line in (
@@ -22,9 +22,9 @@ def invite(screen: Screen, stage: Stage, *, calendar_id: str, event_id: str, ema
         f"curl -s {key} {gateway}/calendars/{calendar_id}/sync",
         f"curl -s {key} {gateway}/webhooks/messages",
         f"curl -s {key} {gateway}/project",
+        *stage.cast.invitation(),
+        *([resync] if stage.cast.hears == "resync" else []),
         f"curl -s {key} -H 'Content-Type: application/json' {gateway}/meeting_links/explain -d '{question}'",
         f"echo '{question}' | uv run calgate links",
-        f"{change}/add_meeting -d '{surprise}'",
-        f"curl -s {stage.simulator_url}/simulator",
     ):
         screen.say(line)

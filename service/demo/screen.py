@@ -80,13 +80,15 @@ class Screen:
             table.add_row("     none", "", "", "")
         self._console.print(table)
 
-    def copies(self, meeting: Mapping[str, Any]) -> None:
+    def copies(self, meeting: Mapping[str, Any], calendars: Mapping[str, str]) -> None:
         """On whose calendars a meeting is, what they answered, and which of the copies speaks for it."""
         for copy in meeting["copies"]:
             leads = (
                 "  leads: its title, times and link are the row's" if copy["event_id"] == meeting["lead"]["id"] else ""
             )
-            self.say(f"      copy of {copy['email']}, {copy['response_status']}{leads}")
+            self.say(
+                f"      copy of {calendars[copy['calendar_id']]}, {copy['response_status'] or 'answer unknown'}{leads}"
+            )
 
 
 def shown(value: Any) -> str:

@@ -1,26 +1,29 @@
-"""The three parties of the demo on free loopback ports: a gateway as its own process, the simulated Google, a receiver."""
+"""The three parties of the demo on free loopback ports: a gateway as its own process, a provider, a receiver."""
 
 import asyncio
-import os
 import re
-import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.commands.listening import LOOPBACK, bound, on_loopback
+from service.commands.listening import LOOPBACK
 from service.commands.session import CommandFailed
+from service.demo.cast import Cast
+from service.demo.processes import START_SECONDS, free_port, inherited, last_words, running
 from service.demo.receiver import Receiver, receiving
-from simulator.app import create_app
-from simulator.google.world import World
-from simulator.seed import seeded_world
+from service.demo.served import caldav, ics
+from service.demo.simulated import google, microsoft
 
-START_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 20.0
+CASTS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[Cast]]]] = {
+    "google": google,
+    "microsoft": microsoft,
+    "caldav": caldav,
+    "ics": ics,
+}
 
 
 @dataclass(frozen=True)
@@ -29,70 +32,42 @@ class Stage:
 
     gateway_url: str
     api_key: str
-    simulator_url: str
-    world: World
+    cast: Cast
     receiver: Receiver
 
 
 @asynccontextmanager
-async def staged() -> AsyncIterator[Stage]:
-    """Start everybody, and stop them in the end. Raises CommandFailed when the gateway does not start or end well."""
+async def staged(provider: str) -> AsyncIterator[Stage]:
+    """Start everybody, and stop them in the end. Raises CommandFailed when somebody does not start or end well."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="calgate-demo-")))
-        world = seeded_world()
         receiver = await stack.enter_async_context(receiving())
-        simulator_url = await stack.enter_async_context(on_loopback(create_app(world), lifespan=True))
-        url, key = await stack.enter_async_context(_gateway(folder, simulator_url))
-        yield Stage(gateway_url=url, api_key=key, simulator_url=simulator_url, world=world, receiver=receiver)
+        cast = await stack.enter_async_context(CASTS[provider](folder))
+        url, key = await stack.enter_async_context(_gateway(folder, cast.settings))
+        yield Stage(gateway_url=url, api_key=key, cast=cast, receiver=receiver)
 
 
 @asynccontextmanager
-async def _gateway(folder: Path, simulator_url: str) -> AsyncIterator[tuple[str, str]]:
+async def _gateway(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[tuple[str, str]]:
     """`calgate serve` as anybody would start it; yields its URL and key."""
-    with bound(LOOPBACK, 0) as probe:
-        port: int = probe.getsockname()[1]
+    port, log = free_port(), folder / "gateway.log"
     url = f"http://{LOOPBACK}:{port}"
-    log = folder / "gateway.log"
-    with log.open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "service",
-            "serve",
-            cwd=folder,  # away from anybody's .env
-            env=_environment(folder, url, port, simulator_url),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-        )
-    try:
-        yield url, await _first_words(process, log)
-    except BaseException:
-        await _stop(process)
-        raise
-    code = await _stop(process)
-    if code != 0:
-        raise CommandFailed(f"the gateway ended with exit code {code}: {_last_words(log)}")
-
-
-def _environment(folder: Path, url: str, port: int, simulator_url: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALGATE_")}
-    # The package is found from any directory, also when it runs from a checkout that is not installed.
-    paths = [str(Path(__file__).parents[2]), kept.get("PYTHONPATH", "")]
-    return kept | {
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+    environment = inherited() | {
         "CALGATE_DATABASE_URL": f"sqlite:///{folder / 'calgate.db'}",
         "CALGATE_HOST": LOOPBACK,
         "CALGATE_PORT": str(port),
         "CALGATE_PUBLIC_URL": url,
         "CALGATE_ALLOW_NETWORKS": f"{LOOPBACK}/32",
-        "CALGATE_GOOGLE_API_URL": f"{simulator_url}/calendar/v3",
-        "CALGATE_GOOGLE_TOKEN_URL": f"{simulator_url}/token",
         "CALGATE_LOG_FORMAT": "text",
+        **settings,
     }
+    async with running("-m", "service", "serve", environment=environment, log=log) as process:
+        yield url, await _first_words(process, log)
+    if process.returncode != 0:
+        raise CommandFailed(f"the gateway ended with exit code {process.returncode}: {last_words(log)}")
 
 
-async def _first_words(process: asyncio.subprocess.Process, log: Path) -> str:
+async def _first_words(process: Process, log: Path) -> str:
     """The API key, once the gateway says that it listens."""
     key = ""
     with suppress(TimeoutError):
@@ -102,23 +77,4 @@ async def _first_words(process: asyncio.subprocess.Process, log: Path) -> str:
                     key = found[0]
                 if " listens on " in line and key:
                     return key
-    raise CommandFailed(f"the gateway did not start: {_last_words(log)}")
-
-
-async def _stop(process: asyncio.subprocess.Process) -> int:
-    """Ask it to end, as an operator would; its exit code."""
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            return await process.wait()
-    except BaseException:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    raise CommandFailed(f"the gateway did not start: {last_words(log)}")

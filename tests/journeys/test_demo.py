@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ import pytest
 from rich.console import Console
 from standardwebhooks.webhooks import Webhook
 
+from service.__main__ import main
+from service.demo.cast import TITLE
 from service.demo.receiver import receiving
 from service.demo.screen import Screen
-from service.demo.story import TITLE
 
 
 def environment(temporary: Path) -> dict[str, str]:
@@ -35,9 +38,29 @@ def environment(temporary: Path) -> dict[str, str]:
     return os.environ | own | {"CI": "true", "CALGATE_PORT": "not for the demo"}
 
 
-def test_the_demo_ends_by_itself_in_the_time_it_gives_itself_and_leaves_nothing(tmp_path: Path):
+STORIES = {
+    "google": ("ada@example.com", "grace@example.com", ", status syncing", "need not poll"),
+    "microsoft": ("barbara@contoso.example", "leslie@contoso.example", "Calendar, status syncing", "its handshake"),
+    "caldav": ("ada@example.com", "grace@example.com", "a user name and a password", "CALGATE_POLL_SECONDS"),
+    "ics": ("ada@example.com", "grace@example.com", "by the secret address of its feed", "is due at once"),
+}
+"""By provider: whose calendars are connected, and what the story says for this one alone."""
+
+
+def left_behind(temporary: Path) -> list[Path]:
+    """Files of the demo's, and processes that it started (on Linux, which shows their environment)."""
+    found = list((temporary / "tmp").iterdir())
+    for each in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"TMPDIR={temporary / 'tmp'}".encode() in each.read_bytes():
+                found.append(each)
+    return found
+
+
+@pytest.mark.parametrize("provider", STORIES)
+def test_the_demo_ends_by_itself_in_the_time_it_gives_itself_and_leaves_nothing(tmp_path: Path, provider: str):
     told = subprocess.run(
-        [sys.executable, "-m", "service", "demo"],
+        [sys.executable, "-m", "service", "demo", "--provider", provider],
         env=environment(tmp_path),
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
@@ -47,25 +70,28 @@ def test_the_demo_ends_by_itself_in_the_time_it_gives_itself_and_leaves_nothing(
         check=False,
     )
     assert (told.returncode, told.stderr) == (0, "")
+    accepts, guest, *own = STORIES[provider]
+    answers = ("answer unknown", "answer unknown") if provider == "ics" else ("accepted", "needsAction")
     for expected in (
-        "ada@example.com, status syncing",
+        *own,
+        f"{accepts}, status syncing",
         "a bot should: schedule",
         "a bot should: move",
         "starts_at: ",
         "a bot should: cancel",
         "status: confirmed -> cancelled",
-        "https://meet.google.com/",
+        "https://meet.google.com/" if provider != "microsoft" else "https://teams.microsoft.com/",
         "safelinks.protection.outlook.com/?url=https%3A%2F%2Fzoom.us%2Fj%2F81234567890",
         "meeting_url https://zoom.us/j/81234567890, platform zoom, meeting_id 81234567890, passcode 482913",
-        "copy of ada@example.com, accepted  leads",
-        "copy of grace@example.com, needsAction\n",
+        f"copy of {accepts}, {answers[0]}  leads",
+        f"copy of {guest}, {answers[1]}\n",
         "seconds before the start, and once",
         "every signature was right",
     ):
         assert expected in told.stdout
     listed = re.findall(r"webhook (\S+), signature verified, after [\d.]+ s: (.+)", told.stdout)
     assert f" {len(listed)} webhooks, and every signature was right" in told.stdout
-    # A meeting of the simulated week may happen to begin in these seconds; that is announced too.
+    # A meeting of the week may happen to begin in these seconds; that is announced too.
     ours = [name for name, says in listed if name != "meeting.starting" or says.startswith(TITLE)]
     connected = ["calendar.created", "calendar.active", "calendar.sync_events"]
     seen = ["event.updated", "event.cancelled", *["calendar.sync_events"] * 2]
@@ -76,14 +102,23 @@ def test_the_demo_ends_by_itself_in_the_time_it_gives_itself_and_leaves_nothing(
     assert len(tables) == 5
     assert [table.count("   > ") for table in tables] == [0, 1, 1, 1, 0]
     assert "https://" in tables[0]
-    assert list((tmp_path / "tmp").iterdir()) == []
+    assert left_behind(tmp_path) == []
+
+
+def test_without_radicale_the_demo_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, "radicale", None)
+    assert main(["demo", "--provider", "caldav"]) == 1
+    assert re.fullmatch(r"calgate: .+ pip install radicale\n", capsys.readouterr().err)
 
 
 @pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="the lines need bash and curl")
-def test_every_line_that_the_demo_invites_to_try_works_until_it_is_stopped(tmp_path: Path):
+@pytest.mark.parametrize("provider", ["google", "microsoft", "ics"])
+def test_every_line_that_the_demo_invites_to_try_works_until_it_is_stopped(tmp_path: Path, provider: str):
     env = environment(tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-m", "service", "demo", "--keep"],
+        [sys.executable, "-m", "service", "demo", "--provider", provider, "--keep"],
         env=env,
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
@@ -95,14 +130,16 @@ def test_every_line_that_the_demo_invites_to_try_works_until_it_is_stopped(tmp_p
         lines = []
         for line in process.stdout:
             lines += [line.strip()] if re.match(r"   (curl|echo) ", line) else []
-            if re.fullmatch(r"   curl -s \S+/simulator\n", line):
+            if line.endswith(" uv run calgate links\n"):
                 break
         answers = [tried(line, env) for line in lines]
+        until_surprised(lines[0], env)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 0
-    meetings, history, changes, sync, messages, project, explained, found, added, simulator = answers
+    assert left_behind(tmp_path) == []
+    meetings, history, changes, sync, messages, project, *added, explained, found = answers
     assert meetings["data"]
     assert [change["kind"] for change in history["data"]] == ["cancelled", "updated", "created"]
     assert [change["seq"] for change in changes["data"]] == [1, 2, 3]
@@ -111,14 +148,27 @@ def test_every_line_that_the_demo_invites_to_try_works_until_it_is_stopped(tmp_p
     assert project["starting_lead_seconds"] == [60]
     assert explained == found
     assert (found["url"], found["passcode"]) == ("https://zoom.us/j/81234567890", "482913")
-    assert added["result"]["summary"] == "Surprise"
-    assert simulator
+    if provider == "ics":
+        put, feed, resync = added
+        assert (put, resync["status"]) == ("", "active")
+        assert "SUMMARY:Surprise" in feed
+    else:
+        surprise, operations = added
+        assert "Surprise" in surprise["result"].values()
+        assert operations
 
 
 def tried(line: str, env: dict[str, str]) -> Any:
     """What one of the lines answers, from another terminal."""
     done = subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, check=True, timeout=20)
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
+
+
+def until_surprised(line: str, env: dict[str, str]) -> None:
+    deadline = time.monotonic() + 10
+    while "Surprise" not in [row["title"] for row in tried(line, env)["data"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
@@ -156,11 +206,12 @@ def test_the_screen_shows_what_changed_and_takes_no_title_for_a_colour():
 def test_the_screen_says_which_copy_of_a_meeting_leads():
     sink = io.StringIO()
     copies = [
-        {"event_id": event_id, "email": email, "response_status": "accepted"}
-        for event_id, email in (("1", "ada@example.com"), ("2", "grace@example.com"))
+        {"event_id": event_id, "calendar_id": event_id, "response_status": answer}
+        for event_id, answer in (("1", None), ("2", "accepted"))
     ]
-    Screen(Console(file=sink)).copies({"lead": {"id": "2"}, "copies": copies})
+    whose = {"1": "ada@example.com", "2": "grace@example.com"}
+    Screen(Console(file=sink)).copies({"lead": {"id": "2"}, "copies": copies}, whose)
     first, second = sink.getvalue().splitlines()
-    assert "ada@example.com" in first
+    assert "ada@example.com, answer unknown" in first
     assert "leads" not in first
     assert "grace@example.com, accepted  leads" in second
