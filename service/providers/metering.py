@@ -55,7 +55,13 @@ class MeteredStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  (as above)
     ) -> httpcore.AsyncNetworkStream:
-        return MeteredStream(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._meter)
+        try:
+            secure = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            # httpcore closes after errors only: cut off by a deadline, the connection would stay open.
+            await self._stream.aclose()
+            raise
+        return MeteredStream(secure, self._meter)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

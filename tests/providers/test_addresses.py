@@ -4,6 +4,7 @@ import pytest
 
 from service.errors import GatewayError
 from service.providers.addresses import Policy, judge_url, parse_networks
+from service.settings import Settings, SettingsError
 
 STRICT = Policy()
 
@@ -181,3 +182,71 @@ def test_a_refusal_does_not_repeat_the_url():
         judge_url("https://user:hunter2@example.com/?token=s3cret", STRICT, "webhook")
     assert "hunter2" not in refused.value.detail
     assert "s3cret" not in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("own", "address", "port", "permitted"),
+    [
+        pytest.param("0.0.0.0", "127.0.0.1", 8420, False, id="listening-everywhere"),  # noqa: S104
+        pytest.param("0.0.0.0", "127.9.9.9", 8420, False, id="all-of-loopback-is-here"),  # noqa: S104
+        pytest.param("0.0.0.0", "0.0.0.0", 8420, False, id="unspecified"),  # noqa: S104
+        pytest.param("0.0.0.0", "127.0.0.1", 8421, True, id="another-port"),  # noqa: S104
+        pytest.param("0.0.0.0", "203.0.113.9", 8420, True, id="another-machine"),  # noqa: S104
+        pytest.param("::", "127.0.0.1", 8420, False, id="listening-everywhere-by-ipv6"),
+        pytest.param("::", "::1", 8420, False, id="ipv6-loopback"),
+        pytest.param("[::1]", "::1", 8420, False, id="in-brackets"),
+        pytest.param("0:0:0:0:0:0:0:1", "::1", 8420, False, id="another-spelling"),
+        pytest.param("localhost", "127.0.0.1", 8420, False, id="localhost"),
+        pytest.param("LocalHost.", "::1", 8420, False, id="localhost-in-another-spelling"),
+        pytest.param("10.0.0.1", "64:ff9b::a00:1", 8420, False, id="through-nat64"),
+        pytest.param("10.0.0.1", "10.0.0.2", 8420, True, id="the-neighbour"),
+    ],
+)
+def test_ourselves_are_never_dialled_whatever_is_open(own, address, port, permitted):
+    policy = Policy(allow_networks=parse_networks(["0.0.0.0/0", "::/0"]), own=frozenset({(own, 8420)}))
+    assert policy.permits(ipaddress.ip_address(address), port) is permitted
+
+
+@pytest.mark.parametrize("own", ["calgate.example.com", "CALGATE.Example.com.", "bücher.example", "[2606:4700::1]"])
+def test_our_own_name_is_known_in_every_spelling(own):
+    policy = Policy(own=frozenset({(own, 443)}))
+    for spelling in (own, own.lower(), own.upper()):
+        with pytest.raises(GatewayError, match=r"this gateway|not public|be read"):
+            judge_url(f"https://{spelling}/", policy, "webhook")
+    assert policy.is_own_name(own.upper(), 443)
+    assert not policy.is_own_name(own, 8443)
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "excepted", "permitted"),
+    [
+        pytest.param(["64:ff9b::/96"], "64:ff9b::808:808", False, True, id="public-inside-is-no-exception"),
+        pytest.param(["64:ff9b::/96"], "64:ff9b::a00:1", False, False, id="private-inside"),
+        pytest.param(["64:ff9b::/96", "10.0.0.0/8"], "64:ff9b::a00:1", True, True, id="open-inside"),
+        pytest.param(["10.0.0.0/8"], "64:ff9b::a00:1", False, False, id="prefix-closed"),
+        pytest.param(["64:ff9b:1::/96"], "64:ff9b:1::808:808", False, True, id="local-96"),
+        pytest.param(["64:ff9b:1::/96"], "64:ff9b:1::7f00:1", False, False, id="local-96-loopback"),
+        pytest.param(["64:ff9b:1::/96"], "64:ff9b:1:1::808:808", False, False, id="another-prefix"),
+        pytest.param(["64:ff9b:1::/48"], "64:ff9b:1:808:8:800::", False, True, id="local-48"),
+        pytest.param(["64:ff9b:1::/48"], "64:ff9b:1:7f00:0:100::", False, False, id="local-48-loopback"),
+        pytest.param(["64:ff9b:1:5::/64"], "64:ff9b:1:5:8:808:800:0", False, True, id="local-64"),
+        pytest.param(["64:ff9b:1:5::/64"], "64:ff9b:1:5:a9:fea9:fe00:0", False, False, id="local-64-metadata"),
+        pytest.param(["64:ff9b:1:500::/56"], "64:ff9b:1:508:8:808::", False, True, id="local-56"),
+        pytest.param(["::/0"], "64:ff9b:1::808:808", False, False, id="no-prefix-of-a-gateway"),
+        pytest.param(["::/0"], "64:ff9b::7f00:1", False, False, id="everything-open"),
+        pytest.param(["::/0"], "ff02::1", False, False, id="multicast"),
+        pytest.param(["::/0"], "::", False, False, id="unspecified"),
+    ],
+)
+def test_what_nat64_carries_counts(networks, address, excepted, permitted):
+    policy = Policy(allow_networks=parse_networks(networks))
+    assert policy.is_excepted(ipaddress.ip_address(address)) is excepted
+    assert policy.permits(ipaddress.ip_address(address), 443) is permitted
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8;::1/128", "localhost", "fe80::/10%eth0", "10"]
+)
+def test_networks_that_cannot_be_read_stop_the_start_by_the_name_of_their_variable(text):
+    with pytest.raises(SettingsError, match="CALGATE_ALLOW_NETWORKS"):
+        Settings.from_environment({"CALGATE_ALLOW_NETWORKS": text})

@@ -6,15 +6,14 @@ import httpx
 import pytest
 import trustme
 from loopback import Loopback, answering, response, serve_script
+from recording_dials import Names, slots_over
 
 from service.errors import GatewayError
 from service.providers.addresses import Policy, parse_networks
 from service.providers.guarded_http import (
     AddressBlocked,
-    Guard,
     HostUnknown,
     Slots,
-    Transport,
     look_up,
     resolve_and_judge,
 )
@@ -22,21 +21,6 @@ from service.providers.guarded_http import (
 pytestmark = pytest.mark.anyio
 
 LOOPBACK = Policy(allow_networks=parse_networks(["127.0.0.0/8"]))
-
-
-class Names:
-    """A resolver with a script: each look-up takes the next answer, the last one for ever."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-
-    async def __call__(self, host: str, port: int) -> list:
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [ipaddress.ip_address(text) for text in answer]
-
-
-def slots_over(resolve, policy: Policy, size: int = 1, tls: ssl.SSLContext | None = None) -> Slots:
-    return Slots(size, policy, lambda context, guard: Transport(context, Guard(guard, resolve)), tls=tls)
 
 
 @pytest.fixture
