@@ -1,10 +1,10 @@
-"""Rows as the bare drivers take them, built by hand from Google's JSON: what calgate stores, without calgate."""
+"""Rows as the bare drivers take them, built by hand: what calgate stores of an event, without calgate."""
 
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import bare
@@ -12,55 +12,30 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 
-class Person(msgspec.Struct, rename="camel", gc=False):
-    email: str | None = None
-    display_name: str | None = None
-    self: bool = False
-    organizer: bool = False
-    optional: bool = False
-    resource: bool = False
-    response_status: str | None = None
+class Plain(NamedTuple):
+    """An event as a floor reads it off the provider's row, which is `raw`; `body` is what is stored as JSON."""
 
-
-class Moment(msgspec.Struct, rename="camel", gc=False):
-    date_time: str
-    time_zone: str | None = None
-
-
-class Entry(msgspec.Struct, rename="camel", gc=False):
-    entry_point_type: str
-    uri: str
-
-
-class Conference(msgspec.Struct, rename="camel", gc=False):
-    entry_points: list[Entry]
-
-
-class Item(msgspec.Struct, rename="camel", gc=False):
-    """A row of Google's, as far as the prepared answers go."""
-
+    raw: bytes
     id: str
+    series_id: str | None
+    ical_uid: str
+    organizer_email: str | None
+    emails: str
+    starts_at: datetime
+    ends_at: datetime
     status: str
-    ical_uid: str = msgspec.field(name="iCalUID")
-    summary: str
-    description: str
-    location: str
-    start: Moment
-    end: Moment
-    organizer: Person
-    attendees: list[Person]
-    event_type: str
-    html_link: str
-    conference_data: Conference
+    platform: str
+    key: str
+    body: dict[str, Any]
 
 
-class Page(msgspec.Struct, rename="camel", gc=False):
-    items: list[msgspec.Raw]
-    next_sync_token: str
+class Listing(NamedTuple):
+    """A whole window, and the token of the next round."""
+
+    events: list[Plain]
+    token: str
 
 
-PAGE: Final = msgspec.json.Decoder(Page)
-_item: Final = msgspec.json.Decoder(Item)
 _encode: Final = msgspec.json.Encoder().encode
 
 EVENT_COLUMNS: Final = (
@@ -87,31 +62,27 @@ class Rows:
             self.numbered("UPDATE calendars SET cursor = ?, status = 'active', last_synced_at = ? WHERE id = ?"),
         ]
 
-    def first_sync(self, group: Sequence[tuple[UUID, Page]]) -> list[bare.Statement]:
+    def first_sync(self, group: Sequence[tuple[UUID, Listing]]) -> list[bare.Statement]:
         """Everything of whole listings, each an executemany for each table."""
         found: list[bare.Statement] = []
-        for calendar, page in group:
+        for calendar, listing in group:
             now = datetime.now(UTC)
-            rows = [self.of(calendar, bytes(raw), now) for raw in page.items]
+            rows = [self.of(calendar, each, now) for each in listing.events]
             events, sources, changes = (list(each) for each in zip(*rows, strict=True))
-            mine = [(page.next_sync_token, self.time(now), self.identity(calendar))]
+            mine = [(listing.token, self.time(now), self.identity(calendar))]
             given = (events, sources, changes, [(len(rows), self.project)], mine)
             found.extend(zip(self._sql, given, strict=True))
         return found
 
-    def of(self, calendar: UUID, raw: bytes, now: datetime) -> tuple[tuple[Any, ...], ...]:
+    def of(self, calendar: UUID, plain: Plain, now: datetime) -> tuple[tuple[Any, ...], ...]:
         """One event as a row of `events`, of `event_sources` and of `changes`."""
-        item, mine = _item.decode(raw), uuid7()
-        starts_at = datetime.fromisoformat(item.start.date_time).astimezone(UTC)
-        ends_at = datetime.fromisoformat(item.end.date_time).astimezone(UTC)
-        event = _encode(_body(item, starts_at, ends_at))
-        emails = "|".join(person.email or "" for person in item.attendees)
+        mine, event = uuid7(), _encode(plain.body)
         self._seq += 1
         view = b'{"id":"%s","calendar_id":"%s",%s,"meeting_key":"%s","version":1,"created_at":"%s"}' % (
             str(mine).encode(),
             str(calendar).encode(),
             event[1:-1],
-            item.ical_uid.encode(),
+            plain.key.encode(),
             now.isoformat().encode(),
         )
         told = b'{"event_id":"%s","kind":"created","cause":"initial","fields":{},"action":"schedule","event":%s}' % (
@@ -120,12 +91,13 @@ class Rows:
         )
         identity, calendar_id, at = self.identity(mine), self.identity(calendar), self.time(now)
         row = (
-            identity, self.project, calendar_id, item.id, None, item.ical_uid, item.organizer.email, f"|{emails}|",
-            self.time(starts_at), self.time(ends_at), item.status, "google_meet", True, False, "accepted", 0,
-            item.ical_uid, self.time(starts_at - LEAD), blake2b(event, digest_size=16).digest(), None, 0, event.decode(), 1, at, at, None,
+            identity, self.project, calendar_id, plain.id, plain.series_id, plain.ical_uid, plain.organizer_email,
+            plain.emails, self.time(plain.starts_at), self.time(plain.ends_at), plain.status, plain.platform, True, False,
+            "accepted", 0, plain.key, self.time(plain.starts_at - LEAD), blake2b(event, digest_size=16).digest(), None, 0,
+            event.decode(), 1, at, at, None,
         )  # fmt: skip
         change = (self.project, self._seq, identity, calendar_id, "created", at, told.decode())
-        return row, (identity, zlib.compress(raw, 1)), change
+        return row, (identity, zlib.compress(plain.raw, 1)), change
 
     def identity(self, given: UUID) -> Any:
         return given.hex if self._is_sqlite else given
@@ -142,49 +114,3 @@ class Rows:
             return sql
         parts = sql.split("?")
         return "".join(f"{part}${place}" for place, part in enumerate(parts[:-1], 1)) + parts[-1]
-
-
-def _body(item: Item, starts_at: datetime, ends_at: datetime) -> dict[str, Any]:
-    return {
-        "provider_event_id": item.id,
-        "ical_uid": item.ical_uid,
-        "series_id": None,
-        "original_starts_at": None,
-        "is_exception": False,
-        "title": item.summary,
-        "description": item.description,
-        "location": item.location,
-        "starts_at": starts_at,
-        "ends_at": ends_at,
-        "is_all_day": False,
-        "start_date": None,
-        "end_date": None,
-        "time_zone": item.start.time_zone,
-        "status": item.status,
-        "visibility": "default",
-        "is_busy": True,
-        "organizer": {"email": item.organizer.email, "name": item.organizer.display_name, "self": item.organizer.self},
-        "attendees": [
-            {
-                "email": person.email,
-                "name": person.display_name,
-                "response_status": person.response_status,
-                "organizer": person.organizer,
-                "self": person.self,
-                "optional": person.optional,
-                "resource": person.resource,
-            }
-            for person in item.attendees
-        ],
-        "response_status": "accepted",
-        "event_type": item.event_type,
-        "meeting": {
-            "url": item.conference_data.entry_points[0].uri,
-            "platform": "google_meet",
-            "meeting_id": item.conference_data.entry_points[0].uri.rpartition("/")[2],
-            "passcode": None,
-            "found_in": "conferenceData",
-            "hint": None,
-        },
-        "html_link": item.html_link,
-    }

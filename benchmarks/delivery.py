@@ -19,8 +19,9 @@ import gateway as stage
 import httpx
 import measure
 import msgspec
+from google_answers import event
 from measure import Row, Spent, counted, spend
-from provider import Provider, event, provider
+from provider import Provider, provider
 from sqlalchemy import func, select
 
 from service.flows.gateway import Gateway

@@ -22,7 +22,8 @@ import gateway as stage
 import httpx
 import measure
 import msgspec
-from bare_rows import CHANGE_COLUMNS, EVENT_COLUMNS, PAGE, Rows
+from bare_google import HEADERS, PAGE, QUERY, read
+from bare_rows import CHANGE_COLUMNS, EVENT_COLUMNS, Rows
 from measure import Row
 from provider import Provider, provider
 from sqlalchemy import bindparam, select, update
@@ -32,13 +33,11 @@ from service.flows.gateway import Gateway
 from service.flows.starting import Announcer
 from service.flows.sync_calendar import Syncer
 from service.jobs import Jobs, ticks_of_worker
-from service.providers.google.wire import PAGE_FIELDS
 from service.store.tables import Table
 
 CALENDARS: Final = 10_000
 RATE: Final = 167
 CHANGE_EVERY: Final = 10
-HEADERS = {"authorization": f"Bearer ya29.{'x' * 200}", "accept-encoding": "gzip", "user-agent": "bare (gzip)"}
 KEY: Final = b"k" * 32
 _calendars: Final = Table.metadata.tables["calendars"]
 
@@ -105,7 +104,6 @@ class Floor:
             self._free.put_nowait(client)
         self._rows = rows
         self._endpoint = rows.identity(endpoint)
-        self._query = {"singleEvents": "true", "maxResults": "2500", "fields": PAGE_FIELDS, "prettyPrint": "false"}
         self._settled = bare.Writer(store, self._settle, most=500)
         self._marked = bare.Writer(store, self._mark, most=500)
         self._calendar = rows.numbered("UPDATE calendars SET cursor = ?, last_synced_at = ?, due_at = ? WHERE id = ?")
@@ -126,7 +124,7 @@ class Floor:
     async def sync(self, mine: UUID) -> None:
         client = await self._free.get()
         address = f"{self._server.api_url}/calendars/{mine}%40example.com/events"
-        answer = await client.get(address, params={**self._query, "syncToken": "token-0"}, headers=HEADERS)
+        answer = await client.get(address, params={**QUERY, "syncToken": "token-0"}, headers=HEADERS)
         self._free.put_nowait(client)
         page = PAGE.decode(answer.content)
         news = self._news(mine, bytes(page.items[0])) if page.items else None
@@ -137,7 +135,7 @@ class Floor:
 
     def _news(self, mine: UUID, raw: bytes) -> News:
         now = datetime.now(UTC)
-        rows = self._rows.of(mine, raw, now)
+        rows = self._rows.of(mine, read(raw), now)
         data = msgspec.Raw(rows[2][-1].encode())
         body = msgspec.json.encode({"type": "event.updated", "timestamp": now, "data": data})
         return News(rows, body, now, uuid7(), uuid7())

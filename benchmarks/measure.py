@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import statistics
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +25,7 @@ class Options(NamedTuple):
 
     quick: bool
     databases: Sequence[str]
+    providers: Sequence[str] = ()
 
 
 class Spent(NamedTuple):
@@ -50,21 +53,44 @@ class Row(msgspec.Struct):
         return "met" if (self.ratio <= self.target if self.at_most else self.ratio >= self.target) else "MISSED"
 
 
-def options(script: str | None) -> Options:
-    """The command line, the same for every script."""
+def options(script: str | None, providers: Sequence[str]) -> Options:
+    """The command line, the same for every script; `providers` are those that it can be asked for."""
     parser = argparse.ArgumentParser(description=(script or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a smoke test of some seconds")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), help="only this one")
+    if providers:
+        parser.add_argument("--provider", choices=providers, help="only this one")
     given = parser.parse_args()
-    return Options(given.quick, [given.database] if given.database else ["sqlite", "postgresql"])
+    chosen = getattr(given, "provider", None)
+    return Options(
+        given.quick,
+        [given.database] if given.database else ["sqlite", "postgresql"],
+        [chosen] if chosen else providers,
+    )
 
 
-async def spend(work: Callable[[], Awaitable[object]]) -> Spent:
-    """Run a piece of work and say what it took; garbage from before is not its fault."""
+def _nothing() -> float:
+    return 0.0
+
+
+async def spend(work: Callable[[], Awaitable[object]], beside: Callable[[], float] = _nothing) -> Spent:
+    """Run a piece of work and say what it took; garbage from before is not its fault.
+
+    `beside` answers how many seconds of CPU its other processes have used so far.
+    """
     gc.collect()
-    began, cpu = perf_counter(), process_time()
+    began, cpu = perf_counter(), process_time() + beside()
     await work()
-    return Spent(perf_counter() - began, process_time() - cpu)
+    return Spent(perf_counter() - began, process_time() + beside() - cpu)
+
+
+def cpu_of(pids: Iterable[int]) -> float:
+    """Seconds of processor time that processes have used so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 async def interleave(
@@ -122,7 +148,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.database, row.what, row.measured, row.floor, ratio, target, row.verdict)
 
 
-def run(main: Callable[[Options], AsyncIterator[Row]], script: str | None) -> None:
+def run(main: Callable[[Options], AsyncIterator[Row]], script: str | None, *, providers: Sequence[str] = ()) -> None:
     """Run a benchmark to its table; the loop is the one that `calgate serve` runs on."""
 
     async def collect(given: Options) -> list[Row]:
@@ -132,5 +158,5 @@ def run(main: Callable[[Options], AsyncIterator[Row]], script: str | None) -> No
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, mine.cancel)
         return [row async for row in main(given)]
 
-    given = options(script)
+    given = options(script, providers)
     print_table(asyncio.Runner(loop_factory=uvloop.new_event_loop).run(collect(given)))

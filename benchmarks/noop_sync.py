@@ -1,37 +1,24 @@
-"""Calendars in which nothing changed, per second of CPU: claim, one call with a sync token, one row settled.
+"""Calendars in which nothing changed, per second of CPU: claim, one call with a sync token or an etag, one row settled.
 
 Floor: the same answers over bare httpx clients, typed decode, one row each written in groups by the bare driver.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+import accounts
 import bare
 import databases
 import gateway as stage
 import httpx
 import measure
-import msgspec
 from measure import Row, Spent, counted, spend
 from provider import Provider, provider
 
 from service.flows.sync_calendar import Syncer
-from service.providers.google.wire import PAGE_FIELDS
 
-HEADERS = {"authorization": f"Bearer ya29.{'x' * 200}", "accept-encoding": "gzip", "user-agent": "bare (gzip)"}
-
-
-class Page(msgspec.Struct, rename="camel", gc=False):
-    """A page of events as far as a calendar without news needs it."""
-
-    items: list[msgspec.Raw] = []
-    next_sync_token: str | None = None
-    time_zone: str | None = None
-
-
-_page = msgspec.json.Decoder(Page)
 _SQLITE = "UPDATE calendars SET cursor = ?, last_synced_at = ?, due_at = ?, lease = NULL WHERE id = ?"
 _POSTGRESQL = "UPDATE calendars SET cursor = $1, last_synced_at = $2, due_at = $3, lease = NULL WHERE id = $4"
 
@@ -46,27 +33,28 @@ def statements(is_sqlite: bool, group: Sequence[tuple[UUID, str]]) -> list[bare.
     return [(_POSTGRESQL, [(token, now, due, mine) for mine, token in group])]
 
 
-async def run_floor(url: str, server: Provider, ids: Sequence[UUID]) -> Spent:
-    query = {"singleEvents": "true", "maxResults": "2500", "fields": PAGE_FIELDS, "prettyPrint": "false"}
+async def run_floor(url: str, floor: accounts.Floor, ids: Sequence[UUID]) -> Spent:
     async with bare.open_store(url) as store, bare.open_clients() as clients:
         writer = bare.Writer(store, partial(statements, url.startswith("sqlite")), most=500)
 
         async def sync(client: httpx.AsyncClient, mine: UUID) -> None:
-            address = f"{server.api_url}/calendars/{mine}%40example.com/events"
-            answer = await client.get(address, params={**query, "syncToken": "token-0"}, headers=HEADERS)
-            page = _page.decode(answer.content)
-            await writer.submit((mine, page.next_sync_token))
+            await writer.submit((mine, await floor.unchanged(client, mine)))
 
         await bare.for_each(clients, ids[: len(clients)], sync)  # connections and statements are made before
         return await spend(partial(bare.for_each, clients, ids, sync))
 
 
 async def compare(
-    url: str, bare_url: str, bare_ids: Sequence[UUID], server: Provider, count: int, rounds: int
+    url: str,
+    run_bare: Callable[[], Awaitable[Spent]],
+    server: Provider,
+    account: accounts.Kind,
+    count: int,
+    rounds: int,
 ) -> tuple[Spent, Spent, float, float]:
     """Product and floor, each on its own database, and the product's statements and calls for a calendar."""
-    async with stage.open_gateway(url, server.api_url) as gateway:
-        ids = await stage.add_calendars(gateway, count, synced=True)
+    async with stage.open_gateway(url, server.api_url, graph_url=server.graph_url) as gateway:
+        ids = await stage.add_calendars(gateway, count, synced=True, kind=account)
         syncer = Syncer(gateway)
         counts: list[tuple[int, int]] = []
 
@@ -78,28 +66,37 @@ async def compare(
             server.tell()
             with counted() as seen:
                 spent = await spend(sync_all)
-            counts.append((seen.count, server.tell().deltas))
+            counts.append((seen.count, server.tell().calls))
             return spent
 
         await run_product()  # access tokens are in memory, connections open, statements compiled
         counts.clear()
-        product, floor = await measure.interleave(rounds, run_product, partial(run_floor, bare_url, server, bare_ids))
+        product, floor = await measure.interleave(rounds, run_product, run_bare)
         await syncer.drain(1)
     sql, calls = (sum(each[place] for each in counts) / len(counts) / count for place in (0, 1))
     return product, floor, sql, calls
 
 
-async def measure_database(kind: databases.Server, server: Provider, count: int, rounds: int) -> AsyncIterator[Row]:
-    async with databases.fresh(kind) as url, databases.fresh(kind) as bare_url:
+async def measure_database(
+    kind: databases.Server, server: Provider, name: str, count: int, rounds: int
+) -> AsyncIterator[Row]:
+    """One provider on one database."""
+    account = accounts.kind_of(name, server)
+    async with (
+        databases.fresh(kind) as url,
+        databases.fresh(kind) as bare_url,
+        accounts.floor_of(name, server) as floor,
+    ):
         async with stage.open_gateway(bare_url, server.api_url) as gateway:
-            bare_ids = await stage.add_calendars(gateway, count, synced=True)
-        product, floor, sql, calls = await compare(url, bare_url, bare_ids, server, count, rounds)
+            bare_ids = await stage.add_calendars(gateway, count, synced=True, kind=account)
+        run_bare = partial(run_floor, bare_url, floor, bare_ids)
+        product, bottom, sql, calls = await compare(url, run_bare, server, account, count, rounds)
     yield Row(
         kind.name,
-        "unchanged calendars per CPU-second",
+        f"{accounts.NAMES[name]}: unchanged calendars per CPU-second",
         f"{count / product.cpu:,.0f}",
-        f"{count / floor.cpu:,.0f}",
-        floor.cpu / product.cpu,
+        f"{count / bottom.cpu:,.0f}",
+        bottom.cpu / product.cpu,
         0.6,
     )
     yield Row(kind.name, "SQL statements a calendar, shared", f"{sql:.2f}", "", sql, 2, at_most=True)
@@ -109,11 +106,12 @@ async def measure_database(kind: databases.Server, server: Provider, count: int,
 async def main(given: measure.Options) -> AsyncIterator[Row]:
     count, rounds = (200, 1) if given.quick else (1000, measure.ROUNDS)
     with provider() as server:
-        for name in given.databases:
-            async with databases.server(name) as kind:
-                async for row in measure_database(kind, server, count, rounds):
-                    yield row
+        for database in given.databases:
+            async with databases.server(database) as kind:
+                for name in given.providers:
+                    async for row in measure_database(kind, server, name, count, rounds):
+                        yield row
 
 
 if __name__ == "__main__":
-    measure.run(main, __doc__)
+    measure.run(main, __doc__, providers=accounts.PROVIDERS)

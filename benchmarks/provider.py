@@ -2,6 +2,9 @@
 
     GET  /calendar/v3/calendars/{id}/events              the whole window: 200 events, gzip
     GET  /calendar/v3/calendars/{id}/events?syncToken=   nothing new, or now and then one event that moved
+    GET  /v1.0/me/calendars/{id}/calendarView/delta      the same of Microsoft's: a page of 200, or nothing new
+    PROPFIND, REPORT /dav/{id}/                          a CalDAV server that can sync-collection
+    GET  /feed/{id}.ics                                  a feed; 304 to whoever names its etag
     POST /hook                                           a receiver of webhooks: 200, nothing more
 
 `tell` asks the process for its counts and, where an id leads from an answer to a webhook, for the time between the two.
@@ -11,36 +14,38 @@ import argparse
 import asyncio
 import contextlib
 import gzip
-import random
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from time import monotonic, time
 from typing import Any, Final
 
+import google_answers
+import graph_answers
+import icalendar_answers
 import msgspec
 
-EVENTS: Final = 200
 VARIANTS: Final = 8
 MOVES: Final = 64
 
 _ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_LETTERS: Final = str.maketrans("0123456789", "abcdefghij")
-"""Google's codes are of letters alone."""
+_HREF: Final = re.compile(rb"<D:href>([^<]*)")
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Told(msgspec.Struct):
-    """What the process counted since it was last asked.
+    """What the process counted since it was last asked: `calls` to it as a provider, of them listings and unchanged deltas.
 
     `delays` are seconds from an answer with news to its webhook, `starts` the moments (seconds of the epoch) at which each
     `meeting.starting` came.
     """
 
+    calls: int = 0
     listings: int = 0
     deltas: int = 0
     changed: int = 0
@@ -55,6 +60,7 @@ class Provider:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.api_url = f"{self.url}/calendar/v3"
+        self.graph_url = f"{self.url}/v1.0"
         self.hook_url = f"{self.url}/hook"
 
     def tell(self, change_every: int = 0) -> Told:
@@ -77,69 +83,64 @@ def provider() -> Iterator[Provider]:
         process.stdout.close()
 
 
-def event(number: int, starts_at: datetime) -> dict[str, Any]:
-    """A row of Google's as `fields=` leaves it: a meeting with a link, eight guests and half a page of text."""
-    guests = [
-        {"email": f"guest{number}.{who}@example.com", "displayName": f"Guest {who}", "responseStatus": "needsAction"}
-        for who in range(7)
-    ]
-    me = {"email": "owner@example.com", "self": True, "organizer": True, "responseStatus": "accepted"}
-    ends_at = starts_at + timedelta(minutes=30)
-    link = f"https://meet.google.com/abc-defg-{str(number % 1000).zfill(3).translate(_LETTERS)}"
-    return {
-        "id": f"event{number:06d}abcdefghij",
-        "status": "confirmed",
-        "iCalUID": f"event{number:06d}abcdefghij@google.com",
-        "htmlLink": f"https://www.google.com/calendar/event?eid={_prose(number, 48).replace(' ', 'x')}",
-        "summary": f"Planning number {number}",
-        "description": f"Agenda of meeting {number}: {_prose(number, 300)}",
-        "location": "Room 4, second floor",
-        "start": {"dateTime": starts_at.isoformat().replace("+00:00", "Z"), "timeZone": "Europe/Berlin"},
-        "end": {"dateTime": ends_at.isoformat().replace("+00:00", "Z"), "timeZone": "Europe/Berlin"},
-        "organizer": {"email": "owner@example.com", "self": True},
-        "attendees": [me, *guests],
-        "eventType": "default",
-        "hangoutLink": link,
-        "conferenceData": {"entryPoints": [{"entryPointType": "video", "uri": link}]},
-    }
-
-
-def _prose(number: int, letters: int) -> str:
-    """Text that packs about as well as what people write: the same for the same number."""
-    return "".join(random.Random(number).choices("etaoinshrdlucmfw     ", k=letters))
-
-
-def listing(variant: int, now: datetime) -> dict[str, Any]:
-    """A whole window: 200 events over the next four weeks."""
-    start = now.replace(minute=0, second=0, microsecond=0)
-    items = [
-        event(variant * 1000 + place, start + timedelta(hours=1 + place * 3, minutes=variant))
-        for place in range(EVENTS)
-    ]
-    return {"timeZone": "Europe/Berlin", "nextSyncToken": "token-0", "items": items}
-
-
-def delta(move: int | None, now: datetime) -> dict[str, Any]:
-    """What came since: nothing, or one event that is now at another time."""
-    moved = [] if move is None else [event(999_999, now.replace(microsecond=0) + timedelta(days=2, minutes=move))]
-    return {"timeZone": "Europe/Berlin", "nextSyncToken": f"token-{move or 0}", "items": moved}
-
-
-def _answer(body: bytes, *, packed: bool = True) -> bytes:
+def _answer(body: bytes, *, packed: bool = True, kind: str = "application/json", status: str = "200 OK") -> bytes:
     content = gzip.compress(body, 6) if packed else body
     encoding = b"Content-Encoding: gzip\r\n" if packed else b""
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=UTF-8\r\nServer: ESF\r\nVary: Origin\r\n"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=UTF-8\r\nServer: ESF\r\nVary: Origin\r\n".encode()
     return head + encoding + b"Content-Length: %d\r\n\r\n" % len(content) + content
+
+
+class _Google:
+    """Its listings and deltas; now and then a delta has news."""
+
+    def __init__(self, now: datetime) -> None:
+        encode = msgspec.json.encode
+        self.listings = [_answer(encode(google_answers.listing(variant, now))) for variant in range(VARIANTS)]
+        self.unchanged = _answer(encode(google_answers.delta(None, now)))
+        self.moves = [_answer(encode(google_answers.delta(move, now))) for move in range(MOVES)]
+
+
+class _Graph:
+    """Its listings and deltas."""
+
+    def __init__(self, now: datetime, url: str) -> None:
+        encode, link = msgspec.json.encode, f"{url}/v1.0/me/calendars/work/calendarView/delta?$deltatoken=token-0"
+        self.listings = [_answer(encode(graph_answers.listing(variant, now, link))) for variant in range(VARIANTS)]
+        self.unchanged = _answer(encode(graph_answers.unchanged(link)))
+
+
+class _Dav:
+    """Its reports, and the properties of a collection."""
+
+    def __init__(self, now: datetime) -> None:
+        self.about = _multistatus(icalendar_answers.about())
+        self.listings = [_multistatus(icalendar_answers.changes(variant)) for variant in range(VARIANTS)]
+        self.unchanged = _multistatus(icalendar_answers.changes(None))
+        self.resources = {
+            href: _multistatus(body)
+            for variant in range(VARIANTS)
+            for href, body in icalendar_answers.resources(variant, now).items()
+        }
+
+
+def _multistatus(body: bytes) -> bytes:
+    return _answer(body, packed=False, kind="application/xml", status="207 Multi-Status")
+
+
+def _feed(text: bytes) -> bytes:
+    answer = _answer(text, packed=False, kind="text/calendar")
+    return answer.replace(b"Server: ESF", b'Server: ESF\r\nETag: "1"', 1)
 
 
 class _Answers:
     """Everything that is ever answered, as the bytes that go out."""
 
-    def __init__(self, now: datetime) -> None:
-        encode = msgspec.json.encode
-        self.listings = [_answer(encode(listing(variant, now))) for variant in range(VARIANTS)]
-        self.unchanged = _answer(encode(delta(None, now)))
-        self.moves = [_answer(encode(delta(move, now))) for move in range(MOVES)]
+    def __init__(self, now: datetime, url: str) -> None:
+        self.google = _Google(now)
+        self.graph = _Graph(now, url)
+        self.dav = _Dav(now)
+        self.feeds = [_feed(icalendar_answers.feed(variant, now)) for variant in range(VARIANTS)]
+        self.same_feed = b'HTTP/1.1 304 Not Modified\r\nServer: ESF\r\nETag: "1"\r\n\r\n'
         self.taken = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         self.told = Told()
         self.change_every = 0
@@ -147,23 +148,57 @@ class _Answers:
         self.moved = count()
 
     def of(self, head: bytes, body: bytes) -> bytes:
-        if head.startswith(b"POST"):
-            self._took(body)
-            return self.taken
         line = head[: head.index(b"\r\n")]
         if b"/told?" in line:
             return self._tell(int(line.split()[1].partition(b"?")[2]))
+        path = line.split(b" ", 2)[1]
+        if path == b"/hook":
+            self._took(body)
+            return self.taken
+        self.told.calls += 1
+        if path.startswith(b"/v1.0/"):
+            return self._unchanged(self.graph) if b"deltatoken=" in path else self._listed(self.graph)
+        if path.startswith(b"/dav/"):
+            return self._of_dav(head, body)
+        if path.startswith(b"/feed/"):
+            return self._of_feed(head)
+        return self._of_google(line)
+
+    def _of_google(self, line: bytes) -> bytes:
         if b"syncToken=" not in line:
-            self.told.listings += 1
-            return self.listings[self.told.listings % VARIANTS]
-        self.told.deltas += 1
+            return self._listed(self.google)
+        answer = self._unchanged(self.google)
         if not self.change_every or self.told.deltas % self.change_every:
-            return self.unchanged
+            return answer
         self.told.changed += 1
         found = _ID.search(line)
         assert found is not None
         self.sent[found[0]] = monotonic()
-        return self.moves[next(self.moved) % MOVES]
+        return self.google.moves[next(self.moved) % MOVES]
+
+    def _of_dav(self, head: bytes, body: bytes) -> bytes:
+        if head.startswith(b"PROPFIND"):
+            return self.dav.about
+        if b"sync-collection" in body:
+            return self._unchanged(self.dav) if b"token-0" in body else self._listed(self.dav)
+        found = _HREF.search(body)
+        assert found is not None
+        return self.dav.resources[found[1]]
+
+    def _of_feed(self, head: bytes) -> bytes:
+        if b"if-none-match" in head.lower():
+            self.told.deltas += 1
+            return self.same_feed
+        self.told.listings += 1
+        return self.feeds[self.told.listings % VARIANTS]
+
+    def _listed(self, answers: _Google | _Graph | _Dav) -> bytes:
+        self.told.listings += 1
+        return answers.listings[self.told.listings % VARIANTS]
+
+    def _unchanged(self, answers: _Google | _Graph | _Dav) -> bytes:
+        self.told.deltas += 1
+        return answers.unchanged
 
     def _took(self, body: bytes) -> None:
         self.told.hooks += 1
@@ -195,7 +230,7 @@ class _Connection(asyncio.Protocol):
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head, length = self._received[: end + 2], 0
-            if head.startswith(b"POST") and (found := _LENGTH.search(head)):
+            if not head.startswith(b"GET") and (found := _LENGTH.search(head)):
                 length = int(found[1])
             if len(self._received) < end + 4 + length:
                 return
@@ -206,9 +241,11 @@ class _Connection(asyncio.Protocol):
 
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
-    answers = _Answers(datetime.now(UTC))
-    server = await loop.create_server(lambda: _Connection(answers), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+    port = listening.getsockname()[1]
+    answers = _Answers(datetime.now(UTC), f"http://127.0.0.1:{port}")
+    await loop.create_server(lambda: _Connection(answers), sock=listening)
+    print(port, flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 

@@ -23,8 +23,9 @@ import httpx
 import latency
 import measure
 import msgspec
+from google_answers import event
 from measure import Row
-from provider import Provider, event, provider
+from provider import Provider, provider
 from sqlalchemy import delete, select
 
 from service.core.announcements import MeetingCopy, views
