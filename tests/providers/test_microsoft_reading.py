@@ -9,7 +9,8 @@ import pytest
 from service.core.event import Event
 from service.core.meeting_links.evidence import DEFAULT_RULES
 from service.core.sync import Listed, Malformed, Removed
-from service.providers.microsoft.reading import Lens, read_event, read_evidence, read_row
+from service.providers.microsoft.reading import Lens, read_event, read_evidence
+from service.providers.microsoft.rows import read_row
 from service.providers.microsoft.zones import iana_name
 
 NINE = datetime(2026, 11, 20, 9, tzinfo=UTC)

@@ -20,7 +20,8 @@ from service.core.sync import Item, Listed, Page, Removed
 from service.errors import CalendarGone, CursorExpired, TransientFault
 from service.providers.lenient import UNREADABLE, repair
 from service.providers.microsoft.graph import EndlessListing, Graph, rfc3339, segment
-from service.providers.microsoft.reading import Lens, Row, read_event, read_rows
+from service.providers.microsoft.reading import Lens, read_event
+from service.providers.microsoft.rows import Row, read_rows
 from service.providers.microsoft.wire import EVENT_FIELDS, WireEvent
 from service.providers.protocol import Access
 

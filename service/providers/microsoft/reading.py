@@ -4,8 +4,6 @@ A delta shows an occurrence by its ids and times alone: what it is about stands 
 is nobody's event; it is a row to read the others by.
 """
 
-import hashlib
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from urllib.parse import quote
@@ -19,15 +17,9 @@ from service.core.meeting_links.finding import find
 from service.core.sync import Item, Listed, Malformed, Removed
 from service.providers.lenient import UNREADABLE, repair
 from service.providers.microsoft.links import WireLinks, evidence_of
-from service.providers.microsoft.wire import WireAddress, WireAttendee, WireEvent, WireMoment, WireTombstone
+from service.providers.microsoft.rows import EXCEPTION, LONGEST_ID, OCCURRENCE, Row, name_of
+from service.providers.microsoft.wire import WireAddress, WireAttendee, WireEvent, WireMoment
 from service.providers.microsoft.zones import iana_name
-
-LONGEST_ID: Final = 1024
-"""In characters, all of them ASCII: an index of PostgreSQL takes about 2,700 bytes."""
-
-MASTER: Final = "seriesMaster"
-OCCURRENCE: Final = "occurrence"
-EXCEPTION: Final = "exception"
 
 _RESPONSES: Final = {
     "organizer": "accepted",
@@ -42,8 +34,6 @@ _OUTLOOK: Final = "040000008200E00074C5B7101A82E008"
 _DAY: Final = slice(32, 40)
 _FREE: Final = frozenset({"free", "workingElsewhere"})
 
-_event: Final = msgspec.json.Decoder(WireEvent)
-_tombstone: Final = msgspec.json.Decoder(WireTombstone)
 _links: Final = msgspec.json.Decoder(WireLinks)
 
 
@@ -62,71 +52,11 @@ class Lens(msgspec.Struct, frozen=True, kw_only=True):
         return ZoneInfo(iana_name(self.zone_name) or iana_name(wire.original_start_time_zone) or "UTC")
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A row as received, as far as it is read: the event, or the news or fault that stands in its place."""
-
-    raw: bytes
-    wire: WireEvent | None
-    item: Removed | Malformed | None = None
-
-    @property
-    def event_id(self) -> str:
-        """The id that it names, or the name of what cannot be read."""
-        return (self.wire.id or "") if self.wire is not None else self.item.provider_event_id if self.item else ""
-
-    @property
-    def is_tombstone(self) -> bool:
-        """Whether it says that something is gone: an event, or a whole series."""
-        return isinstance(self.item, Removed)
-
-    @property
-    def is_master(self) -> bool:
-        """Whether it is a series, and no event."""
-        return self.wire is not None and self.wire.type == MASTER
-
-    @property
-    def series_id(self) -> str | None:
-        """The series that it belongs to, or is."""
-        if self.wire is None:
-            return self.item.series_id if isinstance(self.item, Removed) else None
-        return self.wire.id if self.is_master else self.wire.series_master_id
-
-    @property
-    def is_sparse(self) -> bool:
-        """Whether it lacks what only its master says."""
-        return self.wire is not None and self.wire.type == OCCURRENCE and self.wire.is_organizer is None
-
-
-def read_rows(rows: Iterable[msgspec.Raw]) -> list[Row]:
-    """Each row by itself, so that a bad one spoils no other."""
-    return [read_row(bytes(row)) for row in rows]
-
-
-def read_row(raw: bytes) -> Row:
-    """A row, sorted: an event with an id and a start, the news that something is gone, or something to set aside."""
-    try:
-        # PostgreSQL's text cannot hold NUL, which JSON can only spell like this.
-        wire = _event.decode(repair(raw) if b"\\u0000" in raw else raw)
-    except UNREADABLE:
-        try:
-            wire = _event.decode(repair(raw))
-        except (*UNREADABLE, ValueError) as error:
-            return Row(raw, None, _salvage(raw, str(error)))
-    if not wire.id or len(wire.id) > LONGEST_ID or len(wire.series_master_id or "") > LONGEST_ID:
-        return Row(raw, None, Malformed(_name_of(raw), "id missing or too long", raw))
-    if wire.removed is not None:
-        return Row(raw, None, Removed(wire.id))
-    if wire.is_cancelled and wire.type != MASTER:
-        # Called off by its organiser: it stays in the mailbox until somebody tidies up, and nobody meets.
-        return Row(raw, None, Removed(wire.id, wire.series_master_id))
-    return Row(raw, wire)
-
-
 def read_event(row: Row, lens: Lens, master: WireEvent | None = None) -> Item:
     """The row as an event; a sparse one is completed by its master."""
     wire = row.wire
     if wire is None or wire.id is None:
-        return row.item or Malformed(_name_of(row.raw), "no event", row.raw)
+        return row.item or Malformed(name_of(row.raw), "no event", row.raw)
     if wire.start is None or not wire.start.date_time:
         return Malformed(wire.id, "no start", row.raw)
     raw = row.raw
@@ -299,19 +229,3 @@ def _own_response(wire: WireEvent) -> str | None:
     if wire.is_organizer:
         return "accepted"
     return _RESPONSES.get(answer or "", answer) if answer else None
-
-
-def _salvage(raw: bytes, reason: str) -> Removed | Malformed:
-    try:
-        tombstone = _tombstone.decode(repair(raw))
-    except (*UNREADABLE, ValueError):
-        return Malformed(_name_of(raw), reason, raw)
-    if not tombstone.id or len(tombstone.id) > LONGEST_ID:
-        return Malformed(_name_of(raw), reason, raw)
-    if tombstone.removed is not None:
-        return Removed(tombstone.id, tombstone.series_master_id)
-    return Malformed(tombstone.id, reason, raw)
-
-
-def _name_of(raw: bytes) -> str:
-    return f"unreadable-{hashlib.blake2b(raw, digest_size=16).hexdigest()}"
