@@ -184,7 +184,9 @@ def test_what_cannot_be_read_is_set_aside_by_its_id(fields: dict[str, Any]):
     assert item.provider_event_id == "AAk1"
 
 
-@pytest.mark.parametrize("fields", [{"id": None}, {"id": ""}, {"id": "x" * 1025}, {"seriesMasterId": "x" * 1025}])
+@pytest.mark.parametrize(
+    "fields", [{"id": None}, {"id": ""}, {"id": "x" * 1025}, {"id": "\u20ac" * 400}, {"seriesMasterId": "x" * 1025}]
+)
 def test_what_has_no_id_is_named_by_what_it_is(fields: dict[str, Any]):
     items = [read_event(read_row(row_of(**fields)), LENS) for _ in range(2)]
     assert isinstance(items[0], Malformed)

@@ -11,7 +11,7 @@ from service.providers.lenient import UNREADABLE, repair
 from service.providers.microsoft.wire import WireEvent, WireTombstone
 
 LONGEST_ID: Final = 1024
-"""In characters, all of them ASCII: an index of PostgreSQL takes about 2,700 bytes."""
+"""In bytes, of which an index of PostgreSQL takes about 2,700."""
 
 MASTER: Final = "seriesMaster"
 OCCURRENCE: Final = "occurrence"
@@ -71,7 +71,7 @@ def read_row(raw: bytes) -> Row:
             wire = _event.decode(repair(raw))
         except (*UNREADABLE, ValueError) as error:
             return Row(raw, None, _salvage(raw, str(error)))
-    if not wire.id or len(wire.id) > LONGEST_ID or len(wire.series_master_id or "") > LONGEST_ID:
+    if not wire.id or _is_too_long(wire.id) or _is_too_long(wire.series_master_id or ""):
         return Row(raw, None, Malformed(name_of(raw), "id missing or too long", raw))
     if wire.removed is not None:
         return Row(raw, None, Removed(wire.id))
@@ -86,11 +86,15 @@ def _salvage(raw: bytes, reason: str) -> Removed | Malformed:
         tombstone = _tombstone.decode(repair(raw))
     except (*UNREADABLE, ValueError):
         return Malformed(name_of(raw), reason, raw)
-    if not tombstone.id or len(tombstone.id) > LONGEST_ID:
+    if not tombstone.id or _is_too_long(tombstone.id):
         return Malformed(name_of(raw), reason, raw)
     if tombstone.removed is not None:
         return Removed(tombstone.id, tombstone.series_master_id)
     return Malformed(tombstone.id, reason, raw)
+
+
+def _is_too_long(provider_id: str) -> bool:
+    return len(provider_id.encode()) > LONGEST_ID
 
 
 def name_of(raw: bytes) -> str:
