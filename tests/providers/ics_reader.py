@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 from feed_server import LOOPBACK, FeedServer, event, feed, serve_feed
@@ -54,11 +55,11 @@ class Reader:
 
 
 @asynccontextmanager
-async def open_reader() -> AsyncIterator[Reader]:
-    """A reader, and a publisher whose feed has one event."""
+async def open_reader(**bounds: Any) -> AsyncIterator[Reader]:
+    """A reader, and a publisher whose feed has one event; `bounds` are those of the process that reads."""
     clock = Clock(NOW)
     slots = Slots(1, LOOPBACK)
-    async with Expander(size=1) as expander, serve_feed() as server, slots.borrow() as http:
+    async with Expander(size=1, **bounds) as expander, serve_feed() as server, slots.borrow() as http:
         server.text = feed(STANDUP)
         yield Reader(server, IcsFeed(expander, LOOPBACK, clock=clock), http, clock)
     await slots.aclose()

@@ -71,6 +71,8 @@ class IcsFeed:
         self._expander = expander
         self._policy = policy
         self._clock = clock
+        # A text of 20 MB takes 100 MB while it is looked at.
+        self._threads = asyncio.Semaphore(2)
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
     async def refresh(
@@ -88,7 +90,7 @@ class IcsFeed:
         url = read_address(access.token, self._policy)
         fetched = await self._fetch(access, url, None)
         try:
-            feed = await _aside(read_feed, fetched.body or b"")
+            feed = await self._aside(read_feed, fetched.body or b"")
         except Unusable as error:
             raise (RequestRefused if error.is_other else TransientFault)(str(error)) from None
         self._remember(access, _Seen(feed.prints, self._identity(access, None, feed.prints)))
@@ -175,7 +177,7 @@ class IcsFeed:
         if state is not None and fetched.body is None:
             return self._unchanged(access, state)
         body = fetched.body or b""
-        print_ = await _aside(body_print, body)
+        print_ = await self._aside(body_print, body)
         if state is not None and not is_due and print_ == state.body:
             return self._unchanged(access, msgspec.structs.replace(state, validators=fetched.validators))
         feed = await self._look(body)
@@ -215,7 +217,7 @@ class IcsFeed:
 
     async def _look(self, body: bytes) -> Feed:
         try:
-            return await _aside(read_feed, body)
+            return await self._aside(read_feed, body)
         except Unusable as error:
             raise TransientFault(str(error)) from None
 
@@ -228,6 +230,12 @@ class IcsFeed:
             # What was not read to its end proves nothing gone.
             raise TransientFault(f"the feed cannot be read: {expansion.spoilt}")
         return expansion
+
+    async def _aside(self, look: Callable[[bytes], Result], body: bytes) -> Result:
+        if len(body) <= READ_AT_ONCE:
+            return look(body)
+        async with self._threads:
+            return await asyncio.to_thread(look, body)
 
     async def _ask(self, access: Access, known: Validators | None) -> Fetched:
         try:
@@ -260,7 +268,3 @@ class IcsFeed:
 def _check(raw_calendar_id: str) -> None:
     if raw_calendar_id != FEED:
         raise CalendarGone("an address has one calendar")
-
-
-async def _aside(look: Callable[[bytes], Result], body: bytes) -> Result:
-    return look(body) if len(body) <= READ_AT_ONCE else await asyncio.to_thread(look, body)

@@ -16,8 +16,11 @@ from service.providers.vevent.reading import bounded_id, keep
 from service.providers.vevent.series import Reading
 from service.providers.vevent.units import Document
 
-UNIT_SECONDS: Final = 2.0
+UNIT_SECONDS: Final = 1.0
 """For one UID."""
+
+MOST_KILLED: Final = 3
+"""Of one text's UIDs, so many may end a process before it is given up: it was written to cost time."""
 
 TEXT_SECONDS: Final = 10.0
 """For taking a whole text apart, before its first UID: 20 MB take half a second."""
@@ -246,6 +249,7 @@ class _Job:
         self.name = ""
         self.is_open = False
         self.spent = 0.0
+        self._killed = 0
         self._passed = 0
         self._octets = 0
         self._unreadable = 0
@@ -286,6 +290,10 @@ class _Job:
             return
         name = self.name or f"unreadable-{self.unit}"
         self.found[self.text].items.append(Malformed(name, reason, keep(b"")))
+        self._killed += 1
+        if self._killed >= MOST_KILLED:
+            self.spoil(f"{MOST_KILLED} of its events could not be read: the last {reason}")
+            return
         self.unit += 1
         self.is_open = False
 
@@ -298,7 +306,7 @@ class _Job:
 
     def _go_on(self) -> None:
         self.text += 1
-        self.unit = 0
+        self.unit = self._killed = 0
         self.is_open = False
 
 

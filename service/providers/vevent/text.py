@@ -15,6 +15,9 @@ MOST_LINES: Final = 10_000
 MOST_EVENTS: Final = 100_000
 """VEVENTs in one text; what has more is no calendar."""
 
+MOST_CALENDARS: Final = 10_000
+"""VCALENDARs in one text."""
+
 _FRAME: Final = re.compile(rb"^(BEGIN|END)[ \t]*:[ \t]*([A-Z0-9-]+)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _DATES: Final = re.compile(rb"(?:EX|R)DATE[;:]", re.IGNORECASE)
 """Cut off anywhere they would say something else, where a text only says less."""
@@ -82,7 +85,8 @@ class Scan(msgspec.Struct):
 def scan(raw: bytes) -> Scan:
     """Every VEVENT of every VCALENDAR in the text, and what is around them. Takes time as the length.
 
-    A VEVENT that lacks its end is cut off at what follows; one without a calendar around it counts too. Raises ValueError beyond MOST_EVENTS.
+    A VEVENT that lacks its end is cut off at what follows; one without a calendar around it counts too. Raises ValueError beyond
+    MOST_EVENTS and MOST_CALENDARS.
     """
     text = _unfold(raw)
     found = Scan(text, [], [], is_whole=False)
@@ -141,6 +145,8 @@ class _Scanner:
         if name == b"VCALENDAR":
             self.header = Header({}, {})
             self.found.headers.append(self.header)
+            if len(self.found.headers) > MOST_CALENDARS:
+                raise ValueError(f"more than {MOST_CALENDARS:,} calendars")
         elif name == b"VEVENT":
             self.block = Block(self.header, end, end, "", [])
             self.depth = 0

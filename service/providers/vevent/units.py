@@ -21,6 +21,12 @@ _RULE_ID: Final = re.compile(rb"^RECURRENCE-ID[^\n]*:([^\n]*)$", re.IGNORECASE |
 _MARGIN: Final = timedelta(days=2)
 _KEPT_RAW: Final = 64 * 1024
 
+MOST_UNITS: Final = 25_000
+"""UIDs of one text that may have something in the window: it is believed that nobody meets more often."""
+
+MOST_VERSIONS: Final = 5_000
+"""VEVENTs of one UID, one for each occurrence that was ever changed."""
+
 
 class Document(msgspec.Struct, frozen=True, array_like=True):
     """What a text says of itself, and how many VEVENTs are in it.
@@ -45,7 +51,7 @@ class Unit(msgspec.Struct):
 
 
 class Units:
-    """The units of a text that may have something in the window."""
+    """The units of a text that may have something in the window. Raises ValueError beyond MOST_UNITS."""
 
     def __init__(self, found: Scan, base_id: str | None, reading: Reading) -> None:
         self._scan = found
@@ -61,6 +67,8 @@ class Units:
                 name = bounded_id(f"{base_id}~{uid}") if self.all else bounded_id(base_id)
             if reading.keep_single or not self._lies_outside(blocks):
                 self.all.append(Unit(name, blocks))
+            if len(self.all) > MOST_UNITS:
+                raise ValueError(f"more than {MOST_UNITS:,} events about the window")
 
     def document(self) -> Document:
         said: dict[str, str] = {}
@@ -99,7 +107,12 @@ class Units:
         return found
 
     def _components(self, unit: Unit, found: Findings) -> list[Component]:
-        components = []
+        components: list[Component] = []
+        if len(unit.blocks) > MOST_VERSIONS:
+            found.malformed.append(
+                Malformed(unit.name, f"more than {MOST_VERSIONS:,} versions of one event", keep(b""))
+            )
+            return components
         for block in unit.blocks:
             raw = self._scan.text[block.start : block.end]
             try:
