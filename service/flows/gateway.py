@@ -8,6 +8,7 @@ from uuid import UUID
 from service.providers.guarded_http import Slots
 from service.providers.protocol import Provider, PushReader
 from service.providers.quotas import Quotas
+from service.providers.rotations import Rotations
 from service.providers.tokens import Tokens
 from service.settings import Settings
 from service.store.cipher import Cipher
@@ -24,7 +25,8 @@ class Gateway:
     `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
     sends no webhooks. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
     budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
-    when last seen, the default of those that are not in it.
+    when last seen, the default of those that are not in it; `rotations` the refresh tokens that came for somebody who
+    was only looking.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Gateway:
     deliverer: Deliverer | None = None
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
     lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)
+    rotations: Rotations = field(default_factory=Rotations)
 
     def slots_for(self, provider: str) -> Slots:
         """The clients that a provider of this name may be called with."""

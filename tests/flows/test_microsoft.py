@@ -4,8 +4,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from flows.stage import Stage
+from uuid_utils.compat import uuid7
+
+from service.errors import GatewayError
+from service.flows import connect
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("provider", ["microsoft"])]
 ADA, BOB = "ada@contoso.example", "bob@contoso.example"
@@ -242,3 +247,27 @@ async def test_ids_that_differ_by_case_are_two_events(stage: Stage) -> None:
     await stage.sync()
     assert len({event.provider_event_id.lower() for event in await stage.events(calendar_id)}) == 2
     assert await agrees(stage, calendar_id)
+
+
+async def test_who_looked_first_can_connect_although_the_token_given_is_dead_by_then(stage: Stage) -> None:
+    stage.world.set(rotation="strict")
+    given = stage.cast.credentials(stage.world.connect(ADA))
+
+    for _ in range(2):
+        assert [each.is_primary for each in await connect.look(stage.gateway, given)].count(True) == 1
+    row, created = await connect.add(stage.gateway, stage.project, connect.NewCalendar(credentials=given), uuid7())
+    await stage.sync()
+
+    assert created
+    assert (await stage.calendar(row.id)).status == "active"
+
+
+async def test_another_secret_of_the_client_never_comes_by_the_new_token(stage: Stage) -> None:
+    stage.world.set(rotation="strict")
+    given = stage.cast.credentials(stage.world.connect(ADA))
+    await connect.look(stage.gateway, given)
+
+    with pytest.raises(GatewayError) as refused:
+        await connect.look(stage.gateway, msgspec.structs.replace(given, client_secret="wrong"))
+
+    assert refused.value.code == "client_rejected"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NoReturn
 
+import httpx
 import msgspec
 
 from service.core.blame import BLAMES
@@ -25,7 +26,7 @@ from service.errors import (
 )
 from service.flows.gateway import Gateway
 from service.providers.guarded_http import AddressBlocked, HostUnknown
-from service.providers.protocol import Access, Account, RawCalendar, TokenGrant
+from service.providers.protocol import Access, Account, Provider, RawCalendar, TokenGrant
 
 RETRY_AFTER: Final = 30
 """Seconds that a client is asked to wait when a provider is unavailable or busy."""
@@ -58,7 +59,7 @@ async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Ad
     client = credentials.client
     try:
         async with asyncio.timeout(PATIENCE), gateway.slots_for(provider.name).borrow() as http:
-            grant = await provider.refresh(http, client, credentials.secret, now)
+            grant = await _refresh(gateway, provider, http, credentials, now)
             access = Access(http=http, token=grant.access_token, client_key=client.client_id, user_key="")
             found = await provider.calendars(access)
             account = await provider.account(access, found) if found else None
@@ -72,6 +73,23 @@ async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Ad
     if account is None:
         raise GatewayError(422, "calendar_not_found", "The account has no calendars.")
     return Admission(grant=grant, calendars=found, account=account)
+
+
+async def _refresh(
+    gateway: Gateway, provider: Provider, http: httpx.AsyncClient, credentials: Credentials, now: datetime
+) -> TokenGrant:
+    """A grant for the credentials; a token that a look has replaced is asked for in the name of the one given."""
+    client, given = credentials.client, credentials.secret
+    newest = gateway.rotations.newest(client, given, now)
+    try:
+        grant = await provider.refresh(http, client, newest, now)
+    except GrantRejected:
+        if newest == given:
+            raise
+        grant = await provider.refresh(http, client, given, now)
+    if grant.refresh_token is not None:
+        gateway.rotations.replaced(client, given, grant.refresh_token, now)
+    return msgspec.structs.replace(grant, refresh_token=grant.refresh_token or newest)
 
 
 def choose(found: list[RawCalendar], wanted: str | None) -> RawCalendar:
