@@ -137,7 +137,7 @@ def test_a_quoted_message_comes_after_what_was_written_above_it() -> None:
     ],
 )  # fmt: skip
 def test_a_passcode_is_known_by_its_label(text: str, code: str | None) -> None:
-    assert next((found for _, found in find_codes(text)), None) == code
+    assert next((found.text for found in find_codes(text)), None) == code
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import msgspec
 
 from service.core.meeting_links.evidence import Evidence, LinkRules, MeetingHost, Passage, StructuredLink
 from service.core.meeting_links.passages import Reading, Sighting, read_passage
-from service.core.meeting_links.passcodes import find_codes
+from service.core.meeting_links.passcodes import Code, choose_code, find_codes
 from service.core.meeting_links.platforms import UNKNOWN
 from service.core.meeting_links.quotations import Quotations
 from service.core.meeting_links.recognition import (
@@ -55,7 +55,7 @@ class Candidates:
         self._hosts: Mapping[str, MeetingHost] = {host.host: host for host in rules.hosts} if rules.hosts else {}
         self._found: list[Candidate] = []
         self._readings: dict[int, Reading] = {}
-        self._codes: dict[int, list[tuple[int, str]]] = {}
+        self._codes: dict[int, list[Code]] = {}
         self.hint: str | None = None
 
     def read_links(self) -> Iterator[None]:
@@ -129,13 +129,12 @@ class Candidates:
                 strange.add(each.passage)
         for number in (*sorted(places), *range(len(self._passages))):
             if number in places or number not in strange:
-                codes = self._codes_in(number)
-                after = (code for place, code in codes if place > places.get(number, -1))
-                if code := next(after, codes[0][1] if codes else None):
+                meeting_id = candidate.room.meeting_id or candidate.meeting_id
+                if code := choose_code(self._codes_in(number), meeting_id, places.get(number, -1)):
                     return code
         return None
 
-    def _codes_in(self, number: int) -> list[tuple[int, str]]:
+    def _codes_in(self, number: int) -> list[Code]:
         if number not in self._codes:
             self._codes[number] = find_codes(self._text(number))
         return self._codes[number]

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
+
+from service.core.meeting_links.platforms import is_known
+from service.core.meeting_links.platforms.forms import words
 
 _GLUED_LABELS: Final = (
     "\u0e23\u0e2b\u0e31\u0e2a\u0e1c\u0e48\u0e32\u0e19", "\u30d1\u30b9\u30b3\u30fc\u30c9",
@@ -37,35 +40,85 @@ _LONGEST_LABEL: Final = 80
 _SEPARATOR: Final = re.compile(r"[:\uff1a=]| (?:is|ist|est|es) ")
 _CODE: Final = re.compile(r"\s{0,6}([A-Za-z0-9@#$%&*!_][A-Za-z0-9@#$%^&*!_+=.?/-]{1,39})")
 _OTHERS: Final = ("phone", "numeric", "numerical", "host", "audio", "video system", "telefon", "dial-in", "dialin")
+_ELSEWHERE: Final = (
+    "wifi", "wi-fi", "wlan", "network", "netzwerk", "door", "door code", "entry code", "gate code", "t\u00fcr", "gate", "alarm", "document", "file", "zip", "pdf",
+    "login", "log-in", "account", "portal", "recording", "room", "building", "laptop", "computer",
+)  # fmt: skip
+"""What a password is of that lets nobody into a meeting; in lower case."""
+_NO_CODES: Final = frozenset(
+    words(
+        "none no not n/a na nil null tbd tba required optional will shall be is are was to the a an in on for and or of as "
+        "at see below above sent send provided shared attached same please your you by via email separately later keine "
+        "kein nicht siehe ninguna ninguno aucun aucune nessuna geen"
+    )
+)
+_NAMED_ID: Final = re.compile(r"\bID\b[^\d\n]{0,30}((?:\d[ \u00a0-]?){9,15})", re.IGNORECASE)
+_LINKED_HOST: Final = re.compile(r"://([^/\s<>()\"]{1,253})")
+_NEAR: Final = 160
+"""Characters in which the number of a meeting stands before its passcode."""
 MOST_CODES: Final = 50
 
 
-def find_codes(text: str) -> list[tuple[int, str]]:
-    """The passcodes in a text, each with the place where its label ends, at most fifty; those for telephones left out."""
+class Code(NamedTuple):
+    """A passcode, the place where its label ends, and the digits of the meeting that is named just before it."""
+
+    place: int
+    text: str
+    meeting_id: str | None
+
+
+def find_codes(text: str) -> list[Code]:
+    """The passcodes in a text in their order, at most fifty; those for telephones and for other things left out."""
     return sorted(found for _, found in zip(range(MOST_CODES), _find(text), strict=False))
 
 
-def _find(text: str) -> Iterator[tuple[int, str]]:
+def choose_code(codes: list[Code], meeting_id: str | None, place: int) -> str | None:
+    """Of a text's codes the one of a meeting whose link stands at `place`.
+
+    The one that is named together with its number, else the first behind the link, else the first; never one that is
+    named together with another meeting's number.
+    """
+    if meeting_id is None or not meeting_id.isdecimal():
+        fitting = codes
+    else:
+        named = [code for code in codes if code.meeting_id == meeting_id]
+        fitting = named or [code for code in codes if code.meeting_id is None]
+    behind = next((code for code in fitting if code.place > place), None)
+    chosen = behind or (fitting[0] if fitting else None)
+    return chosen.text if chosen else None
+
+
+def _find(text: str) -> Iterator[Code]:
     for separator in _SEPARATOR.finditer(text):
         place = separator.start()
         before = text[max(0, place - _LONGEST_LABEL) : place].rstrip().lower().replace("\u2019", "'")
         if before.endswith(")") and "(" in before:
             before = before[: before.rindex("(")].rstrip()
         if before.endswith(_LABELS) and (code := _read_code(text, separator.end())) and not _is_other(before):
-            yield place, code
+            yield Code(place, code, _named_id(text, place))
     if text.isascii():
         return
     for label in _GLUED_LABELS:
         place = text.find(label)
         if place != -1 and (code := _read_code(text, place + len(label))):
-            yield place + len(label), code
+            yield Code(place + len(label), code, _named_id(text, place))
 
 
 def _read_code(text: str, place: int) -> str:
     found = _CODE.match(text, place)
-    return found[1].rstrip(".,;:!?)]") if found else ""
+    code = found[1].rstrip(".,;:!?)]") if found else ""
+    return "" if code.lower() in _NO_CODES else code
+
+
+def _named_id(text: str, place: int) -> str | None:
+    named = _NAMED_ID.findall(text, max(0, place - _NEAR), place)
+    return "".join(filter(str.isdecimal, named[-1])) if named else None
 
 
 def _is_other(before: str) -> bool:
     label = next(label for label in _LABELS if before.endswith(label))
-    return before.removesuffix(label).rstrip(" -:").endswith(_OTHERS)
+    line = before.removesuffix(label).rpartition("\n")[2].rstrip(" -:/|(")
+    if line.endswith((*_OTHERS, *_ELSEWHERE)):
+        return True
+    hosts = _LINKED_HOST.findall(line)
+    return bool(hosts) and not is_known(hosts[-1])

@@ -9,8 +9,14 @@ import msgspec
 
 from service.core.meeting_links.addresses import Address, parameters
 
-TEAMS_THREAD: Final = r"19(?::|%(?:25)?3a)[\w=+.-]{4,200}(?:@|%(?:25)?40)thread\.(?:v2|skype|tacv2)"
-"""A conversation's id, decoded or not: `19:meeting_<base64>@thread.v2`; a channel's has no `meeting_`."""
+_COLON: Final = r"(?::|%(?:25)?3a)"
+TEAMS_THREAD: Final = (
+    rf"19{_COLON}(?:[a-z0-9]{{2,8}}{_COLON})?[\w=+.-]{{4,200}}(?:@|%(?:25)?40)thread\.(?:v2|skype|tacv2)"
+)
+"""A conversation's id, decoded or not: `19:meeting_<base64>@thread.v2`; a channel's has no `meeting_`.
+
+Clouds of their own name themselves in it (`19:gcch:meeting_...`, `19:dod:...`).
+"""
 
 
 def teams_fragment(address: Address) -> tuple[str, str] | None:
