@@ -57,7 +57,7 @@ async def _change(gateway: Gateway, conn: AsyncConnection, project_id: UUID, pat
     # Calendars first: a settling has its calendars' rows when it asks for the project's.
     await projects.change(conn, project_id, values, now)
     if values.get("starting_lead_seconds", before.starting_lead_seconds) != before.starting_lead_seconds:
-        await starts.rearm(conn, project_id, now)
+        await starts.rearm(conn, project_id, now, before.starting_lead_seconds)
         gateway.wake.after(conn, "starting")
     return await projects.settings(conn, project_id)
 

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Interval, String, bindparam, case, delete, exists, func, null, select, tuple_, update
+from sqlalchemy import Interval, String, bindparam, case, cast, delete, exists, func, null, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.announcements import MeetingCopy
@@ -214,9 +214,10 @@ async def correct(
     await conn.execute(_arm, [{"armed": row["id"], "at": row["announce_at"]} for row in event_rows])
 
 
-async def rearm(conn: AsyncConnection, project_id: UUID, now: datetime) -> None:
+async def rearm(conn: AsyncConnection, project_id: UUID, now: datetime, before: Sequence[int] = ()) -> None:
     """Arm every coming or running meeting of the project anew, because its lead times are others from here on.
 
+    A lead time that was not there `before`, and whose moment has passed for a meeting, was not missed: it counts as said.
     To be called in the transaction that writes the lead times, after that; the caller wakes `starting` after the commit.
     """
     # Who holds an event's row now, a settling or a look, waits for the project's and reads the new lead times after
@@ -224,11 +225,48 @@ async def rearm(conn: AsyncConnection, project_id: UUID, now: datetime) -> None:
     # waits in a circle.
     leads: Sequence[int] = (await conn.execute(_lock_project, {"project": project_id})).scalar_one()
     asked: dict[str, Any] = {"project": project_id, "declined": DECLINED, "now": now}
+    for lead in sorted(set(leads).difference(before)):
+        passed = {"lead": lead, "reached": now + timedelta(seconds=lead)}
+        await conn.execute(_waive(conn.dialect.name), asked | passed)
     if leads:
         longest = timedelta(seconds=max(leads))
         asked["far"] = now + longest
         asked["before"] = f"-{max(leads)} seconds" if conn.dialect.name == "sqlite" else longest
     await conn.execute(_rearm(conn.dialect.name, is_wanted=bool(leads)), asked)
+
+
+@cache
+def _waive(dialect: str) -> Any:
+    moment = bindparam("now", type_=_MOMENT)
+    place = func.row_number().over(partition_by=_c.meeting_key, order_by=(_c.rank, _c.id)).label("place")
+    copies = (
+        select(_c.project_id, _c.meeting_key, _c.starts_at, _c.ends_at, place)
+        .where(
+            _c.project_id == bindparam("project"),
+            _c.is_meeting.is_(True),
+            _c.response_status.is_distinct_from(bindparam("declined")),
+        )
+        .subquery()
+    )
+    passed = (
+        select(
+            copies.c.project_id,
+            copies.c.meeting_key,
+            cast(bindparam("lead"), _starts.c.lead_seconds.type),
+            copies.c.starts_at,
+            copies.c.ends_at,
+            cast(moment, _MOMENT) if dialect != "sqlite" else moment,
+        )
+        .where(
+            copies.c.place == 1,
+            copies.c.ends_at > moment,
+            copies.c.starts_at < bindparam("reached", type_=_MOMENT),
+        )
+        .order_by(copies.c.meeting_key)
+    )
+    said = insert(dialect, _starts).from_select([column.name for column in _starts.c], passed)
+    renewed = {name: said.excluded[name] for name in ("starts_at", "ends_at", "announced_at")}
+    return said.on_conflict_do_update(index_elements=list(_starts.primary_key), set_=renewed)
 
 
 @cache

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from service.core.starting import outlook
 from service.flows.housekeeping import tidy
 from service.flows.starting import Announcer
-from service.store import starts
+from service.store import projects, starts
 from service.store.database import Database
 from service.store.tables import Table
 from webhooks import endpoints, outbox, tables
@@ -51,8 +51,9 @@ async def set_lead_seconds(stage: Stage, *leads: int) -> None:
     """As PATCH /project does."""
     async with stage.gateway.database.write() as conn:
         mine = update(PROJECTS).where(PROJECTS.c.id == stage.project)
+        before = (await projects.settings(conn, stage.project)).starting_lead_seconds
         await conn.execute(mine.values(starting_lead_seconds=list(leads)))
-        await starts.rearm(conn, stage.project, stage.clock())
+        await starts.rearm(conn, stage.project, stage.clock(), before)
 
 
 async def test_each_lead_time_is_announced_once_and_never_early(heard: Stage) -> None:
@@ -247,6 +248,33 @@ async def test_new_lead_times_hold_for_every_coming_meeting(heard: Stage) -> Non
     assert await armed(heard) == [30 * 60]
     await set_lead_seconds(heard)
     assert await armed(heard) == [None]
+
+
+async def test_a_lead_time_that_comes_too_late_for_a_meeting_was_not_missed(heard: Stage) -> None:
+    calendar_id, event_id = await one_meeting(heard)
+    heard.clock.advance(minutes=59, seconds=30)
+    assert await heard.announce() == [("Review", 600), ("Review", 60)]
+    await set_lead_seconds(heard, 3600, 1200, 10)
+    assert await heard.announce() == []
+    heard.clock.advance(seconds=20)
+    assert await heard.announce() == [("Review", 10)], "what is still to come"
+    heard.clock.advance(minutes=2)
+    await set_lead_seconds(heard, 45, 30)
+    assert await heard.announce() == [], "it runs"
+
+    heard.world.move_event(ADA, event_id, by_minutes=120)
+    heard.world.add_meeting(ADA, "Now", in_minutes=0)
+    await heard.sync_again(calendar_id)
+    assert await heard.announce() == [("Now", 45), ("Now", 30)], "it was made too late, and is announced late"
+    heard.clock.advance(hours=2)
+    assert ("Review", 45) in await heard.announce(), "it was moved, which arms it anew"
+
+
+async def test_what_was_missed_before_lead_times_changed_is_said_all_the_same(heard: Stage) -> None:
+    await one_meeting(heard)
+    heard.clock.advance(minutes=55)
+    await set_lead_seconds(heard, 600, 60, 1800)
+    assert await heard.announce() == [("Review", 600)], "nobody was there at the time"
 
 
 async def test_an_event_is_armed_by_the_lead_times_of_its_project_whatever_this_process_believed(heard: Stage) -> None:
