@@ -1,6 +1,8 @@
 """`calgate links`: which link of an event is its meeting, one line of JSON in and one out, as far as it can be piped."""
 
 import argparse
+import codecs
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
@@ -32,16 +34,26 @@ class Refusal(Explanation, frozen=True, kw_only=True):
 
 def links(_options: argparse.Namespace) -> int:
     """Answer every line in order; lines that are no question are answered too, and make the command fail at the end."""
+    if sys.stdin is None or sys.stdout is None:
+        return fail("standard input and output have to be open: one line of JSON in, one out")
     try:
         return _answer_all()
     except KeyboardInterrupt:
         return fail("interrupted")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What could not be written would be tried again, and complained of, when the program ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return fail(f"the answers cannot be written: {error.strerror}")
 
 
 def _answer_all() -> int:
     read = refused = 0
     first = ""
     for number, line in enumerate(_lines(sys.stdin.buffer), 1):
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - the same line
         if not line.strip():
             continue
         read += 1

@@ -73,6 +73,8 @@ def test_a_link_keeps_what_is_its_own(text: str, url: str) -> None:
         "https://evil.example\\@zoom.us/j/81234567890", "https://zoom.us\\.evil.example/j/81234567890", "https://zoom.us%2eevil.example/j/81234567890",
         "zoommtg://evil.example/join?confno=81234567890", "msteams://evil.example/meet/2481234567891", "notzoom.us/j/81234567890",
         "sip:81234567890@zoomcrc.com", "tel:+15550100,,81234567890#", "mailto:x@zoom.us?subject=zoom", "https://", "://", "",
+        "javascript:location='https://zoom.us/j/81234567890'", "data:text/html,https://zoom.us/j/81234567890",
+        "mailto:ada@example.com?subject=https://zoom.us/j/81234567890",
         "https://meet.example.org/about", "https://t.me/join/abc", "https://calendly.com/events/x/google_meet",
     ],
 )  # fmt: skip
@@ -103,6 +105,7 @@ def test_what_is_no_link_to_a_meeting(text: str) -> None:
         pytest.param(f'<a href="https://evil.example/">{ZOOM}</a>', ZOOM, id="target lies"),
         pytest.param(f'<a href="https://url.emailprotection.link/?b">{ZOOM}</a>', ZOOM, id="opaque, text shows it"),
         pytest.param(f"<p>Join <{MEET}> now</p>", MEET, id="angles are no tag"),
+        pytest.param(f"<p hidden>{ZOOM}</p><p>{MEET}</p>", MEET, id="hidden by its attribute"),
         pytest.param("<div>" * 30000 + MEET + "<br>", MEET, id="deep"),
         pytest.param("<" * 60000 + MEET, MEET, id="angles"),
         pytest.param(f"<blockquote>{ZOOM}</blockquote><p>{MEET}</p>", MEET, id="quoted"),

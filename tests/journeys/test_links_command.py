@@ -130,3 +130,19 @@ def test_it_loads_no_database_and_no_web_framework() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_mark_of_the_byte_order_before_the_first_line_is_none_of_it(ask: Any) -> None:
+    done = ask(b"\xef\xbb\xbf" + question("google", {"hangoutLink": MEET}))
+    assert (done.code, [answer["url"] for answer in done.answers]) == (0, [MEET])
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "> /dev/full"])
+def test_what_cannot_be_read_or_written_is_one_line_of_reason(closed: str) -> None:
+    line = question("google", {"hangoutLink": MEET})
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m service links {closed}', sys.executable], input=line, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"calgate: ")
+    assert done.stderr.count(b"\n") == 1

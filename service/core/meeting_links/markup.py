@@ -74,13 +74,8 @@ def _pieces(html: str) -> list[str]:
 
 def _read(html: str, targets: list[str]) -> str:
     tree = LexborHTMLParser(html)
-    tree.strip_tags(_UNSEEN)
     lowered = html.lower()
-    styles = lowered.replace(" ", "")
-    if any(sign in styles for sign in _SIGNS_OF_STYLE):
-        for node in tree.css(_STYLED):
-            if _STYLED_AWAY.search(node.attributes.get("style") or ""):
-                node.decompose()
+    _remove_unseen(tree, lowered)
     if any(sign in lowered for sign in _SIGNS_OF_QUOTES):
         for node in tree.css(_QUOTES):
             node.insert_before(QUOTE_OPENS)
@@ -92,6 +87,18 @@ def _read(html: str, targets: list[str]) -> str:
             node.insert_before(LINK.format(len(targets)))
             targets.append(target)
     return tree.body.text() if tree.body else ""
+
+
+def _remove_unseen(tree: LexborHTMLParser, lowered: str) -> None:
+    tree.strip_tags(_UNSEEN)
+    if " hidden" in lowered:
+        for node in tree.css("[hidden]"):
+            node.decompose()
+    styles = lowered.replace(" ", "")
+    if any(sign in styles for sign in _SIGNS_OF_STYLE):
+        for node in tree.css(_STYLED):
+            if _STYLED_AWAY.search(node.attributes.get("style") or ""):
+                node.decompose()
 
 
 def _targets(node: LexborNode) -> list[str]:

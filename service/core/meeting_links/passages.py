@@ -101,6 +101,9 @@ def _mend(text: str) -> str:
 
 _START: Final = re.compile(r"\x02|https?://|zoommtg:|zoomus:|msteams:")
 _MARK: Final = re.compile(r"\x02(\d{1,7})\x03")
+_SCRIPT: Final = re.compile(r"\b(?:(?:java|vb)script:|data:[\w/+.;=-]*,|mailto:)\S*$")
+_LONGEST_SCRIPT: Final = 200
+"""What an address may stand in that does something else with it: nobody knows what."""
 _SPLITS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789,;)]}'.!*(|>\x03")
 """After one of these a new scheme begins a new link: lost line breaks glue them."""
 _REST: Final = r"[!#-;=?-\[\]_a-{}~]*"
@@ -135,6 +138,8 @@ def _scan(text: str, targets: list[str]) -> Iterator[Sighting]:
         url, done = _read_url(text, start, ends[number])
         if text[max(0, start - 1) : start] == "_":
             url = url.removesuffix("_")  # Markdown's emphasis; else it may be a part of the link
+        if _SCRIPT.search(lowered, max(0, start - _LONGEST_SCRIPT), start):
+            continue
         if url and text[max(0, start - 2) : start] != "~~":
             yield Sighting(url, start, is_typed=True)
     yield from _scan_bare(text, done, len(text))
