@@ -1,5 +1,6 @@
 """Addresses of collections and paths of resources, spelt one way however a server escapes them."""
 
+import re
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -8,11 +9,15 @@ import httpx
 from service.providers.vevent.reading import bounded_id
 
 _AS_IS: Final = "!$&'()*+,;=:@-._~"
+_PLAIN: Final = re.compile(r"[\w/!$&'()*+,;=:@.~-]*", re.ASCII)
+"""Where nothing is escaped and nothing has to be: what nearly every path is, told in a tenth of the time."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def spell(path: str) -> str:
     """A path escaped as little as may be: Radicale writes `%40`, others `@`. An escaped slash stays one."""
+    if _PLAIN.fullmatch(path):
+        return path
     return "/".join(quote(unquote_to_bytes(segment), safe=_AS_IS) for segment in path.split("/"))
 
 
