@@ -30,6 +30,6 @@ def fingerprint(url: httpx.URL) -> str:
     """The same for every spelling of an address, and no way back to it."""
     host = url.host.lower().rstrip(".")
     # Making a URL costs as much as all else here, and nearly every one is plain already.
-    is_plain = host == url.host and url.port is None and not url.fragment
+    is_plain = host == url.host and url.port not in {80, 443} and not url.fragment
     plain = url if is_plain else url.copy_with(host=host, fragment=None)
     return hashlib.sha256(str(plain).encode()).hexdigest()
