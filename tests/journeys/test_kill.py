@@ -240,12 +240,16 @@ async def test_killed_while_meetings_are_announced_it_announces_each_once(tmp_pa
                 made = await http.post("/calendars", json={"provider": "google", **body})
                 await until_active(http, made.json()["id"])
             for _ in range(5):
-                leads.append(3600 + len(leads))  # its moment is past: every meeting is due at once
                 async with httpx.AsyncClient(base_url=gateway.url, headers=headers) as http:
+                    coming = (await http.get("/meetings", params={"limit": 1})).json()["data"][0]
+                    starts_at = datetime.fromisoformat(coming["starts_at"])
+                    # Its moment comes within two seconds, for every meeting.
+                    leads.append(int((starts_at - datetime.now(UTC)).total_seconds()) - 1)
                     answer = await http.patch("/project", json={"starting_lead_seconds": leads})
                     assert answer.status_code == 200, answer.text
+                moment = starts_at - timedelta(seconds=leads[-1])
                 # The kill comes before, in or after the claim and the delivery.
-                await asyncio.sleep(random.random() * 0.15)
+                await asyncio.sleep((moment - datetime.now(UTC)).total_seconds() + random.random() * 0.15)
                 await gateway.kill()
                 await gateway.let_leases_run_out()
                 await gateway.start()
