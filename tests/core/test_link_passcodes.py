@@ -9,6 +9,8 @@ LINK = "https://zoom.us/j/81234567890"
 NONE = [
     "Wifi password: hunter2",
     "Guest WLAN Passwort: hunter2",
+    "Wifi: Guest, password: hunter2",
+    "Wi-Fi network CorpGuest / password: hunter2",
     "Password: not required",
     "Passcode: none",
     "The passcode: will be sent later",

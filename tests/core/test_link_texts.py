@@ -28,6 +28,7 @@ ENDS = [
     "Meet:meet.google.com/abq-wxyz-mnp", "HTTPS://MEET.GOOGLE.COM/abq-wxyz-mnp", "http://meet.google.com:80/abq-wxyz-mnp",
     "https://meet.google.com.:443/abq-wxyz-mnp", "https://meet.goo\u200bgle.com/abq-wx\u00adyz-mnp", "\u202ehttps://meet.google.com/abq-wxyz-mnp",
     "https:&#47;&#x2F;meet.google.com/abq-wxyz-mnp", f"&lt;{MEET}&gt;", f"&amp;lt;{MEET}&amp;gt;", "<https://meet.google.com/abq-\nwxyz-mnp>",
+    f"ada@example.com<mailto:ada@example.com>{MEET}",
     f"\x00{MEET}\x00", f"\ud800{MEET}", f"{MEET}\x02", f"\x023\x03 {MEET}",
 ]  # fmt: skip
 

@@ -101,7 +101,7 @@ def _mend(text: str) -> str:
 
 _START: Final = re.compile(r"\x02|https?://|zoommtg:|zoomus:|msteams:")
 _MARK: Final = re.compile(r"\x02(\d{1,7})\x03")
-_SCRIPT: Final = re.compile(r"\b(?:(?:java|vb)script:|data:[\w/+.;=-]*,|mailto:)\S*$")
+_SCRIPT: Final = re.compile(r"\b(?:(?:java|vb)script:|data:[\w/+.;=-]*,|mailto:)[^\s<>]*$")
 _LONGEST_SCRIPT: Final = 200
 """What an address may stand in that does something else with it: nobody knows what."""
 _SPLITS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789,;)]}'.!*(|>\x03")

@@ -53,6 +53,7 @@ _NO_CODES: Final = frozenset(
     )
 )
 _NAMED_ID: Final = re.compile(r"\bID\b[^\d\n]{0,30}((?:\d[ \u00a0-]?){9,15})", re.IGNORECASE)
+_WIRELESS: Final = re.compile(r"\b(?:wi-?fi|wlan)\b")
 _LINKED_HOST: Final = re.compile(r"://([^/\s<>()\"]{1,253})")
 _NEAR: Final = 160
 """Characters in which the number of a meeting stands before its passcode."""
@@ -119,6 +120,8 @@ def _is_other(before: str) -> bool:
     label = next(label for label in _LABELS if before.endswith(label))
     line = before.removesuffix(label).rpartition("\n")[2].rstrip(" -:/|(")
     if line.endswith((*_OTHERS, *_ELSEWHERE)):
+        return True
+    if _WIRELESS.search(line):
         return True
     hosts = _LINKED_HOST.findall(line)
     return bool(hosts) and not is_known(hosts[-1])
