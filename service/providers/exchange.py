@@ -39,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True):
 async def ask(
     http: httpx.AsyncClient,
     method: str,
-    url: str,
+    url: str | httpx.URL,
     *,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,

@@ -164,14 +164,18 @@ class Session:
         if self._logins.is_refused(key, self._clock()):
             raise GrantRejected("http_401")
         known = self._logins.digest(key)
-        auth = known or httpx.DigestAuth(login.username, login.password)
-        flow = auth.auth_flow(httpx.Request(method, url))
-        first = next(flow).headers.get("authorization") or _basic(login)
+        flow = _begin(known, method, url) if known else None
+        first = (next(flow).headers.get("authorization") if flow else None) or _basic(login)
         answer = await self._send(method, url, body, {**headers, "authorization": first})
         if answer.status != 401:
             return answer
         self._logins.forget_digest(key)
         is_over = known is None and "basic" in _schemes(answer)
+        auth = known or httpx.DigestAuth(login.username, login.password)
+        if flow is None:
+            # Most servers take Basic: a question of Digest is prepared for those alone that ask for it.
+            flow = _begin(auth, method, url)
+            next(flow)
         second = None if is_over else _answer_challenge(flow, answer)
         if second is not None:
             answer = await self._send(method, url, body, {**headers, "authorization": second})
@@ -188,7 +192,7 @@ class Session:
             answer = await ask(
                 self._access.http,
                 method,
-                str(url),
+                url,
                 headers=headers,
                 content=body,
                 limit=LARGEST_PAGE,
@@ -205,6 +209,10 @@ class Session:
         finally:
             METRICS.called("caldav", outcome)
         return answer
+
+
+def _begin(auth: httpx.DigestAuth, method: str, url: httpx.URL) -> Generator[httpx.Request, httpx.Response, None]:
+    return auth.auth_flow(httpx.Request(method, url))
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:

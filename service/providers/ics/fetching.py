@@ -102,7 +102,7 @@ async def _ask(http: httpx.AsyncClient, url: httpx.URL, condition: Mapping[str, 
     outcome = "no_answer"
     try:
         answer = await ask(
-            http, "GET", str(url), headers={"accept": ACCEPT, **condition}, limit=LARGEST_PAGE, deadline=seconds
+            http, "GET", url, headers={"accept": ACCEPT, **condition}, limit=LARGEST_PAGE, deadline=seconds
         )
         outcome = "ok" if answer.is_good else str(answer.status)
     finally:

@@ -79,13 +79,13 @@ class Graph:
 
     async def call(self, access: Access, method: str, url: str, *, json: Any = None) -> Answer:
         """One request and its answer, of any status. Raises CursorExpired for an address that is not Graph's."""
-        self._check(url)
+        checked = self._checked(url)
         await access.take_turn(self.clock)
         outcome = "no_answer"
         headers = {"prefer": PREFERENCES, "authorization": f"Bearer {access.token}", "accept-encoding": "gzip"}
         try:
             async with self._mailbox(access):
-                answer = await ask(access.http, method, url, headers=headers, json=json)
+                answer = await ask(access.http, method, checked, headers=headers, json=json)
             outcome = "ok" if answer.is_good else str(answer.status)
         finally:
             METRICS.called("microsoft", outcome)
@@ -101,14 +101,15 @@ class Graph:
         async with turns:
             yield
 
-    def _check(self, link: str) -> None:
+    def _checked(self, link: str) -> httpx.URL:
         """Links come from answers and from the store: the access token goes to Graph alone."""
         try:
-            origin = _origin(httpx.URL(link))
+            url = httpx.URL(link)
         except httpx.InvalidURL:
-            origin = None
-        if origin != self._origin:
+            url = None
+        if url is None or _origin(url) != self._origin:
             raise CursorExpired("a link leads away from Graph")
+        return url
 
 
 def segment(identifier: str) -> str:
