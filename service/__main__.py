@@ -71,6 +71,20 @@ def parser() -> argparse.ArgumentParser:
     secrets = commands.add_parser("secrets", help="stored secrets").add_subparsers(metavar="ACTION", required=True)
     _command(secrets, "rotate", "upkeep:rotate", "re-encrypt everything under the first key, while the gateway runs")
 
+    imports = commands.add_parser("import", help="move here from elsewhere").add_subparsers(
+        metavar="SYSTEM", required=True
+    )
+    theirs = _command(
+        imports,
+        "meeting-baas",
+        "importing:meeting_baas",
+        "list the calendars of a Meeting BaaS account, and which of them are still to be posted here",
+    )
+    theirs.add_argument("--api-key", required=True, help="the key of that account; - reads it from standard input")
+    theirs.add_argument("--project", default="default", help="the project here to compare with (default)")
+    theirs.add_argument("--url", default="https://api.meetingbaas.com", help="where its API is")
+    theirs.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+
     _command(commands, "links", "links:links", "say which link of an event is its meeting; JSON lines in and out")
 
     _command(commands, "openapi", "documents:openapi", "print the OpenAPI document")
