@@ -18,6 +18,7 @@ from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, enti
 from service.api.preconditions import expected_version
 from service.api.problems import invalid, not_found
 from service.api.views import EndpointView, NewEndpointView, SecretView, endpoint_view, new_endpoint_view
+from service.core.catalogue import EVENT_TYPES
 from service.errors import GatewayError
 from service.flows.gateway import Gateway
 from service.providers.addresses import Policy
@@ -29,22 +30,6 @@ from webhooks.outbox import covers
 
 MOST_ENDPOINTS: Final = 500
 """Of one project: each message is one delivery to each of them."""
-
-EVENT_TYPES: Final = (
-    "calendar.created",
-    "calendar.active",
-    "calendar.error",
-    "calendar.disconnected",
-    "calendar.deleted",
-    "calendar.stale",
-    "calendar.sync_events",
-    "event.created",
-    "event.updated",
-    "event.cancelled",
-    "meeting.starting",
-    "webhook.endpoint_disabled",
-    "webhook.test",
-)
 
 TypePattern = Annotated[str, Meta(min_length=1, max_length=64)]
 

@@ -2,12 +2,10 @@
 
 from typing import Any, Final
 
-_CALENDAR_ID: Final = "0199f3a2-6b1e-7c31-9d0a-5f2b8c7e4a10"
-_EVENT_ID: Final = "0199f3a2-8d44-7b02-a3c5-1e9f60d2b711"
-_KEY: Final = "4f1q7s0b2m@google.com"
+from service.core import samples
 
 CALENDAR: Final[dict[str, Any]] = {
-    "id": _CALENDAR_ID,
+    "id": samples.CALENDAR_ID,
     "provider": "google",
     "status": "active",
     "raw_calendar_id": "ana@example.com",
@@ -40,72 +38,11 @@ PROJECT: Final[dict[str, Any]] = {
     "updated_at": "2026-03-02T08:59:00Z",
 }
 
-EVENT: Final[dict[str, Any]] = {
-    "id": _EVENT_ID,
-    "calendar_id": _CALENDAR_ID,
-    "provider_event_id": "4f1q7s0b2m",
-    "ical_uid": _KEY,
-    "series_id": None,
-    "original_starts_at": None,
-    "original_start_date": None,
-    "is_exception": False,
-    "title": "Weekly review",
-    "description": None,
-    "location": None,
-    "starts_at": "2026-03-02T10:00:00Z",
-    "ends_at": "2026-03-02T10:30:00Z",
-    "is_all_day": False,
-    "start_date": None,
-    "end_date": None,
-    "time_zone": "Europe/Lisbon",
-    "status": "confirmed",
-    "visibility": "default",
-    "is_busy": True,
-    "organizer": {"email": "ana@example.com", "name": "Ana", "self": True},
-    "attendees": [
-        {
-            "email": "ana@example.com",
-            "name": "Ana",
-            "response_status": "accepted",
-            "organizer": True,
-            "self": True,
-            "optional": False,
-            "resource": False,
-        }
-    ],
-    "response_status": "accepted",
-    "event_type": "default",
-    "meeting": {
-        "url": "https://meet.google.com/abc-defg-hij",
-        "platform": "google_meet",
-        "meeting_id": "abc-defg-hij",
-        "passcode": None,
-        "found_in": "conferenceData",
-        "hint": None,
-    },
-    "meeting_hint": None,
-    "html_link": "https://www.google.com/calendar/event?eid=NGYxcTdz",
-    "meeting_key": _KEY,
-    "version": 2,
-    "created_at": "2026-03-01T12:00:00Z",
-    "updated_at": "2026-03-02T09:00:00Z",
-    "deleted_at": None,
-}
-
-CHANGE: Final[dict[str, Any]] = {
-    "seq": 18,
-    "event_id": _EVENT_ID,
-    "calendar_id": _CALENDAR_ID,
-    "kind": "updated",
-    "cause": "push",
-    "at": "2026-03-02T09:00:00Z",
-    "fields": {"starts_at": {"old": "2026-03-02T09:30:00Z", "new": "2026-03-02T10:00:00Z"}},
-    "action": "move",
-    "event": EVENT,
-}
+EVENT: Final = samples.EVENT
+CHANGE: Final = samples.UPDATED
 
 MEETING: Final[dict[str, Any]] = {
-    "meeting_key": _KEY,
+    "meeting_key": samples.MEETING_KEY,
     "meeting_url": "https://meet.google.com/abc-defg-hij",
     "platform": "google_meet",
     "meeting_id": "abc-defg-hij",
@@ -116,15 +53,7 @@ MEETING: Final[dict[str, Any]] = {
     "organizer": {"email": "ana@example.com", "name": "Ana", "self": True},
     "attendee_count": 1,
     "lead": EVENT,
-    "copies": [
-        {
-            "event_id": _EVENT_ID,
-            "calendar_id": _CALENDAR_ID,
-            "calendar_status": "active",
-            "email": "ana@example.com",
-            "response_status": "accepted",
-        }
-    ],
+    "copies": samples.COPIES,
 }
 
 PROBLEM: Final[dict[str, Any]] = {

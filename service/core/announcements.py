@@ -44,6 +44,19 @@ class CalendarNotice(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
 
 
+class StaleNotice(CalendarNotice, frozen=True, kw_only=True):
+    """The `data` of `calendar.stale`; `last_synced_at` is null for a calendar that was never read to the end."""
+
+    last_synced_at: datetime | None
+
+
+class EndpointNotice(msgspec.Struct, frozen=True):
+    """The `data` of `webhook.endpoint_disabled` and `webhook.test`."""
+
+    endpoint_id: UUID
+    reason: str
+
+
 class ChangeCounts(msgspec.Struct, frozen=True):
     """How many changes of each kind."""
 

@@ -18,8 +18,8 @@ import pytest
 from discovery import document as discovery_document
 from journeys.written_commands import ROOT, Block, blocks, mentioned_paths, opened_terminal, outputs_agree
 
-from service.api.endpoints import EVENT_TYPES
 from service.core.announcements import CalendarNotice, Change, MeetingStarting, SyncNotice
+from service.core.catalogue import EVENT_TYPES
 from service.core.lifecycle import REMEDIES, State
 from service.core.schedule import poll_interval
 from service.observability import METRICS
