@@ -153,6 +153,8 @@ def _row(dispatch: Dispatch, fifo_key: UUID | None, now: datetime) -> dict[str, 
         "next_at": lease.until if lease else now,
         "lease": lease.owner if lease else None,
         "fifo_key": fifo_key,
+        "rank": 0,
+        "merge_key": None,
     }
 
 

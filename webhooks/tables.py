@@ -1,4 +1,4 @@
-"""The four tables: endpoints, messages, their deliveries, and every attempt."""
+"""The tables: endpoints and how they do by the hour, messages, their deliveries, and every attempt."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -78,6 +78,8 @@ class DeliveryRow(Table, table=True):
 
     `next_at` is when the row may be claimed: the time of the next attempt, or the end of the lease that is on it.
     `fifo_key` is the calendar for an endpoint that wants order: of one key only the oldest pending row may be claimed.
+    `rank` is 0 for news and 1 for what is made up for, which waits for news. `merge_key` is the calendar whose newer news
+    may take this one in, as long as it was never attempted; `merged_into` is the message that has.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -85,7 +87,7 @@ class DeliveryRow(Table, table=True):
         UniqueConstraint("message_id", "endpoint_id"),
         ForeignKeyConstraint(["message_id"], ["webhook_messages.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoints.id"], ondelete="CASCADE"),
-        _where("ix_webhook_deliveries_due", "next_at", "endpoint_id", condition="state = 'pending'"),
+        _where("ix_webhook_deliveries_due", "rank", "next_at", "endpoint_id", condition="state = 'pending'"),
         _where(
             "ix_webhook_deliveries_fifo",
             "endpoint_id",
@@ -93,8 +95,14 @@ class DeliveryRow(Table, table=True):
             "id",
             condition="state = 'pending' AND fifo_key IS NOT NULL",
         ),
-        _where("ix_webhook_deliveries_parked", "endpoint_id", condition="state = 'parked'"),
-        _where("ix_webhook_deliveries_failed", "endpoint_id", condition="state = 'failed'"),
+        _where(
+            "ix_webhook_deliveries_mergeable",
+            "endpoint_id",
+            "merge_key",
+            condition="state = 'pending' AND merge_key IS NOT NULL",
+        ),
+        _where("ix_webhook_deliveries_parked", "endpoint_id", "id", condition="state = 'parked'"),
+        _where("ix_webhook_deliveries_failed", "endpoint_id", "id", condition="state = 'failed'"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -107,6 +115,9 @@ class DeliveryRow(Table, table=True):
     next_at: datetime
     lease: UUID | None = None
     fifo_key: UUID | None = None
+    rank: int
+    merge_key: UUID | None = None
+    merged_into: UUID | None = None
 
 
 class AttemptRow(Table, table=True):
@@ -131,7 +142,25 @@ class AttemptRow(Table, table=True):
     next_attempt_at: datetime | None = None
 
 
+class HourRow(Table, table=True):
+    """How an endpoint did in one hour: a ring of 24 rows, in which `hour` tells today's from yesterday's.
+
+    `last_success_at` outlives its hour.
+    """
+
+    __tablename__ = "webhook_endpoint_hours"
+    __table_args__ = (ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoints.id"], ondelete="CASCADE"),)
+
+    endpoint_id: UUID = Field(primary_key=True)
+    slot: int = Field(primary_key=True)
+    hour: datetime
+    delivered: int
+    failed: int
+    last_success_at: datetime | None = None
+
+
 endpoints = metadata.tables["webhook_endpoints"]
 messages = metadata.tables["webhook_messages"]
 deliveries = metadata.tables["webhook_deliveries"]
 attempts = metadata.tables["webhook_attempts"]
+hours = metadata.tables["webhook_endpoint_hours"]

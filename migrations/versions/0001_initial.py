@@ -27,12 +27,14 @@ def upgrade() -> None:
     create_webhook_endpoints()
     create_webhook_messages()
     create_webhook_deliveries()
+    create_webhook_endpoint_hours()
     create_webhook_attempts()
 
 
 def downgrade() -> None:
     for table in (
         "webhook_attempts",
+        "webhook_endpoint_hours",
         "webhook_deliveries",
         "webhook_messages",
         "webhook_endpoints",
@@ -463,6 +465,9 @@ def create_webhook_deliveries() -> None:
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("fifo_key", sa.Uuid(), nullable=True),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("merge_key", sa.Uuid(), nullable=True),
+        sa.Column("merged_into", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(
             ["endpoint_id"],
             ["webhook_endpoints.id"],
@@ -478,7 +483,7 @@ def create_webhook_deliveries() -> None:
     op.create_index(
         "ix_webhook_deliveries_due",
         "webhook_deliveries",
-        ["next_at", "endpoint_id"],
+        ["rank", "next_at", "endpoint_id"],
         unique=False,
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
@@ -486,7 +491,7 @@ def create_webhook_deliveries() -> None:
     op.create_index(
         "ix_webhook_deliveries_failed",
         "webhook_deliveries",
-        ["endpoint_id"],
+        ["endpoint_id", "id"],
         unique=False,
         sqlite_where=sa.text("state = 'failed'"),
         postgresql_where=sa.text("state = 'failed'"),
@@ -500,12 +505,39 @@ def create_webhook_deliveries() -> None:
         postgresql_where=sa.text("state = 'pending' AND fifo_key IS NOT NULL"),
     )
     op.create_index(
+        "ix_webhook_deliveries_mergeable",
+        "webhook_deliveries",
+        ["endpoint_id", "merge_key"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending' AND merge_key IS NOT NULL"),
+        postgresql_where=sa.text("state = 'pending' AND merge_key IS NOT NULL"),
+    )
+    op.create_index(
         "ix_webhook_deliveries_parked",
         "webhook_deliveries",
-        ["endpoint_id"],
+        ["endpoint_id", "id"],
         unique=False,
         sqlite_where=sa.text("state = 'parked'"),
         postgresql_where=sa.text("state = 'parked'"),
+    )
+
+
+def create_webhook_endpoint_hours() -> None:
+    op.create_table(
+        "webhook_endpoint_hours",
+        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("delivered", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["webhook_endpoints.id"],
+            name=op.f("fk_webhook_endpoint_hours_endpoint_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("endpoint_id", "slot", name=op.f("pk_webhook_endpoint_hours")),
     )
 
 
