@@ -113,7 +113,7 @@ class Floor:
             "event_sources": "event_id, raw",
             "changes": CHANGE_COLUMNS,
             "webhook_messages": "id, project_id, type, calendar_id, body, at, created_at",
-            "webhook_deliveries": "id, project_id, message_id, endpoint_id, state, attempts, schedule_start, next_at",
+            "webhook_deliveries": "id, project_id, message_id, endpoint_id, state, attempts, schedule_start, next_at, rank",
         }
         self._inserts = [rows.insert(table, named) for table, named in columns.items()]
         self._delivered = rows.numbered("UPDATE webhook_deliveries SET state = 'delivered', attempts = 1 WHERE id = ?")
@@ -169,7 +169,7 @@ class Floor:
         return (
             *news.rows,
             (message, rows.project, "event.updated", calendar, news.body, at, at),
-            (delivery, rows.project, message, self._endpoint, "pending", 0, 0, at),
+            (delivery, rows.project, message, self._endpoint, "pending", 0, 0, at, 0),
         )
 
     def _mark(self, group: Sequence[News]) -> list[bare.Statement]:

@@ -1,15 +1,15 @@
 """Claiming due deliveries: a lease is put on each, so that of all processes one sends it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, exists, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from webhooks.message import DeliveryState, Dispatch, EndpointState, Lease, Target
+from webhooks.message import DeliveryState, Dispatch, EndpointState, Lease, Rank, Target
 from webhooks.tables import deliveries, endpoints, messages
 
 Item = TypeVar("Item")
@@ -18,6 +18,7 @@ ROUNDS = 8
 # A literal, not a parameter: only then do both databases see that the partial index serves.
 PENDING = deliveries.c.state == literal_column(f"'{DeliveryState.PENDING.value}'")
 _DUE = and_(PENDING, deliveries.c.next_at <= bindparam("now"))
+_OF_RANK = deliveries.c.rank == bindparam("rank")
 _earlier = deliveries.alias("earlier")
 _FIRST_IN_ORDER = or_(
     deliveries.c.fifo_key.is_(None),
@@ -29,10 +30,10 @@ _FIRST_IN_ORDER = or_(
         _earlier.c.id < deliveries.c.id,
     ),
 )
-_ANY_DUE = select(deliveries.c.id).where(_DUE).limit(1)
+_ANY_DUE = select(deliveries.c.id).where(_DUE, deliveries.c.rank.in_([rank.value for rank in Rank])).limit(1)
 _CANDIDATES = (
     select(deliveries.c.id, deliveries.c.endpoint_id)
-    .where(_DUE, _FIRST_IN_ORDER, deliveries.c.endpoint_id.not_in(bindparam("full", expanding=True)))
+    .where(_DUE, _OF_RANK, _FIRST_IN_ORDER, deliveries.c.endpoint_id.not_in(bindparam("full", expanding=True)))
     .order_by(deliveries.c.next_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=deliveries)
@@ -54,6 +55,8 @@ _LOAD = (
         deliveries.c.attempts,
         deliveries.c.schedule_start,
         deliveries.c.fifo_key,
+        deliveries.c.merge_key,
+        deliveries.c.rank,
         messages.c.type,
         messages.c.body,
         endpoints.c.id.label("endpoint_id"),
@@ -80,6 +83,16 @@ _RELEASE = (
 )
 
 
+class Room(Protocol):
+    """What the claiming process can take."""
+
+    def load(self, rank: int) -> int: ...
+
+    def room(self, endpoint_id: UUID, rank: int) -> int: ...
+
+    def full(self, rank: int) -> Collection[UUID]: ...
+
+
 class Claimed(NamedTuple):
     """The dispatches that are ours now; the endpoints with more due than they have room for; whether others have too."""
 
@@ -104,19 +117,26 @@ async def claim(
     lease: Lease,
     *,
     now: datetime,
-    limit: int,
-    room: Callable[[UUID], int],
+    limits: Mapping[Rank, int],
+    room: Room,
     held: Collection[UUID],
-    full: Collection[UUID],
 ) -> Claimed:
-    """Lease up to `limit` due deliveries, the longest due first, of each endpoint no more than `room` says.
+    """Lease due deliveries, of each rank up to its limit, the longest due first, of each endpoint as `room` has for it.
 
-    `held` are deliveries that this process has in memory, whatever their leases say; `full` are the endpoints known
-    to have no room. Deliveries of endpoints that are disabled or deleted are parked or cancelled on the way.
+    `held` are deliveries that this process has in memory, whatever their leases say. Deliveries of endpoints that are
+    disabled or deleted are parked or cancelled on the way.
     """
-    picked, crowded = await _pick(conn, now=now, limit=limit, room=room, held=held, full=full)
+    picked: list[UUID] = []
+    crowded: set[UUID] = set()
+    cut_short = False
+    for rank, limit in limits.items():
+        found: list[UUID] = []
+        if limit > 0:
+            found, full = await _pick(conn, rank, now=now, limit=limit, room=room, held=held)
+            picked, crowded = picked + found, crowded | full
+        cut_short = cut_short or len(found) >= limit
     if not picked:
-        return Claimed([], crowded, cut_short=False)
+        return Claimed([], crowded, cut_short=cut_short)
     ids = padded(picked)
     await conn.execute(_TAKE, {"ids": ids, "owner": lease.owner, "until": lease.until})
     rows = (await conn.execute(_LOAD, {"ids": ids})).all()
@@ -128,29 +148,23 @@ async def claim(
         if idle:
             await conn.execute(_SHELVE, {"ids": padded(idle), "to": to.value, "now": now})
     ours = [_dispatch(row, lease) for row in rows if row.state == EndpointState.ENABLED.value]
-    return Claimed(ours, crowded, cut_short=len(picked) >= limit)
+    return Claimed(ours, crowded, cut_short=cut_short)
 
 
 async def _pick(
-    conn: AsyncConnection,
-    *,
-    now: datetime,
-    limit: int,
-    room: Callable[[UUID], int],
-    held: Collection[UUID],
-    full: Collection[UUID],
+    conn: AsyncConnection, rank: Rank, *, now: datetime, limit: int, room: Room, held: Collection[UUID]
 ) -> tuple[list[UUID], set[UUID]]:
     """Choose ids; an endpoint whose backlog fills a page is left out of the next, so that it hides nobody else."""
     picked: list[UUID] = []
     per_endpoint: Counter[UUID] = Counter()
-    closed, passed = set(full), set(held)
-    page: dict[str, Any] = {"now": now, "most": limit + len(held)}
+    closed, passed = set(room.full(rank)), set(held)
+    page: dict[str, Any] = {"now": now, "rank": rank.value, "most": limit + len(held)}
     for _ in range(ROUNDS):
         found = (await conn.execute(_CANDIDATES, {**page, "full": padded(sorted(closed))})).all()
         for row in found:
             if row.id in passed or len(picked) >= limit:
                 continue
-            if per_endpoint[row.endpoint_id] >= room(row.endpoint_id):
+            if per_endpoint[row.endpoint_id] >= room.room(row.endpoint_id, rank):
                 closed.add(row.endpoint_id)
                 continue
             per_endpoint[row.endpoint_id] += 1
@@ -172,6 +186,8 @@ def _dispatch(row: Any, lease: Lease) -> Dispatch:
         attempt=row.attempts + 1,
         schedule_start=row.schedule_start,
         ordered=row.fifo_key is not None,
+        rank=row.rank,
+        mergeable=row.merge_key is not None and row.attempts == 0,
     )
 
 

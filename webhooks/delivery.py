@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from webhooks import health
 from webhooks.attempt import Sender
 from webhooks.claims import any_due, claim
 from webhooks.journal import Entry, Journal, Outage
 from webhooks.keyring import Keyring
 from webhooks.lanes import Lanes
-from webhooks.message import Dispatch, Lease, Outcome
+from webhooks.message import Dispatch, Lease, Outcome, Rank
 from webhooks.ports import Cipher, Clients, Clock, Observe, Sessions
 from webhooks.retry import told_to_stop
 from webhooks.settings import DeliverySettings
@@ -81,7 +82,7 @@ class Deliverer:
         for dispatch in dispatches:
             if dispatch.lease is None:
                 self.wake()
-            elif self._closing:
+            elif self._closing or not self._lanes.has_room(dispatch):
                 self._journal.add(dispatch)
             else:
                 self._held.add(dispatch.delivery_id)
@@ -110,8 +111,11 @@ class Deliverer:
     async def claim_due(self) -> int:
         """Lease what is due, as far as there is room in memory, and begin to send it; how many that was."""
         async with self._claiming:
-            limit = 2 * self._settings.concurrency - self._lanes.load()
-            if self._closing or limit <= 0:
+            limits = {
+                Rank.NEWS: 2 * self._settings.concurrency - self._lanes.load(Rank.NEWS),
+                Rank.BACKFILL: self._settings.concurrency - self._lanes.load(Rank.BACKFILL),
+            }
+            if self._closing or max(limits.values()) <= 0:
                 self._cut_short = True
                 return 0
             now = self._clock()
@@ -120,15 +124,7 @@ class Deliverer:
                     self._crowded, self._cut_short = (), False
                     return 0
             async with self._sessions.write() as conn:
-                claimed = await claim(
-                    conn,
-                    self.lease(now),
-                    now=now,
-                    limit=limit,
-                    room=self._lanes.room,
-                    held=self._held,
-                    full=self._lanes.full(),
-                )
+                claimed = await claim(conn, self.lease(now), now=now, limits=limits, room=self._lanes, held=self._held)
             self._crowded, self._cut_short = claimed.crowded, claimed.cut_short
             self.submit(claimed.dispatches)
             return len(claimed.dispatches)
@@ -149,6 +145,7 @@ class Deliverer:
                     jitter=self._jitter,
                     lease=self.lease(),
                 )
+                await health.count(conn, settled.tally, now=self._clock())
         finally:
             self._held.discard(dispatch.delivery_id)
         self._observe(outcome.error_kind or "delivered", outcome.duration)
@@ -194,7 +191,7 @@ class Deliverer:
             dispatch = self._lanes.follow(endpoint_id, now) if endpoint_id else self._lanes.pop(now)
             if dispatch is None or (dispatch.lease and dispatch.lease.until >= fresh_until):
                 return dispatch
-            self._lanes.done(dispatch.target.endpoint_id, now, timed_out=None)
+            self._lanes.done(dispatch, now, timed_out=None)
             self._journal.add(dispatch)
         return None
 
@@ -221,15 +218,16 @@ class Deliverer:
                 current = None
         finally:
             if current is not None:
-                self._lanes.done(current.target.endpoint_id, loop.time(), timed_out=None)
+                self._lanes.done(current, loop.time(), timed_out=None)
                 self._journal.add(current)
 
     def _record(self, dispatch: Dispatch, outcome: Outcome) -> None:
         now = asyncio.get_running_loop().time()
-        self._lanes.done(dispatch.target.endpoint_id, now, timed_out=outcome.error_kind == "timeout")
+        timed_out = outcome.error_kind == "timeout"
+        self._lanes.done(dispatch, now, timed_out=timed_out)
         self._journal.add(Result(dispatch, outcome))
         self._observe(outcome.error_kind or "delivered", outcome.duration)
-        if told_to_stop(outcome):
+        if told_to_stop(outcome) or timed_out:
             self._give_back(self._lanes.withdraw(dispatch.target.endpoint_id))
         if outcome.error_kind:
             log.info(

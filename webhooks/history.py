@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from webhooks.claims import PENDING
-from webhooks.message import DeliveryState, EndpointState
+from webhooks.message import DeliveryState, EndpointState, Rank
 from webhooks.tables import attempts, deliveries, endpoints, messages
 
 
@@ -125,13 +125,15 @@ async def message_attempts(conn: AsyncConnection, project_id: UUID, message_id: 
 async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
     """Since when the longest waiting delivery is due, or None: how far this side is behind.
 
-    Endpoints that keep failing are left out, because their backlog says nothing about us.
+    Endpoints that keep failing are left out, because their backlog says nothing about us, and so is what is sent again,
+    which waits for the rest.
     """
     query = (
         select(deliveries.c.next_at)
         .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
         .where(
             PENDING,
+            deliveries.c.rank == Rank.NEWS.value,
             deliveries.c.next_at <= now,
             endpoints.c.first_failure_at.is_(None),
             endpoints.c.state == EndpointState.ENABLED.value,

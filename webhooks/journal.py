@@ -8,11 +8,16 @@ from uuid import UUID
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
+from webhooks import health
 from webhooks.claims import release
+from webhooks.health import Tally, joined
 from webhooks.message import Dispatch, Lease
 from webhooks.ports import Clock, Sessions
 from webhooks.settings import DeliverySettings
 from webhooks.settlement import Result, Settled, settle
+
+COUNT_EVERY = 1.0
+"""Endpoints' successes and failures are added up for so many seconds before they are written, but for the first."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between tries while the database is away
 
@@ -75,16 +80,27 @@ class Journal:
         self._entries: list[Entry] = []
         self._writer: asyncio.Task[None] | None = None
         self._outage = Outage("recording webhook attempts")
+        self._tally: Tally = {}
+        self._counted_at = -COUNT_EVERY
+        self._alarm: asyncio.TimerHandle | None = None
         self._one_by_one = 0  # how many of the next entries are under suspicion of being unwritable
 
     def add(self, entry: Entry) -> None:
         """Take an entry; the writer runs as long as there are any."""
         self._entries.append(entry)
+        self._write()
+
+    def _write(self) -> None:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all(), name="webhooks journal")
 
     async def close(self, seconds: float) -> None:
         """Wait until everything is written, at most so long; what is not is found by its lease."""
+        if self._alarm:
+            self._alarm.cancel()
+        self._counted_at = -COUNT_EVERY
+        if self._tally:
+            self._write()
         if self._writer is None:
             return
         _, late = await asyncio.wait({self._writer}, timeout=seconds)
@@ -96,8 +112,8 @@ class Journal:
     async def _write_all(self) -> None:
         pause = SHORTEST_PAUSE
         try:
-            while self._entries:
-                if len(self._entries) < self._settings.group:
+            while self._entries or self._must_count():
+                if self._entries and len(self._entries) < self._settings.group:
                     await asyncio.sleep(self._settings.linger)
                 if await self._write_group():
                     pause = SHORTEST_PAUSE
@@ -106,11 +122,17 @@ class Journal:
                     pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             self._writer = None
+        if self._tally:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(max(0.0, self._counted_at + COUNT_EVERY - loop.time()), self._write)
+
+    def _must_count(self) -> bool:
+        return bool(self._tally) and asyncio.get_running_loop().time() - self._counted_at >= COUNT_EVERY
 
     async def _write_group(self) -> bool:
         """Write the oldest entries; False when the database would not have them now."""
         group = self._entries[: 1 if self._one_by_one else self._settings.group]
-        settled = Settled([], [], [])
+        settled = Settled([], [], [], {})
         try:
             settled = await self._commit(group)
         except Exception as error:
@@ -120,6 +142,7 @@ class Journal:
                 return False
             # Some entry cannot be written, ever. It must not keep the others from it: find it, log it, let it go.
             log.exception("webhook results refused by the database", extra={"entries": len(group)})
+            self._tally = {}
             if len(group) > 1:
                 self._one_by_one = len(group)
                 return True
@@ -133,8 +156,16 @@ class Journal:
         now = self._clock()
         results = [entry for entry in group if isinstance(entry, Result)]
         returned = [entry.delivery_id for entry in group if isinstance(entry, Dispatch)]
+        settled = Settled([], [], [], {})
         async with self._sessions.write() as conn:
             await release(conn, self._owner, returned, now=now)
-            if not results:
-                return Settled([], [], [])
-            return await settle(conn, results, owner=self._owner, now=now, jitter=self._jitter, lease=self._lease())
+            if results:
+                settled = await settle(
+                    conn, results, owner=self._owner, now=now, jitter=self._jitter, lease=self._lease()
+                )
+            tally = joined(self._tally, settled.tally)
+            moment = asyncio.get_running_loop().time()
+            if is_time := moment - self._counted_at >= COUNT_EVERY:
+                await health.count(conn, tally, now=now)
+        self._tally, self._counted_at = ({}, moment) if is_time else (tally, self._counted_at)
+        return settled

@@ -1,8 +1,8 @@
 """The values that travel through this package: a notice becomes a dispatch to a target, which becomes an outcome."""
 
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Any
+from enum import IntEnum, StrEnum
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ class DeliveryState(StrEnum):
     failed     all attempts used up, or the receiver asked to abort
     parked     its endpoint was disabled; enabling makes it pending again
     cancelled  its endpoint was deleted
+    merged     a newer message, sent in its place, says what it would have said
     """
 
     PENDING = "pending"
@@ -34,6 +35,14 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
     PARKED = "parked"
     CANCELLED = "cancelled"
+    MERGED = "merged"
+
+
+class Rank(IntEnum):
+    """Whose turn comes first: news, or what is sent again or made up for."""
+
+    NEWS = 0
+    BACKFILL = 1
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -79,7 +88,7 @@ class Dispatch(msgspec.Struct, frozen=True):
 
     `schedule_start` is how many attempts came before the present round of retries: a resend starts a new round.
     Without a `lease` it only says that a row is due, and a deliverer has to claim it. `ordered` means that another
-    delivery may wait for this one to end.
+    delivery may wait for this one to end, `mergeable` that a newer one may take it in as long as nobody holds it.
     """
 
     delivery_id: UUID
@@ -91,11 +100,21 @@ class Dispatch(msgspec.Struct, frozen=True):
     attempt: int = 1
     schedule_start: int = 0
     ordered: bool = False
+    rank: int = Rank.NEWS
+    mergeable: bool = False
 
     @property
     def round_attempt(self) -> int:
         """The place of this attempt in the schedule of retries, from 1."""
         return self.attempt - self.schedule_start
+
+
+class Placed(NamedTuple):
+    """The rows to insert, and the dispatches to hand to a deliverer after the commit."""
+
+    messages: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+    dispatches: list[Dispatch]
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -14,7 +14,20 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from webhooks.message import STANDARD, DeliveryState, Dispatch, EndpointState, Lease, Notice, Target, body
+from webhooks.coalescing import take_in
+from webhooks.merging import MERGEABLE
+from webhooks.message import (
+    STANDARD,
+    DeliveryState,
+    Dispatch,
+    EndpointState,
+    Lease,
+    Notice,
+    Placed,
+    Rank,
+    Target,
+    body,
+)
 from webhooks.tables import deliveries, endpoints, messages
 
 ON_REQUEST = ("event.",)
@@ -31,14 +44,6 @@ class Subscriber(NamedTuple):
     calendar_ids: list[str] | None
     fifo: bool
     format: str
-
-
-class Placed(NamedTuple):
-    """The rows to insert, and the dispatches to hand to a deliverer after the commit."""
-
-    messages: list[dict[str, Any]]
-    deliveries: list[dict[str, Any]]
-    dispatches: list[Dispatch]
 
 
 _SUBSCRIBERS = select(
@@ -90,6 +95,7 @@ async def put(
         if only is None or row.id == only
     ]
     placed = fan_out(notices, subscribers, now=now, lease=lease)
+    placed = await take_in(conn, placed, now=now)
     if placed.messages:
         await conn.execute(_INSERT_MESSAGE, placed.messages)
         await conn.execute(_INSERT_DELIVERY, placed.deliveries)
@@ -125,6 +131,7 @@ def fan_out(
         )
         for subscriber in wanting:
             fifo_key = notice.calendar_id if subscriber.fifo else None
+            merge_key = notice.calendar_id if is_mergeable(notice) else None
             dispatch = Dispatch(
                 delivery_id=uuid7(),
                 message_id=message_id,
@@ -133,14 +140,15 @@ def fan_out(
                 body=content,
                 lease=lease if fifo_key is None else None,
                 ordered=fifo_key is not None,
+                mergeable=merge_key is not None,
             )
-            placed.deliveries.append(_row(dispatch, fifo_key, now))
+            placed.deliveries.append(_row(dispatch, fifo_key, merge_key, now))
             if lease is not None:
                 placed.dispatches.append(dispatch)
     return placed
 
 
-def _row(dispatch: Dispatch, fifo_key: UUID | None, now: datetime) -> dict[str, Any]:
+def _row(dispatch: Dispatch, fifo_key: UUID | None, merge_key: UUID | None, now: datetime) -> dict[str, Any]:
     lease = dispatch.lease
     return {
         "id": dispatch.delivery_id,
@@ -153,9 +161,14 @@ def _row(dispatch: Dispatch, fifo_key: UUID | None, now: datetime) -> dict[str, 
         "next_at": lease.until if lease else now,
         "lease": lease.owner if lease else None,
         "fifo_key": fifo_key,
-        "rank": 0,
-        "merge_key": None,
+        "rank": Rank.NEWS.value,
+        "merge_key": merge_key,
     }
+
+
+def is_mergeable(notice: Notice) -> bool:
+    """Whether newer news of the same kind and calendar may take this in; other formats are not ours to rewrite."""
+    return notice.type in MERGEABLE and notice.format == STANDARD
 
 
 def wants(subscriber: Subscriber, notice: Notice) -> bool:

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from webhooks import outbox
 from webhooks.claims import PENDING, padded
+from webhooks.health import Tally, counted
 from webhooks.message import DeliveryState, Dispatch, EndpointState, Lease, Notice, Outcome
 from webhooks.retry import Decision, Health, decide
 from webhooks.tables import attempts, deliveries, endpoints
@@ -25,11 +26,15 @@ class Result(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What a settlement leads to: announcements to send after the commit, disabled endpoints, and the next retries."""
+    """What a settlement leads to: announcements to send after the commit, disabled endpoints, the next retries.
+
+    `tally` is for `health.count`, now or later.
+    """
 
     dispatches: list[Dispatch]
     disabled: list[UUID]
     retries: list[datetime]
+    tally: Tally
 
 
 class Standing(msgspec.Struct):
@@ -121,7 +126,7 @@ async def settle(
     ours = set((await conn.execute(_DELIVERED, {"ids": ids, "owner": owner, "now": now})).scalars())
     held = [result for result in results if result.dispatch.delivery_id in ours]
     if not held:
-        return Settled([], [], [])
+        return Settled([], [], [], {})
     standings = await _standings(conn, held)
     judged = [(result, _judge(result, standings, jitter())) for result in held]
     await conn.execute(_INSERT_ATTEMPT, [_attempt(result, decision) for result, decision in judged])
@@ -137,7 +142,14 @@ async def settle(
     if corrections:
         await conn.execute(_CORRECT, corrections)
     dispatches, disabled = await _write_standings(conn, standings, now=now, lease=lease)
-    return Settled(dispatches, disabled, [decision.next_at for _, decision in judged if decision.next_at is not None])
+    retries = [decision.next_at for _, decision in judged if decision.next_at is not None]
+    return Settled(dispatches, disabled, retries, _tally(held))
+
+
+def _tally(held: Sequence[Result]) -> Tally:
+    return counted(
+        (dispatch.target.endpoint_id, outcome.error_kind is None, outcome.ended_at) for dispatch, outcome in held
+    )
 
 
 async def _standings(conn: AsyncConnection, held: Sequence[Result]) -> dict[UUID, Standing]:

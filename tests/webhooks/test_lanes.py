@@ -3,13 +3,15 @@
 from collections import Counter
 from uuid import uuid4
 
+import pytest
+
 from webhooks.lanes import Lanes
-from webhooks.message import Dispatch, Target
+from webhooks.message import Dispatch, Rank, Target
 
 
-def dispatch(endpoint_id, rate_limit=None):
+def dispatch(endpoint_id, rate_limit=None, **fields):
     target = Target(endpoint_id, uuid4(), 1, "https://example.org", rate_limit, b"")
-    return Dispatch(uuid4(), uuid4(), target, "a.b", b"{}", None)
+    return Dispatch(uuid4(), uuid4(), target, "a.b", b"{}", None, **fields)
 
 
 def filled(lanes, endpoint_id, count, **fields):
@@ -30,7 +32,7 @@ def test_endpoints_take_turns_up_to_their_share():
     filled(lanes, a, 5)
     filled(lanes, b, 5)
     assert popped(lanes) == [a, b, a, b]
-    lanes.done(a, 0.0, timed_out=False)
+    lanes.done(dispatch(a), 0.0, timed_out=False)
     assert popped(lanes) == [a]
     assert lanes.load() == 9
     assert lanes.full() == [a, b]
@@ -55,7 +57,7 @@ def test_slow_endpoints_share_few_slots_until_they_answer():
         filled(lanes, endpoint_id, 1)
     assert len(popped(lanes)) == 5
     for endpoint_id in slow:
-        lanes.done(endpoint_id, 0.0, timed_out=True)
+        lanes.done(dispatch(endpoint_id), 0.0, timed_out=True)
         assert lanes.room(endpoint_id) == 1
         filled(lanes, endpoint_id, 3)
     assert popped(lanes) == slow[:2]
@@ -63,7 +65,7 @@ def test_slow_endpoints_share_few_slots_until_they_answer():
     healthy = uuid4()
     filled(lanes, healthy, 4)
     assert popped(lanes) == [healthy] * 4
-    lanes.done(slow[0], 0.0, timed_out=False)
+    lanes.done(dispatch(slow[0]), 0.0, timed_out=False)
     assert Counter(popped(lanes)) == {slow[0]: 2, slow[2]: 1}
 
 
@@ -90,3 +92,68 @@ def test_what_waits_can_be_taken_back():
     assert lanes.withdraw(a) == lanes.withdraw(uuid4()) == []
     assert len(lanes.withdraw_all()) == 2
     assert popped(lanes) == []
+
+
+def test_news_goes_before_what_is_made_up_for():
+    a, b = uuid4(), uuid4()
+    lanes = Lanes(4, most_slow=3)
+    filled(lanes, a, 10, rank=Rank.BACKFILL)
+    filled(lanes, b, 10, rank=Rank.BACKFILL)
+    assert popped(lanes) == [a, b, a]  # its share of all slots
+    filled(lanes, a, 3)
+    filled(lanes, b, 1)
+    assert popped(lanes) == [a, b, a]  # and of a lane's: half of it
+    assert lanes.load(Rank.NEWS) == 4
+    assert lanes.load(Rank.BACKFILL) == 20
+    for _ in range(2):
+        lanes.done(dispatch(a, rank=Rank.BACKFILL), 0.0, timed_out=False)
+    assert popped(lanes) == [a, b, a]
+    assert [lanes.room(a, rank) for rank in Rank] == [5, 0]
+
+
+def test_a_slot_stays_with_a_backfill_only_while_nobody_has_news():
+    a, b = uuid4(), uuid4()
+    lanes = Lanes(8, most_slow=8)
+    filled(lanes, a, 3, rank=Rank.BACKFILL)
+    assert lanes.follow(a, 0.0).rank == Rank.BACKFILL
+    filled(lanes, b, 1)
+    assert lanes.follow(a, 0.0) is None
+    filled(lanes, a, 1)
+    assert lanes.follow(a, 0.0).rank == Rank.NEWS
+
+
+def test_a_slot_does_not_outrun_a_rate_limit():
+    a = uuid4()
+    lanes = Lanes(8, most_slow=4)
+    filled(lanes, a, 3, rate_limit=10)
+    assert lanes.follow(a, 0.0)
+    assert lanes.pop(0.05) is None
+    assert lanes.pop(0.1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "held", "has_room"),
+    [
+        pytest.param({}, 100, True, id="quick and not to be merged"),
+        pytest.param({"mergeable": True}, 3, True, id="room left"),
+        pytest.param({"mergeable": True}, 4, False, id="waits for a newer one elsewhere"),
+        pytest.param({"rate_limit": 3}, 2, True, id="a second's worth"),
+        pytest.param({"rate_limit": 3}, 3, False, id="more than a second's worth"),
+    ],
+)
+def test_what_is_beyond_the_room_of_its_lane_waits_elsewhere(fields, held, has_room):
+    a = uuid4()
+    lanes = Lanes(2, most_slow=1)
+    filled(lanes, a, held, **fields)
+    assert lanes.has_room(dispatch(a, **fields)) is has_room
+
+
+def test_nothing_waits_behind_a_slow_one():
+    a = uuid4()
+    lanes = Lanes(2, most_slow=1)
+    assert lanes.has_room(dispatch(a))
+    filled(lanes, a, 1)
+    lanes.done(lanes.pop(0.0), 0.0, timed_out=True)
+    assert lanes.has_room(dispatch(a))
+    filled(lanes, a, 1)
+    assert not lanes.has_room(dispatch(a))
