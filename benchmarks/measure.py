@@ -18,14 +18,28 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 ROUNDS: Final = 5
+ROWS_FILE: Final = "CALGATE_BENCHMARK_ROWS"
+"""The variable that names a file for the rows of a script that another one runs."""
 
 
 class Options(NamedTuple):
-    """What the command line asks for; `quick` is a smoke test of a few seconds, whose figures say little."""
+    """What the command line asks for; `quick` is a smoke test of a few seconds, whose figures say little.
+
+    `count` is how often, or how many, where a script can be asked for that.
+    """
 
     quick: bool
     databases: Sequence[str]
     providers: Sequence[str] = ()
+    count: int = 0
+
+
+class Count(NamedTuple):
+    """A number that the command line may give: its name, what it is otherwise, and what it is in a smoke test."""
+
+    name: str
+    full: int
+    quick: int
 
 
 class Spent(NamedTuple):
@@ -53,19 +67,25 @@ class Row(msgspec.Struct):
         return "met" if (self.ratio <= self.target if self.at_most else self.ratio >= self.target) else "MISSED"
 
 
-def options(script: str | None, providers: Sequence[str]) -> Options:
-    """The command line, the same for every script; `providers` are those that it can be asked for."""
+def options(script: str | None, providers: Sequence[str], count: Count | None = None) -> Options:
+    """The command line, the same for every script; `providers` and `count` are what it can be asked for."""
     parser = argparse.ArgumentParser(description=(script or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a smoke test of some seconds")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), help="only this one")
     if providers:
         parser.add_argument("--provider", choices=providers, help="only this one")
+    if count is not None:
+        parser.add_argument(f"--{count.name}", type=int, dest="count", help=f"how many ({count.full})")
     given = parser.parse_args()
     chosen = getattr(given, "provider", None)
+    number = getattr(given, "count", None)
+    if number is None and count is not None:
+        number = count.quick if given.quick else count.full
     return Options(
         given.quick,
         [given.database] if given.database else ["sqlite", "postgresql"],
         [chosen] if chosen else providers,
+        number or 0,
     )
 
 
@@ -148,8 +168,17 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.database, row.what, row.measured, row.floor, ratio, target, row.verdict)
 
 
-def run(main: Callable[[Options], AsyncIterator[Row]], script: str | None, *, providers: Sequence[str] = ()) -> None:
-    """Run a benchmark to its table; the loop is the one that `calgate serve` runs on."""
+def run(
+    main: Callable[[Options], AsyncIterator[Row]],
+    script: str | None,
+    *,
+    providers: Sequence[str] = (),
+    count: Count | None = None,
+) -> None:
+    """Run a benchmark to its table; the loop is the one that `calgate serve` runs on.
+
+    With `CALGATE_BENCHMARK_ROWS` the rows are written as JSON to that file, too, for `promises.py`.
+    """
 
     async def collect(given: Options) -> list[Row]:
         mine = asyncio.current_task()
@@ -158,5 +187,8 @@ def run(main: Callable[[Options], AsyncIterator[Row]], script: str | None, *, pr
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, mine.cancel)
         return [row async for row in main(given)]
 
-    given = options(script, providers)
-    print_table(asyncio.Runner(loop_factory=uvloop.new_event_loop).run(collect(given)))
+    given = options(script, providers, count)
+    rows = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(collect(given))
+    if wanted := os.environ.get(ROWS_FILE):
+        Path(wanted).write_bytes(msgspec.json.encode(rows))
+    print_table(rows)

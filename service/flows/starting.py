@@ -26,7 +26,7 @@ from webhooks.message import Dispatch, Notice
 AT_ONCE: Final = 250
 """Copies looked at in one transaction: some tens of milliseconds, for which the others wait."""
 
-HELD_SECONDS: Final = 0.25
+HELD_SECONDS: Final = 0.5
 """For how long announcements are not yet sent while others are still to be written: sending them would take most of the
 processor, and the last of a thousand would be written three times as late."""
 

@@ -17,12 +17,15 @@ from judgement import Differences, held, let_leases_run_out, until_equal
 from office import Office
 from recording_receiver import Arrival, Receiver
 
-LONGEST_LIFE = 1.0
+LONGEST_LIFE = 1.2
 """Seconds that a gateway has at most, once it listens."""
 
 EDIT_EVERY = 0.03
-ANSWERS_WITHIN = 0.15
+ANSWERS_WITHIN = 0.1
 """Seconds in which the receiver answers, so that there always is something on its way."""
+
+LISTS_WITHIN = 0.3
+"""And in which the provider lists."""
 
 
 class Verdict(NamedTuple):
@@ -130,6 +133,7 @@ async def kill_again_and_again(
     async with client(mortal.gateway) as http:
         ids = await connect(http, office, hook)
     receiver.pause = ANSWERS_WITHIN
+    office.world.add_fault("latency", endpoint="events.list", seconds=LISTS_WITHIN)
     work = asyncio.create_task(office.work(EDIT_EVERY))
     try:
         for _ in range(kills):
