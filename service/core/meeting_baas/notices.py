@@ -15,14 +15,12 @@ from service.core.event import CANCELLED, DECLINED, Meeting
 from service.core.meeting_baas.identity import (
     CalendarStatus,
     EventStatus,
-    EventType,
     MeetingPlatform,
     calendar_status,
     event_status,
-    event_type,
     meeting_platform,
-    series_uuid,
 )
+from service.core.meeting_baas.series import SeriesKind, series_kind, series_uuid
 
 V1: Final = "meeting_baas_v1"
 V2: Final = "meeting_baas_v2"
@@ -98,7 +96,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 class Series(msgspec.Struct, frozen=True, kw_only=True):
     """The occurrences of one series in `calendar.events_synced`."""
 
-    event_type: EventType
+    event_type: SeriesKind
     series_id: UUID
     series_bot_scheduled: bool
     instances: list[Instance]
@@ -115,7 +113,7 @@ class EventCreated(msgspec.Struct, frozen=True, kw_only=True):
     """`calendar.event_created` of v2."""
 
     calendar_id: UUID
-    event_type: EventType
+    event_type: SeriesKind
     series_id: UUID
     series_bot_scheduled: bool
     instances: list[Instance]
@@ -125,7 +123,7 @@ class EventUpdated(msgspec.Struct, frozen=True, kw_only=True):
     """`calendar.event_updated` of v2."""
 
     calendar_id: UUID
-    event_type: EventType
+    event_type: SeriesKind
     series_id: UUID
     series_bot_scheduled: bool
     is_exception: bool
@@ -136,7 +134,7 @@ class EventCancelled(msgspec.Struct, frozen=True, kw_only=True):
     """`calendar.event_cancelled` of v2: cancelled, deleted, or declined by the calendar's owner."""
 
     calendar_id: UUID
-    event_type: EventType
+    event_type: SeriesKind
     series_id: UUID
     cancelled_instances: list[Instance]
 
@@ -242,7 +240,7 @@ def synced_v2(calendar_id: UUID, changes: Sequence[ToldChange], bots: Bots) -> B
         series = found.get(key)
         if series is None:
             series = found[key] = Series(
-                event_type=event_type(event.series_id),
+                event_type=series_kind(event.series_id),
                 series_id=key,
                 series_bot_scheduled=event.series_id in bots.series,
                 instances=[],
@@ -268,7 +266,7 @@ def changed_v2(calendar_id: UUID, changes: Sequence[ToldChange], bots: Bots) -> 
 def _happened(change: ToldChange) -> str:
     """`created`, `updated` or `cancelled`: to decline is to cancel, for the one calendar."""
     event = change.event
-    if event.status == CANCELLED or change.kind == CANCELLED:
+    if CANCELLED in {event.status, change.kind}:
         return "cancelled"
     if event.response_status == DECLINED and (change.kind == "created" or "response_status" in change.fields):
         return "cancelled"
@@ -281,7 +279,7 @@ def _group(
     instances = [_instance(event, bots) for event in told]
     same: dict[str, Any] = {
         "calendar_id": calendar_id,
-        "event_type": event_type(told[0].series_id),
+        "event_type": series_kind(told[0].series_id),
         "series_id": series_id,
     }
     if what == "cancelled":
