@@ -69,10 +69,10 @@ _V1: Final[Mapping[str, tuple[int, str]]] = {
 _TABLES: Final = {"v1": _V1, "v2": _V2}
 
 
-class RefusalV2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RefusalV2(msgspec.Struct, frozen=True, kw_only=True):
     """An error of v2; `retryAfter` (seconds) only where waiting helps."""
 
-    success: Literal[False] | msgspec.Raw = msgspec.Raw(b"false")
+    success: bool = False
     error: str
     code: str
     status_code: int = msgspec.field(name="statusCode")
@@ -111,7 +111,7 @@ def refusal(
         return msgspec.json.encode(RefusalV1(error=message, **said))
     if retry_after is not None and status == HTTPStatus.TOO_MANY_REQUESTS:
         said["retry_after"] = retry_after
-    return msgspec.json.encode({"success": False} | msgspec.to_builtins(RefusalV2(error=_label(status), **said)))
+    return msgspec.json.encode(RefusalV2(error=_label(status), **said))
 
 
 def _label(status: int) -> str:
