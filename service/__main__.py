@@ -71,6 +71,14 @@ def parser() -> argparse.ArgumentParser:
     secrets = commands.add_parser("secrets", help="stored secrets").add_subparsers(metavar="ACTION", required=True)
     _command(secrets, "rotate", "upkeep:rotate", "re-encrypt everything under the first key, while the gateway runs")
 
+    _add_imports(commands)
+    _command(commands, "links", "links:links", "say which link of an event is its meeting; JSON lines in and out")
+
+    _command(commands, "openapi", "documents:openapi", "print the OpenAPI document")
+    return top
+
+
+def _add_imports(commands: Any) -> None:
     imports = commands.add_parser("import", help="move here from elsewhere").add_subparsers(
         metavar="SYSTEM", required=True
     )
@@ -84,11 +92,6 @@ def parser() -> argparse.ArgumentParser:
     theirs.add_argument("--project", default="default", help="the project here to compare with (default)")
     theirs.add_argument("--url", default="https://api.meetingbaas.com", help="where its API is")
     theirs.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
-
-    _command(commands, "links", "links:links", "say which link of an event is its meeting; JSON lines in and out")
-
-    _command(commands, "openapi", "documents:openapi", "print the OpenAPI document")
-    return top
 
 
 class _Version(argparse.Action):
