@@ -116,6 +116,11 @@ async def listed(
     return (await conn.execute(query)).all()
 
 
+async def statuses(conn: AsyncConnection, project_id: UUID) -> Sequence[Found]:
+    """The id and the status of every calendar of a project."""
+    return (await conn.execute(select(_c.id, _c.status).where(_c.project_id == project_id).order_by(_c.id))).all()
+
+
 async def quarantined_count(conn: AsyncConnection, calendar_id: UUID) -> int:
     """How many of the calendar's rows are set aside."""
     query = select(func.count()).where(_quarantined.c.calendar_id == calendar_id)

@@ -23,6 +23,10 @@ _pushes = Table.metadata.tables[str(PushRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _c = _calendars.c
 
+_to_watch: Final = select(
+    _c.id, _c.project_id, _c.connection_id, _c.provider, _c.raw_calendar_id, _c.status, _pushes.c.failures
+).join(_pushes, _pushes.c.calendar_id == _c.id)
+
 _notified = (
     select(
         _channels.c.id,
@@ -63,10 +67,12 @@ async def claim_wanted(conn: AsyncConnection, now: datetime, until: datetime, mo
     if not found:
         return []
     failures = {row.calendar_id: row.failures for row in found}
-    query = select(
-        _c.id, _c.project_id, _c.connection_id, _c.provider, _c.raw_calendar_id, _c.status, _pushes.c.failures
-    ).join(_pushes, _pushes.c.calendar_id == _c.id)
-    return (await conn.execute(query.where(_c.id.in_(list(failures))))).all()
+    return (await conn.execute(_to_watch.where(_c.id.in_(list(failures))))).all()
+
+
+async def wanted(conn: AsyncConnection, calendar_id: UUID) -> Found:
+    """A calendar that wants a channel, as `claim_wanted` has it."""
+    return (await conn.execute(_to_watch.where(_c.id == calendar_id))).one()
 
 
 async def reschedule(

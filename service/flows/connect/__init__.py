@@ -4,8 +4,20 @@ credentials ──admission: what the provider says (network, no transaction)─
 """
 
 from service.flows.connect.admission import look
-from service.flows.connect.connection import CalendarPatch, NewCalendar, NewSecret, add, change
+from service.flows.connect.connection import AlreadyConnected, CalendarPatch, NewCalendar, NewSecret, add, change
 from service.flows.connect.removal import remove
-from service.flows.connect.request import resync, resync_all
+from service.flows.connect.request import resync, resync_all, resync_each
 
-__all__ = ["CalendarPatch", "NewCalendar", "NewSecret", "add", "change", "look", "remove", "resync", "resync_all"]
+__all__ = [
+    "AlreadyConnected",
+    "CalendarPatch",
+    "NewCalendar",
+    "NewSecret",
+    "add",
+    "change",
+    "look",
+    "remove",
+    "resync",
+    "resync_all",
+    "resync_each",
+]

@@ -24,8 +24,19 @@ from service.store.tables import Found
 _CHOICES: Final = ("link_preference", "meeting_hosts")
 
 
+class AlreadyConnected(GatewayError):
+    """Somebody who wants a new calendar is told which one it is that they have."""
+
+    def __init__(self, calendar_id: UUID) -> None:
+        super().__init__(409, "conflict", "This calendar is connected already.")
+        self.calendar_id = calendar_id
+
+
 class NewCalendar(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish to connect; without `raw_calendar_id` the account's primary calendar."""
+    """A wish to connect; without `raw_calendar_id` the account's primary calendar.
+
+    `renews` False asks for a new one: where it is connected already, nothing is stored, not even its credentials.
+    """
 
     credentials: Credentials
     raw_calendar_id: str | None = None
@@ -34,6 +45,7 @@ class NewCalendar(msgspec.Struct, frozen=True, kw_only=True):
     horizon_days: int | None = None
     link_preference: str | None = None
     meeting_hosts: list[Any] | None = None
+    renews: bool = True
 
 
 class NewSecret(msgspec.Struct, frozen=True):
@@ -64,7 +76,7 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
     """Connect a calendar, or give a connected one these credentials: its row, and whether it is new (`object_id`).
 
     The row is as this has written it: a worker may have read the calendar before the answer is on its way. The
-    provider is asked before anything is stored. Raises GatewayError.
+    provider is asked before anything is stored. Raises GatewayError, among them AlreadyConnected.
     """
     now = gateway.clock()
     admission = await admit(gateway, wish.credentials, now)
@@ -76,6 +88,8 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
         values = _new_values(gateway, project, connection_id, client_id, wish, admission, raw, now)
         created = await calendars.add(conn, {"id": object_id, **values})
         row = await calendars.by_raw_id(conn, connection_id, raw.id)
+        if not wish.renews and row.id != object_id:
+            raise AlreadyConnected(row.id)
         if created:
             dispatches = await announce(gateway, conn, row, "calendar.created", now, previous=None)
         else:

@@ -21,6 +21,16 @@ async def resync(gateway: Gateway, project_id: UUID, calendar_id: UUID, *, full:
         gateway.wake.after(conn, "sync")
 
 
+async def resync_each(gateway: Gateway, project_id: UUID) -> tuple[list[UUID], list[UUID]]:
+    """Read every calendar of the project; which are read, and which are disconnected and cannot be."""
+    async with gateway.database.write() as conn:
+        found = await calendars.statuses(conn, project_id)
+        await calendars.make_all_due(conn, project_id, gateway.clock(), full=False)
+        gateway.wake.after(conn, "sync")
+    lost = [row.id for row in found if row.status == State.DISCONNECTED]
+    return [row.id for row in found if row.status != State.DISCONNECTED], lost
+
+
 async def resync_all(gateway: Gateway, project_id: UUID, *, full: bool) -> int:
     """Read every calendar of the project that is not disconnected; how many there are."""
     async with gateway.database.write() as conn:

@@ -4,6 +4,6 @@ A notice carries no data and is believed only with its channel's secret; what it
 """
 
 from service.flows.push.receiving import Storms, received
-from service.flows.push.renewal import renew_due
+from service.flows.push.renewal import renew, renew_due
 
-__all__ = ["Storms", "received", "renew_due"]
+__all__ = ["Storms", "received", "renew", "renew_due"]

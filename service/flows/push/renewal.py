@@ -11,7 +11,19 @@ from uuid import UUID, uuid4
 
 from service.core import schedule
 from service.core.lifecycle import State
-from service.errors import AccessRejected, ProviderError, PushUnsupported
+from service.errors import (
+    AccessRejected,
+    CalendarGone,
+    ClientRejected,
+    GatewayError,
+    GrantRejected,
+    PolicyForbids,
+    ProviderError,
+    PushUnsupported,
+    RequestRefused,
+    ScopeMissing,
+    Throttled,
+)
 from service.flows.gateway import Gateway
 from service.providers.protocol import Access, OpenedChannel
 from service.store import calendars, channels
@@ -21,6 +33,8 @@ CLAIM: Final = timedelta(seconds=60)
 BATCH: Final = 50
 UNSUPPORTED_RECHECK: Final = timedelta(days=7)
 CLOSING_ATTEMPTS: Final = 5
+RETRY_SECONDS: Final = 30
+"""How long somebody who asked for a channel is told to wait when the provider is busy or away."""
 
 Answer = TypeVar("Answer")
 
@@ -42,11 +56,34 @@ async def renew_due(gateway: Gateway) -> int:
     return len(wanted) + len(closing)
 
 
-async def _open(gateway: Gateway, row: Found) -> None:
+async def renew(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> datetime:
+    """Open a new push channel for a calendar now, or prolong the one it has, and read it; when that was.
+
+    Raises GatewayError: 404; 409 when it cannot be watched, being disconnected or polled; 422 and 503 as the provider says.
+    """
+    now = gateway.clock()
+    async with gateway.database.write() as conn:
+        row = await calendars.locked(conn, project_id, calendar_id)
+        if row is None:
+            raise GatewayError(404, "not_found", "There is no such calendar.")
+        if row.status == State.DISCONNECTED:
+            raise GatewayError(409, "conflict", "The calendar is disconnected: PATCH it with new credentials first.")
+        if gateway.settings.public_url is None or row.provider not in gateway.push_readers:
+            raise _unwatched("this gateway has no public URL" if row.provider in gateway.push_readers else row.provider)
+        # As if it had been claimed: the tick leaves it alone meanwhile, and takes it over should we die.
+        await channels.want(conn, calendar_id, project_id, now + CLAIM)
+        wanted = await channels.wanted(conn, calendar_id)
+    if (error := await _open(gateway, wanted)) is not None:
+        raise _judged(error)
+    return gateway.clock()
+
+
+async def _open(gateway: Gateway, row: Found) -> ProviderError | None:
+    """Open or prolong a channel; why not, where it could not be done."""
     if row.status == State.DISCONNECTED:
         async with gateway.database.write() as conn:
             await channels.reschedule(conn, row.id, None, failures=0, reason="disconnected")
-        return
+        return None
     now = gateway.clock()
     channel_id, secret = uuid4(), secrets.token_urlsafe(32)
     async with gateway.database.write() as conn:
@@ -57,11 +94,11 @@ async def _open(gateway: Gateway, row: Found) -> None:
     except PushUnsupported as error:
         _log.warning("calendar %s cannot be watched (%s): it is polled", row.id, error.reason)
         await _give_up(gateway, row, channel_id, now + UNSUPPORTED_RECHECK, 0, error.reason)
-        return
+        return error
     except ProviderError as error:
         pause = schedule.back_off(row.failures, gateway.draw())
         await _give_up(gateway, row, channel_id, now + pause, row.failures + 1, error.reason)
-        return
+        return error
     async with gateway.database.write() as conn:
         renewal = schedule.channel_renewal(now, opened.expires_at, gateway.draw())
         if opened.is_same and replaced is not None:
@@ -77,6 +114,30 @@ async def _open(gateway: Gateway, row: Found) -> None:
         # What changed before the channel was open, or while it was in doubt, was notified to nobody.
         await calendars.make_due(conn, row.id, now, "push")
         gateway.wake.after(conn, "sync")
+    return None
+
+
+def _unwatched(reason: str) -> GatewayError:
+    return GatewayError(409, "push_unavailable", f"This calendar cannot be watched and is polled instead: {reason}.")
+
+
+def _judged(error: ProviderError) -> GatewayError:
+    """Why a channel was not opened, for somebody who waits for it."""
+    match error:
+        case RequestRefused():
+            return _unwatched(error.reason)
+        case ClientRejected():
+            code, detail = "client_rejected", "The provider does not accept the OAuth client"
+        case ScopeMissing() | PolicyForbids() | CalendarGone():
+            code, detail = "insufficient_scope", "The provider does not let this account watch the calendar"
+        case GrantRejected() | AccessRejected():
+            code, detail = "credentials_rejected", "The provider does not accept the calendar's credentials any more"
+        case _:
+            busy = isinstance(error, Throttled)
+            code, detail = ("provider_throttled", "busy") if busy else ("provider_unavailable", "not available")
+            headers = {"retry-after": str(RETRY_SECONDS)}
+            return GatewayError(503, code, f"The provider is {detail}; it is tried again.", headers=headers)
+    return GatewayError(422, code, f"{detail}. ({error.reason})")
 
 
 async def _ask(
