@@ -6,6 +6,7 @@
     PROPFIND, REPORT /dav/{id}/                          a CalDAV server that can sync-collection
     GET  /feed/{id}.ics                                  a feed; 304 to whoever names its etag
     POST /hook                                           a receiver of webhooks: 200, nothing more
+    POST /hang                                           another, which takes everything and never answers
 
 `tell` asks the process for its counts and, where an id leads from an answer to a webhook, for the time between the two.
 """
@@ -35,13 +36,16 @@ MOVES: Final = 64
 
 _ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HREF: Final = re.compile(rb"<D:href>([^<]*)")
+_SENT: Final = re.compile(rb'"sent":([0-9.]+)')
+_RECEIVES: Final = {b"/hook", b"/hang"}
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Told(msgspec.Struct):
     """What the process counted since it was last asked: `calls` to it as a provider, of them listings and unchanged deltas.
 
-    `delays` are seconds from an answer with news to its webhook, `starts` the moments (seconds of the epoch) at which each
+    `delays` are seconds from an answer with news to its webhook, or from the moment (of the monotonic clock, which all
+    processes share) that a body names as `sent`; `starts` the moments (seconds of the epoch) at which each
     `meeting.starting` came.
     """
 
@@ -50,6 +54,7 @@ class Told(msgspec.Struct):
     deltas: int = 0
     changed: int = 0
     hooks: int = 0
+    hung: int = 0
     delays: list[float] = []
     starts: list[float] = []
 
@@ -62,6 +67,7 @@ class Provider:
         self.api_url = f"{self.url}/calendar/v3"
         self.graph_url = f"{self.url}/v1.0"
         self.hook_url = f"{self.url}/hook"
+        self.hang_url = f"{self.url}/hang"
 
     def tell(self, change_every: int = 0) -> Told:
         """What happened since the last time; from now on each `change_every`-th delta has news (0: none has)."""
@@ -152,9 +158,8 @@ class _Answers:
         if b"/told?" in line:
             return self._tell(int(line.split()[1].partition(b"?")[2]))
         path = line.split(b" ", 2)[1]
-        if path == b"/hook":
-            self._took(body)
-            return self.taken
+        if path in _RECEIVES:
+            return self._took(body) if path == b"/hook" else self._kept(body)
         self.told.calls += 1
         if path.startswith(b"/v1.0/"):
             return self._unchanged(self.graph) if b"deltatoken=" in path else self._listed(self.graph)
@@ -200,14 +205,21 @@ class _Answers:
         self.told.deltas += 1
         return answers.unchanged
 
-    def _took(self, body: bytes) -> None:
+    def _took(self, body: bytes) -> bytes:
         self.told.hooks += 1
         if body.startswith(b'{"type":"meeting.starting"'):
             self.told.starts.append(time())
-            return
-        for found in _ID.findall(body):
-            if sent := self.sent.pop(found, None):
-                self.told.delays.append(monotonic() - sent)
+        elif said := _SENT.search(body):
+            self.told.delays.append(monotonic() - float(said[1]))
+        else:
+            for found in _ID.findall(body):
+                if sent := self.sent.pop(found, None):
+                    self.told.delays.append(monotonic() - sent)
+        return self.taken
+
+    def _kept(self, _: bytes) -> bytes:
+        self.told.hung += 1
+        return b""
 
     def _tell(self, change_every: int) -> bytes:
         told, self.told, self.change_every = self.told, Told(), change_every
