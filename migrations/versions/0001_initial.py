@@ -16,11 +16,13 @@ def upgrade() -> None:
     create_keyring()
     create_meeting_starts()
     create_projects()
+    create_workers()
     create_api_keys()
     create_oauth_clients()
     create_connections()
     create_calendars()
     create_events()
+    create_freshness()
     create_pushes()
     create_quarantined_rows()
     create_event_sources()
@@ -41,11 +43,13 @@ def downgrade() -> None:
         "event_sources",
         "quarantined_rows",
         "pushes",
+        "freshness",
         "events",
         "calendars",
         "connections",
         "oauth_clients",
         "api_keys",
+        "workers",
         "projects",
         "meeting_starts",
         "keyring",
@@ -114,6 +118,7 @@ def create_keyring() -> None:
         "keyring",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("canary", sa.LargeBinary(), nullable=False),
+        sa.Column("copied_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_keyring")),
     )
 
@@ -138,6 +143,7 @@ def create_projects() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("gaps", sa.JSON(), nullable=False),
         sa.Column("starting_lead_seconds", sa.JSON(), nullable=False),
         sa.Column("link_preference", sa.String(), nullable=False),
         sa.Column("meeting_hosts", sa.JSON(), nullable=False),
@@ -146,6 +152,16 @@ def create_projects() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("name", name=op.f("uq_projects_name")),
+    )
+
+
+def create_workers() -> None:
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
 
 
@@ -273,6 +289,8 @@ def create_calendars() -> None:
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("push_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("push_received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stale_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stale_since", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["connection_id"], ["connections.id"], name=op.f("fk_calendars_connection_id_connections")
         ),
@@ -296,6 +314,14 @@ def create_calendars() -> None:
         postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index(op.f("ix_calendars_oauth_client_id"), "calendars", ["oauth_client_id"], unique=False)
+    op.create_index(
+        "ix_calendars_project_due",
+        "calendars",
+        ["project_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+    )
     op.create_index("ix_calendars_project_id_id", "calendars", ["project_id", "id"], unique=False)
 
 
@@ -352,10 +378,31 @@ def create_events() -> None:
         sqlite_where=sa.text("is_meeting IS 1 AND is_long IS 1"),
         postgresql_where=sa.text("is_meeting IS true AND is_long IS true"),
     )
+    op.create_index(
+        "ix_events_project_announce_at",
+        "events",
+        ["project_id", "announce_at"],
+        unique=False,
+        sqlite_where=sa.text("announce_at IS NOT NULL"),
+        postgresql_where=sa.text("announce_at IS NOT NULL"),
+    )
     op.create_index("ix_events_project_id_meeting_key", "events", ["project_id", "meeting_key"], unique=False)
     op.create_index(
         "ix_events_project_id_starts_at_ends_at", "events", ["project_id", "starts_at", "ends_at"], unique=False
     )
+
+
+def create_freshness() -> None:
+    op.create_table(
+        "freshness",
+        sa.Column("calendar_id", sa.Uuid(), nullable=False),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"], ["calendars.id"], name=op.f("fk_freshness_calendar_id_calendars"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("calendar_id", name=op.f("pk_freshness")),
+    )
+    op.create_index("ix_freshness_look_at", "freshness", ["look_at"], unique=False)
 
 
 def create_pushes() -> None:
@@ -375,6 +422,14 @@ def create_pushes() -> None:
         "ix_pushes_due",
         "pushes",
         ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_pushes_project_due",
+        "pushes",
+        ["project_id", "due_at"],
         unique=False,
         sqlite_where=sa.text("due_at IS NOT NULL"),
         postgresql_where=sa.text("due_at IS NOT NULL"),

@@ -34,19 +34,28 @@ class Table(SQLModel):
     metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
 
 
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class KeyringRow(Table, table=True):
-    """A sealed constant: a key ring that opens it is the right one."""
+    """A sealed constant: a key ring that opens it is the right one.
+
+    `copied_at` is set in a backup's copy alone: who opens the copy to work with it knows that time has passed it by.
+    """
 
     __tablename__ = "keyring"
 
     id: int = Field(primary_key=True)
     canary: bytes = Field(sa_type=LargeBinary)
+    copied_at: datetime | None = None
 
 
 class ProjectRow(Table, table=True):
     """A tenant; `seq` is the number of its newest change.
 
-    `meeting_hosts` is a list of what users gave: a host, or an object with `host` and `platform`.
+    `gaps` are numbers that the log leaves out since a backup was restored, as pairs: the last one before and the last
+    one left out; what they had stood for is lost. `meeting_hosts` is a list of what users gave: a host, or an object with `host` and `platform`.
     """
 
     __tablename__ = "projects"
@@ -54,6 +63,7 @@ class ProjectRow(Table, table=True):
     id: UUID = Field(primary_key=True)
     name: str = Field(unique=True)
     seq: int = Field(default=0, sa_type=BigInteger)
+    gaps: list[list[int]] = Field(default_factory=list, sa_type=JSON)
     starting_lead_seconds: list[int] = Field(default_factory=lambda: list(LEAD_SECONDS), sa_type=JSON)
     link_preference: str = "structured"
     meeting_hosts: list[Any] = Field(default_factory=list, sa_type=JSON)
@@ -130,17 +140,16 @@ class CalendarRow(Table, table=True):
     `link_preference` and `meeting_hosts` are the calendar's own (null: the project's); `link_rules` is what comes of
     both, a `core.meeting_links.evidence.LinkRules`. `link_epoch` rises whenever that changes; its events were last
     examined in `examined_epoch` by the tables of `examined_version`.
+
+    `stale_at` is how long its last whole round is good for (null: nothing is promised); `stale_since` is when it was
+    announced that this was over, until the next whole round.
     """
 
     __tablename__ = "calendars"
     __table_args__ = (
         UniqueConstraint("connection_id", "raw_calendar_id"),
-        Index(
-            "ix_calendars_due",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
+        _partial("ix_calendars_due", "due_at", where="due_at IS NOT NULL"),
+        _partial("ix_calendars_project_due", "project_id", "due_at", where="due_at IS NOT NULL"),
         Index("ix_calendars_project_id_id", "project_id", "id"),
     )
 
@@ -190,6 +199,28 @@ class CalendarRow(Table, table=True):
 
     push_until: datetime | None = None
     push_received_at: datetime | None = None
+    stale_at: datetime | None = None
+    stale_since: datetime | None = None
+
+
+class FreshnessRow(Table, table=True):
+    """When to look whether a calendar has become stale: never after its `stale_at`, and often before it."""
+
+    __tablename__ = "freshness"
+    __table_args__ = (Index("ix_freshness_look_at", "look_at"),)
+
+    calendar_id: UUID = Field(primary_key=True, foreign_key="calendars.id", ondelete="CASCADE")
+    look_at: datetime
+
+
+class WorkerRow(Table, table=True):
+    """A process that claims work, and when it last said so."""
+
+    __tablename__ = "workers"
+
+    id: UUID = Field(primary_key=True)
+    started_at: datetime
+    seen_at: datetime
 
 
 class ChannelRow(Table, table=True):
@@ -220,12 +251,8 @@ class PushRow(Table, table=True):
 
     __tablename__ = "pushes"
     __table_args__ = (
-        Index(
-            "ix_pushes_due",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
+        _partial("ix_pushes_due", "due_at", where="due_at IS NOT NULL"),
+        _partial("ix_pushes_project_due", "project_id", "due_at", where="due_at IS NOT NULL"),
     )
 
     calendar_id: UUID = Field(primary_key=True, foreign_key="calendars.id", ondelete="CASCADE")
@@ -259,12 +286,8 @@ class EventRow(Table, table=True):
             postgresql_where=text("is_meeting IS true AND is_long IS true"),
         ),
         Index("ix_events_project_id_meeting_key", "project_id", "meeting_key"),
-        Index(
-            "ix_events_announce_at",
-            "announce_at",
-            sqlite_where=text("announce_at IS NOT NULL"),
-            postgresql_where=text("announce_at IS NOT NULL"),
-        ),
+        _partial("ix_events_announce_at", "announce_at", where="announce_at IS NOT NULL"),
+        _partial("ix_events_project_announce_at", "project_id", "announce_at", where="announce_at IS NOT NULL"),
     )
 
     id: UUID = Field(primary_key=True)
