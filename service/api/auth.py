@@ -14,6 +14,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from service.api.limits import RateLimiter, too_many
+from service.api.meeting_baas.errors import KEY_HEADERS, dialect_of
 from service.api.problems import by_status
 from service.errors import GatewayError
 from service.settings import RateLimit
@@ -132,12 +133,15 @@ def needed_scope(opt: Mapping[str, Any], method: str) -> str:
 def _presented(scope: HTTPScope) -> str:
     """The key as it came, or an empty text for what cannot be one. Raises GatewayError 400."""
     bearers = [value for name, value in scope["headers"] if name == b"authorization"]
-    keys = [value for name, value in scope["headers"] if name == b"x-api-key"]
-    if len(bearers) > 1 or len(keys) > 1:
+    is_foreign = dialect_of(scope["path"]) is not None
+    kinds = (*KEY_HEADERS, b"x-api-key") if is_foreign else (b"x-api-key",)
+    found = [[value for name, value in scope["headers"] if name == kind] for kind in kinds]
+    if len(bearers) > 1 or any(len(values) > 1 for values in found):
         raise GatewayError(400, "bad_request", "A request carries one API key: this one has the header twice.")
-    if bearers:
-        kind, _, key = bearers[0].partition(b" ")
-        raw = key.strip() if kind.lower() == b"bearer" else b""
+    keys = [value for values in found for value in values]
+    if bearers and not (is_foreign and keys):
+        scheme, _, key = bearers[0].partition(b" ")
+        raw = key.strip() if scheme.lower() == b"bearer" else b""
     else:
         raw = keys[0].strip() if keys else b""
     # A key is ASCII by its making; comparing anything else would raise where a 401 is due.

@@ -10,7 +10,7 @@ from uuid import uuid4
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
-from service.api.problems import MEDIA_TYPE, body_of, invalid, request_id
+from service.api.problems import invalid, spoken
 from service.errors import GatewayError
 
 BODY_SECONDS: Final = 30.0
@@ -130,7 +130,7 @@ def _bounded(receive: Receive, seconds: float) -> Receive:
 
 
 async def _refuse(error: GatewayError, scope: HTTPScope, send: Send) -> None:
-    body = body_of(error, request_id(scope))
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    status, kind, body = spoken(error, scope)
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

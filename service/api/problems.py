@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap, HTTPScope
 
+from service.api.meeting_baas.errors import dialect_body, dialect_of
 from service.errors import FieldProblem, GatewayError
 from service.store.database import DatabaseUnavailable
 
@@ -90,6 +91,15 @@ def body_of(error: GatewayError, identity: str) -> bytes:
     )
 
 
+def spoken(error: GatewayError, scope: HTTPScope) -> tuple[int, str, bytes]:
+    """Status, media type and body of an error in the words that the request's path is answered in."""
+    version = dialect_of(scope["path"])
+    if version is None:
+        return error.status, MEDIA_TYPE, body_of(error, request_id(scope))
+    status, body = dialect_body(version, error, title_of)
+    return status, MediaType.JSON.value, body
+
+
 def title_of(status: int) -> str:
     """The registered phrase of a status."""
     try:
@@ -100,13 +110,14 @@ def title_of(status: int) -> str:
 
 def answer(error: GatewayError, scope: HTTPScope) -> Response[bytes]:
     """The error as a response."""
+    status, kind, body = spoken(error, scope)
     headers = dict(error.headers)
-    if error.status == 401:
+    if status == 401:
         headers.setdefault("www-authenticate", 'Bearer realm="calgate"')
-    if error.status in {408, 413}:
+    if status in {408, 413}:
         # The rest of the body is not worth waiting for.
         headers["connection"] = "close"
-    return Response(body_of(error, request_id(scope)), status_code=error.status, headers=headers, media_type=MEDIA_TYPE)
+    return Response(body, status_code=status, headers=headers, media_type=kind)
 
 
 def field_problem(message: str, path: str = "") -> FieldProblem:

@@ -6,7 +6,6 @@ after them. v1 has no published shape: `error` is the sentence, as it is there, 
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import msgspec
@@ -103,19 +102,12 @@ def translate(version: Version, status: int, code: str) -> tuple[int, str]:
 
 
 def refusal(
-    version: Version, *, status: int, code: str, message: str, details: str | None, retry_after: int | None
+    version: Version, *, status: int, label: str, code: str, message: str, details: str | None, retry_after: int | None
 ) -> bytes:
-    """The body of an error, `status` and `code` being the dialect's already."""
+    """The body of an error, `status` and `code` being the dialect's already; `label` is the status' registered phrase."""
     said: dict[str, Any] = {"code": code, "status_code": status, "message": message, "details": details}
     if version == "v1":
         return msgspec.json.encode(RefusalV1(error=message, **said))
-    if retry_after is not None and status == HTTPStatus.TOO_MANY_REQUESTS:
+    if retry_after is not None and status == 429:
         said["retry_after"] = retry_after
-    return msgspec.json.encode(RefusalV2(error=_label(status), **said))
-
-
-def _label(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
+    return msgspec.json.encode(RefusalV2(error=label, **said))

@@ -3,7 +3,7 @@
 credentials ──admission: what the provider says (network, no transaction)──► connection: one transaction, and the news
 """
 
-from service.flows.connect.admission import look
+from service.flows.connect.admission import admit, look
 from service.flows.connect.connection import AlreadyConnected, CalendarPatch, NewCalendar, NewSecret, add, change
 from service.flows.connect.removal import remove
 from service.flows.connect.request import resync, resync_all, resync_each
@@ -14,6 +14,7 @@ __all__ = [
     "NewCalendar",
     "NewSecret",
     "add",
+    "admit",
     "change",
     "look",
     "remove",
