@@ -35,6 +35,7 @@ _notified = (
         _channels.c.state,
         _channels.c.secret,
         _channels.c.resource_id,
+        _channels.c.expires_at,
         _c.due_at,
         _c.leased_until,
         _c.last_attempt_at,

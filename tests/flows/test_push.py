@@ -108,6 +108,20 @@ async def test_a_forged_notification_does_nothing(stage: Stage, forge: dict[str,
     assert await stage.receive(owed.headers) is True
 
 
+@pytest.mark.parametrize(
+    ("late", "believed"),
+    [pytest.param(4, True, id="a clock that is late"), pytest.param(6, False, id="kept and sent again")],
+)
+async def test_a_channel_that_has_ended_is_not_believed_any_more(stage: Stage, late: int, believed: bool) -> None:
+    await watched(stage)
+    edit(stage)
+    (owed,) = stage.world.take_pushes()
+    (channel,) = await channels_of(stage)
+    stage.clock.advance(minutes=(channel.expires_at - stage.clock()) / timedelta(minutes=1) + late)
+
+    assert await stage.receive(owed.headers) is believed
+
+
 async def test_a_notification_on_the_path_of_another_channel_is_forged(stage: Stage) -> None:
     await watched(stage)
     edit(stage)

@@ -22,6 +22,9 @@ SOON: Final = timedelta(seconds=5)
 POSTPONED_BY: Final = timedelta(seconds=1)
 """In a storm a calendar's row is written no more often than this."""
 
+AFTERLIFE: Final = timedelta(minutes=5)
+"""For how long a channel is believed beyond its end: a provider's clock, and its last notices, may be late."""
+
 MOST_CLAIMS: Final = 5000
 """Distinct notifications of one request that are looked at: more than fit into an honest one."""
 
@@ -110,7 +113,7 @@ async def _prove(
     return {
         claim: channel
         for claim, named in claims.items()
-        if (channel := found.get(named)) is not None and _is_genuine(channel, claim)
+        if (channel := found.get(named)) is not None and _is_genuine(channel, claim, gateway.clock())
     }
 
 
@@ -121,11 +124,14 @@ def _read_id(text: str) -> UUID | None:
         return None
 
 
-def _is_genuine(channel: Found, notice: PushNotice) -> bool:
+def _is_genuine(channel: Found, notice: PushNotice, now: datetime) -> bool:
     proof = hashlib.sha256(notice.secret.encode()).digest()
-    known = hmac.compare_digest(proof, channel.secret)
+    if not hmac.compare_digest(proof, channel.secret):
+        return False
+    if channel.expires_at is not None and channel.expires_at + AFTERLIFE < now:
+        return False  # the provider has forgotten it: somebody else has kept what it once sent
     # The provider's first notice may come before its answer told us the resource.
-    return known and (channel.resource_id is None or channel.resource_id == notice.resource_id)
+    return channel.resource_id is None or channel.resource_id == notice.resource_id
 
 
 def _wish(storms: Storms, channel: Found, kinds: set[PushKind], now: datetime) -> _Wish:
