@@ -34,6 +34,7 @@ from service.store.tables import Table
 from service.store.wake import Wake
 from webhooks import endpoints
 from webhooks.delivery import Deliverer
+from webhooks.local_desk import LocalDesk
 from webhooks.settings import DeliverySettings
 
 CHUNK: Final = 2000
@@ -100,6 +101,7 @@ async def open_gateway(
             wake=wake,
             clock=utc_now,
             draw=random.random,
+            desk=LocalDesk(database, cipher, deliverer, announce=wake.after),
             deliverer=deliverer,
         )
 

@@ -33,6 +33,7 @@ from service.store.connections import ConnectionTokens
 from service.store.database import Database, DatabaseUnavailable
 from service.store.wake import Wake
 from webhooks.delivery import Deliverer
+from webhooks.local_desk import LocalDesk
 from webhooks.settings import DeliverySettings
 
 log: Final = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ class App:
         # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
         tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, _slots(stack, TOKEN_SLOTS))
         stack.push_async_callback(tokens.drain)
+        deliverer = None if self._role == "api" else self._make_deliverer(stack, database, unlocked.cipher)
         return Gateway(
             settings=settings,
             database=database,
@@ -141,7 +143,8 @@ class App:
             wake=wake,
             clock=self._clock,
             draw=self._draw,
-            deliverer=None if self._role == "api" else self._make_deliverer(stack, database, unlocked.cipher),
+            desk=LocalDesk(database, unlocked.cipher, deliverer, announce=wake.after),
+            deliverer=deliverer,
         )
 
     def _make_deliverer(self, stack: AsyncExitStack, database: Database, cipher: Cipher) -> Deliverer:

@@ -151,6 +151,7 @@ def ticks_of_worker(gateway: Gateway, syncer: Syncer, announcer: Announcer, deli
     return [
         Tick("sync", 1, syncer.run_due, "sync"),
         Tick("deliver", 1, deliver, "deliver"),
+        Tick("endpoints", 5, deliverer.refresh, "endpoints"),
         Tick("starting", 1, announcer.run_due, "starting"),
         Tick("push channels", 5, lambda: push.renew_due(gateway), "push"),
         Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from webhooks import health
 from webhooks.attempt import Sender
 from webhooks.claims import any_due, claim
+from webhooks.endpoints import versions
 from webhooks.journal import Entry, Journal, Outage
 from webhooks.keyring import Keyring
 from webhooks.lanes import Lanes
@@ -28,6 +29,9 @@ SOON = timedelta(seconds=60)
 
 STAY = 0.1
 """For how many seconds a slot goes on with the endpoint that its connection is open to before others have a turn."""
+
+REMEMBERED = 4096
+"""Of how many changed endpoints the version is remembered; a dispatch is in memory for seconds."""
 
 log = logging.getLogger("webhooks")
 
@@ -70,6 +74,7 @@ class Deliverer:
         self._alarm: asyncio.TimerHandle | None = None
         self._crowded: Collection[UUID] = ()  # endpoints with more due than was claimed, when last looked
         self._cut_short = False
+        self._newest: dict[UUID, int] = {}  # versions of endpoints that were changed while this process ran
         self._closing = False
 
     def lease(self, now: datetime | None = None) -> Lease:
@@ -92,6 +97,33 @@ class Deliverer:
     def wake(self) -> None:
         """Let `run` look for due deliveries now instead of at its next tick."""
         self._woken.set()
+
+    def renew(self, endpoint_id: UUID, version: int | None) -> None:
+        """An endpoint is at this version by now, or gone (None): what waits here for an older one is claimed anew.
+
+        So whatever is sent from here on goes to its present address, signed with its present secrets.
+        """
+        self._newest.pop(endpoint_id, None)
+        if version is not None:
+            self._newest[endpoint_id] = version
+            if len(self._newest) > REMEMBERED:
+                del self._newest[next(iter(self._newest))]
+        now = asyncio.get_running_loop().time()
+        for dispatch in self._lanes.withdraw(endpoint_id):
+            if version is not None and dispatch.target.version >= version:
+                self._lanes.push(dispatch, now)
+            else:
+                self._journal.add(dispatch)
+
+    async def refresh(self) -> None:
+        """Learn which endpoints have changed, of those that something waits for here."""
+        waiting = self._lanes.endpoints()
+        if not waiting:
+            return
+        async with self._sessions.read() as conn:
+            found = await versions(conn, waiting)
+        for endpoint_id in waiting:
+            self.renew(endpoint_id, found.get(endpoint_id))
 
     async def run(self) -> None:
         """Claim due deliveries whenever woken, and every tick, until drained. Outlives a lost database."""
@@ -189,11 +221,16 @@ class Deliverer:
         fresh_until = self._clock() + timedelta(seconds=self._settings.deadline)
         while not self._closing:
             dispatch = self._lanes.follow(endpoint_id, now) if endpoint_id else self._lanes.pop(now)
-            if dispatch is None or (dispatch.lease and dispatch.lease.until >= fresh_until):
+            if dispatch is None or (
+                dispatch.lease and dispatch.lease.until >= fresh_until and self._is_current(dispatch)
+            ):
                 return dispatch
             self._lanes.done(dispatch, now, timed_out=None)
             self._journal.add(dispatch)
         return None
+
+    def _is_current(self, dispatch: Dispatch) -> bool:
+        return dispatch.target.version >= self._newest.get(dispatch.target.endpoint_id, 0)
 
     async def _work(self, dispatch: Dispatch) -> None:
         """One slot: send, and go on sending, as long as there is anything to send."""

@@ -1,6 +1,6 @@
 """Endpoints, the receivers of webhooks: made, listed, changed, disabled, deleted; and their secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from webhooks.keyring import place
-from webhooks.message import STANDARD, DeliveryState, EndpointState
+from webhooks.message import STANDARD, DeliveryState, EndpointState, Rank
 from webhooks.ports import Cipher
 from webhooks.signing import SigningKey, new_secret, packed, unpacked
 from webhooks.tables import deliveries, endpoints
@@ -38,7 +38,10 @@ class EndpointDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint as it may be shown: everything but the secret. `rate_limit` is per second."""
+    """An endpoint as it may be shown: everything but the secret. `rate_limit` is per second.
+
+    `first_failure_at` and `failed_messages` are of the failure that goes on; the last two fields are `health.rates`.
+    """
 
     id: UUID
     project_id: UUID
@@ -53,13 +56,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     disabled_reason: str | None
     disabled_at: datetime | None
     first_failure_at: datetime | None
+    failed_messages: int
     version: int
     created_at: datetime
     updated_at: datetime
+    last_success_at: datetime | None = None
+    success_rate: float | None = None
 
 
 _SEALED = select(endpoints.c.secret)
-_SHOWN = [endpoints.c[name] for name in Endpoint.__struct_fields__]
+_SHOWN = [endpoints.c[name] for name in Endpoint.__struct_fields__ if name in endpoints.c]
 
 
 def _known(project_id: UUID, endpoint_id: UUID) -> Any:
@@ -89,13 +95,14 @@ async def create(
         disabled_reason=None,
         disabled_at=None,
         first_failure_at=None,
+        failed_messages=0,
         version=1,
         created_at=now,
         updated_at=now,
     )
     sealed = cipher.seal(packed([SigningKey(secret)]), place(project_id, endpoint_id))
-    row = msgspec.structs.asdict(endpoint) | {"secret": sealed, "failed_messages": 0}
-    await conn.execute(insert(endpoints).values(_storable(row)))
+    row = {name: value for name, value in msgspec.structs.asdict(endpoint).items() if name in endpoints.c}
+    await conn.execute(insert(endpoints).values(_storable(row | {"secret": sealed})))
     return endpoint, secret
 
 
@@ -139,6 +146,21 @@ async def change(
     return await _update(conn, project_id, endpoint_id, _storable(changes), now=now)
 
 
+async def hold(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID) -> Endpoint | None:
+    """The endpoint, which nobody else changes before this transaction ends."""
+    query = select(*_SHOWN).where(_known(project_id, endpoint_id)).with_for_update(key_share=True)
+    row = (await conn.execute(query)).first()
+    return _endpoint(row) if row else None
+
+
+async def versions(conn: AsyncConnection, endpoint_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The versions of the endpoints that can be sent to."""
+    query = select(endpoints.c.id, endpoints.c.version).where(
+        endpoints.c.id.in_(endpoint_ids), endpoints.c.state == EndpointState.ENABLED.value
+    )
+    return {row.id: row.version for row in await conn.execute(query)}
+
+
 async def _update(
     conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, values: Mapping[str, Any], *, now: datetime
 ) -> Endpoint | None:
@@ -164,7 +186,7 @@ async def disable(
 
 
 async def enable(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, *, now: datetime) -> Endpoint | None:
-    """Send again, with a clean record; what was parked is due now."""
+    """Send again, with a clean record; what was parked is due now, behind what is new."""
     values = {
         "state": EndpointState.ENABLED.value,
         "disabled_reason": None,
@@ -174,7 +196,8 @@ async def enable(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, *, 
     }
     endpoint = await _update(conn, project_id, endpoint_id, values, now=now)
     if endpoint:
-        await _move(conn, endpoint_id, DeliveryState.PARKED, {"state": DeliveryState.PENDING.value, "next_at": now})
+        due = {"state": DeliveryState.PENDING.value, "next_at": now, "rank": Rank.BACKFILL.value}
+        await _move(conn, endpoint_id, DeliveryState.PARKED, due)
     return endpoint
 
 
@@ -218,15 +241,23 @@ async def rotate_secret(
     *,
     now: datetime,
     overlap: timedelta = OVERLAP,
+    rotation_id: UUID | None = None,
 ) -> str | None:
-    """Give the endpoint a new secret and answer with it; the old ones go on signing too, for `overlap` at most."""
+    """Give the endpoint a new secret and answer with it; the old ones go on signing too, for `overlap` at most.
+
+    The same `rotation_id` again gets the secret that it got before.
+    """
     keys = await _keys(conn, cipher, project_id, endpoint_id, _SEALED.with_for_update(key_share=True))
     if keys is None:
         return None
+    if rotation_id is not None and keys[0].rotation_id == rotation_id:
+        return keys[0].secret
     end = now + overlap
     old = [SigningKey(key.secret, min(key.expires_at or end, end)) for key in keys if key.signs_at(now)]
     secret = new_secret()
-    sealed = cipher.seal(packed([SigningKey(secret), *old[:OLD_KEYS]]), place(project_id, endpoint_id))
+    sealed = cipher.seal(
+        packed([SigningKey(secret, rotation_id=rotation_id), *old[:OLD_KEYS]]), place(project_id, endpoint_id)
+    )
     await _update(conn, project_id, endpoint_id, {"secret": sealed}, now=now)
     return secret
 

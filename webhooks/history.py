@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from webhooks.claims import PENDING
@@ -26,7 +26,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to one endpoint: its state, how many attempts were made, when the next one is."""
+    """One message to one endpoint: its state, how many attempts were made, when the next one is.
+
+    `merged_into` is the message that says instead what this one would have said, when the state is `merged`.
+    """
 
     id: UUID
     message_id: UUID
@@ -34,6 +37,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     attempts: int
     next_attempt_at: datetime | None
+    merged_into: UUID | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     delivery_id: UUID
+    message_id: UUID
     endpoint_id: UUID
     number: int
     at: datetime
@@ -60,9 +65,12 @@ _DELIVERY = select(
     deliveries.c.state,
     deliveries.c.attempts,
     deliveries.c.next_at,
+    deliveries.c.merged_into,
 )
 _ATTEMPT = select(
-    *[attempts.c[name] for name in Attempt.__struct_fields__ if name != "endpoint_id"], deliveries.c.endpoint_id
+    *[attempts.c[name] for name in Attempt.__struct_fields__ if name in attempts.c],
+    deliveries.c.message_id,
+    deliveries.c.endpoint_id,
 ).join(deliveries, deliveries.c.id == attempts.c.delivery_id)
 
 
@@ -72,19 +80,41 @@ async def page(
     *,
     type: str | None = None,  # noqa: A002  the contract's name for it
     calendar_id: UUID | None = None,
+    endpoint_id: UUID | None = None,
+    state: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     before: UUID | None = None,
     limit: int = 50,
 ) -> list[Message]:
-    """The project's messages, newest first; `before` is the last id of the page before."""
+    """The project's messages, newest first; `before` is the last id of the page before.
+
+    `endpoint_id` and `state` are those of one delivery; `since` and `until` span when messages were made.
+    """
     query = _MESSAGE.where(messages.c.project_id == project_id)
     if type is not None:
         query = query.where(messages.c.type == type)
     if calendar_id is not None:
         query = query.where(messages.c.calendar_id == calendar_id)
+    if since is not None:
+        query = query.where(messages.c.id >= first_id_at(since))
+    if until is not None:
+        query = query.where(messages.c.id < first_id_at(until))
+    if endpoint_id is not None or state is not None:
+        query = query.where(exists().where(*_goes_to(endpoint_id, state)))
     if before is not None:
         query = query.where(messages.c.id < before)
     rows = await conn.execute(query.order_by(messages.c.id.desc()).limit(limit))
     return [_message(row) for row in rows]
+
+
+def _goes_to(endpoint_id: UUID | None, state: str | None) -> list[ColumnElement[bool]]:
+    conditions = [deliveries.c.message_id == messages.c.id]
+    if endpoint_id is not None:
+        conditions.append(deliveries.c.endpoint_id == endpoint_id)
+    if state is not None:
+        conditions.append(deliveries.c.state == literal_column(f"'{DeliveryState(state).value}'"))
+    return conditions
 
 
 async def message(conn: AsyncConnection, project_id: UUID, message_id: UUID) -> tuple[Message, list[Delivery]] | None:
@@ -110,6 +140,7 @@ async def message_deliveries(conn: AsyncConnection, project_id: UUID, message_id
             state=row.state,
             attempts=row.attempts,
             next_attempt_at=row.next_at if row.state == DeliveryState.PENDING else None,
+            merged_into=row.merged_into,
         )
         for row in rows
     ]
@@ -120,6 +151,13 @@ async def message_attempts(conn: AsyncConnection, project_id: UUID, message_id: 
     query = _ATTEMPT.where(deliveries.c.project_id == project_id, deliveries.c.message_id == message_id)
     rows = await conn.execute(query.order_by(attempts.c.at, attempts.c.id))
     return [Attempt(**row._asdict()) for row in rows]
+
+
+async def delivery_attempt(conn: AsyncConnection, delivery_id: UUID) -> Attempt | None:
+    """The latest attempt of a delivery."""
+    query = _ATTEMPT.where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number.desc()).limit(1)
+    row = (await conn.execute(query)).first()
+    return Attempt(**row._asdict()) if row else None
 
 
 async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:

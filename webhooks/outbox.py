@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
@@ -28,6 +29,7 @@ from webhooks.message import (
     Target,
     body,
 )
+from webhooks.retry import SCHEDULE
 from webhooks.tables import deliveries, endpoints, messages
 
 ON_REQUEST = ("event.",)
@@ -82,8 +84,39 @@ async def put(
     """
     if not notices:
         return []
+    placed = fan_out(notices, await _subscribers(conn, notices, only), now=now, lease=lease)
+    placed = await take_in(conn, placed, now=now)
+    await _insert(conn, placed)
+    return placed.dispatches
+
+
+async def put_once(
+    conn: AsyncConnection, notice: Notice, endpoint_id: UUID, *, now: datetime, lease: Lease | None
+) -> tuple[UUID, Dispatch | None]:
+    """Store a message for one enabled endpoint, to be attempted a single time; the delivery, and its dispatch if leased.
+
+    Raises ValueError when there is no such endpoint to send to.
+    """
+    placed = fan_out([notice], await _subscribers(conn, [notice], endpoint_id), now=now, lease=lease)
+    if not placed.deliveries:
+        raise ValueError("there is no such endpoint")
+    # As if nine attempts had been made: this one is the last.
+    for row in placed.deliveries:
+        row["schedule_start"] = -len(SCHEDULE)
+    dispatches = [msgspec.structs.replace(each, schedule_start=-len(SCHEDULE)) for each in placed.dispatches]
+    await _insert(conn, placed)
+    return placed.deliveries[0]["id"], dispatches[0] if dispatches else None
+
+
+async def _insert(conn: AsyncConnection, placed: Placed) -> None:
+    if placed.messages:
+        await conn.execute(_INSERT_MESSAGE, placed.messages)
+        await conn.execute(_INSERT_DELIVERY, placed.deliveries)
+
+
+async def _subscribers(conn: AsyncConnection, notices: Sequence[Notice], only: UUID | None) -> list[Subscriber]:
     rows = await conn.execute(_SUBSCRIBERS, {"projects": list({notice.project_id for notice in notices})})
-    subscribers = [
+    return [
         Subscriber(
             target=Target(row.id, row.project_id, row.version, row.url, row.rate_limit, row.secret),
             event_types=row.event_types if only is None else ["*"],
@@ -94,12 +127,6 @@ async def put(
         for row in rows
         if only is None or row.id == only
     ]
-    placed = fan_out(notices, subscribers, now=now, lease=lease)
-    placed = await take_in(conn, placed, now=now)
-    if placed.messages:
-        await conn.execute(_INSERT_MESSAGE, placed.messages)
-        await conn.execute(_INSERT_DELIVERY, placed.deliveries)
-    return placed.dispatches
 
 
 def fan_out(

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 from standardwebhooks import Webhook
@@ -15,10 +16,14 @@ SHORTEST, LONGEST = 24, 64  # bytes; "Signature scheme" in the specification
 
 
 class SigningKey(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A secret as users see it (`whsec_` and base64), and when it stops signing; the newest never does."""
+    """A secret as users see it (`whsec_` and base64), and when it stops signing; the newest never does.
+
+    `rotation_id` is the wish that has made it, so that the same wish again makes no other.
+    """
 
     secret: str
     expires_at: datetime | None = None
+    rotation_id: UUID | None = None
 
     def __repr__(self) -> str:
         return f"SigningKey(expires_at={self.expires_at})"

@@ -1,59 +1,44 @@
-"""Routes of webhook endpoints: make, list, show, delete, and their secret."""
+"""Routes of webhook endpoints: make, list, show, change, delete, and their secret."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Iterable
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Response, delete, get, post
+from litestar import Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
-from msgspec import Meta
-from sqlalchemy.ext.asyncio import AsyncConnection
+from msgspec import UNSET
 
 from service.api.auth import ApiRequest
 from service.api.bodies import Body
+from service.api.endpoint_shapes import EndpointChange, NewEndpoint
 from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
-from service.api.problems import invalid, not_found
-from service.api.views import EndpointView, NewEndpointView, SecretView, endpoint_view, new_endpoint_view
-from service.core.catalogue import EVENT_TYPES
-from service.errors import GatewayError
+from service.api.problems import invalid
+from service.api.webhook_refusals import told_as_problems
+from service.api.webhook_views import (
+    EndpointView,
+    NewEndpointView,
+    SecretView,
+    endpoint_view,
+    new_endpoint_view,
+)
 from service.flows.gateway import Gateway
 from service.providers.addresses import Policy
 from service.providers.guarded_http import resolve_and_judge
 from service.store import calendars
-from webhooks import endpoints
 from webhooks.endpoints import EndpointDraft
-from webhooks.outbox import covers
-
-MOST_ENDPOINTS: Final = 500
-"""Of one project: each message is one delivery to each of them."""
-
-TypePattern = Annotated[str, Meta(min_length=1, max_length=64)]
-
-
-class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A receiver to be. `event_types` are exact or end in `.*`; without any, all but the `event.*` family are sent."""
-
-    url: Annotated[str, Meta(min_length=1, max_length=4096)]
-    event_types: Annotated[list[TypePattern], Meta(min_length=1, max_length=50)] | None = None
-    description: Annotated[str, Meta(max_length=500)] | None = None
-    rate_limit: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    calendar_ids: Annotated[list[UUID], Meta(min_length=1, max_length=100)] | None = None
-    ordering: Literal["best_effort", "fifo"] = "best_effort"
-    format: Literal["standard"] = "standard"
-
-    def __post_init__(self) -> None:
-        for pattern in self.event_types or ():
-            if not any(covers(pattern, known) for known in EVENT_TYPES):
-                raise ValueError("`event_types` names a type that does not exist")
-
 
 NEW: Final = Body[NewEndpoint](
     NewEndpoint,
     example={"url": "https://example.com/hooks", "event_types": ["calendar.*", "event.*"], "description": "Bots"},
+)
+
+CHANGE: Final = Body[EndpointChange](
+    EndpointChange, example={"event_types": None, "rate_limit": 20, "state": "enabled"}, when_empty=EndpointChange()
 )
 
 
@@ -73,8 +58,12 @@ async def create(
 
     async def work(object_id: UUID) -> Response[NewEndpointView]:
         await resolve_and_judge(draft.url, policy, "webhook")
-        view = await _stored(gateway, request.auth.project_id, draft, object_id)
-        return Response(view, status_code=201, headers=entity_tag(view.version))
+        await _check_calendars(gateway, request.auth.project_id, draft.calendar_ids)
+        with told_as_problems():
+            made, secret = await gateway.desk.create(
+                request.auth.project_id, draft, endpoint_id=object_id, now=gateway.clock()
+            )
+        return Response(new_endpoint_view(made, secret), status_code=201, headers=entity_tag(made.version))
 
     return await once(gateway, request, work)
 
@@ -95,8 +84,8 @@ async def list_endpoints(
     project_id = request.auth.project_id
     cursors = Cursors(gateway.cipher, project_id, "endpoints")
     after = cursors.read(cursor, UUID)
-    async with gateway.database.read() as conn:
-        found = await endpoints.page(conn, project_id, after=after, limit=limit + 1)
+    with told_as_problems():
+        found = await gateway.desk.page(project_id, after=after, limit=limit + 1, now=gateway.clock())
     shown = [msgspec.json.encode(endpoint_view(endpoint)) for endpoint in found[:limit]]
     return json_page(shown, cursors.write(found[limit - 1].id) if len(found) > limit else None)
 
@@ -108,11 +97,37 @@ async def list_endpoints(
     tags=["Webhooks"],
 )
 async def show(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[EndpointView]:
-    async with gateway.database.read() as conn:
-        found = await endpoints.get(conn, request.auth.project_id, endpoint_id)
-    if found is None:
-        raise not_found()
+    with told_as_problems():
+        found = await gateway.desk.get(request.auth.project_id, endpoint_id, now=gateway.clock())
     return Response(endpoint_view(found), headers=entity_tag(found.version))
+
+
+@patch(
+    "/webhooks/endpoints/{endpoint_id:uuid}",
+    operation_id="changeEndpoint",
+    summary="Change a webhook endpoint, or enable it again",
+    description="A new `url` is judged as that of a new endpoint. What waited while the endpoint was disabled is due at once, "
+    "behind what is new. What is sent from the answer on goes by the change.",
+    tags=["Webhooks"],
+    opt={"body": CHANGE, "conditional": True},
+)
+async def change(
+    endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway], policy: Injected[Policy]
+) -> Response[EndpointView]:
+    project_id = request.auth.project_id
+    body = await CHANGE.read(request)
+    version = expected_version(request)
+    with told_as_problems():
+        await gateway.desk.get(project_id, endpoint_id, now=gateway.clock())
+    wish: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    if body.ordering is None:
+        wish["ordering"] = "best_effort"
+    if body.url is not UNSET:
+        await resolve_and_judge(body.url, policy, "webhook")
+    await _check_calendars(gateway, project_id, wish.get("calendar_ids"))
+    with told_as_problems():
+        changed = await gateway.desk.change(project_id, endpoint_id, wish, version=version, now=gateway.clock())
+    return Response(endpoint_view(changed), headers=entity_tag(changed.version))
 
 
 @delete(
@@ -124,15 +139,9 @@ async def show(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inject
     opt={"conditional": True},
 )
 async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> None:
-    project_id = request.auth.project_id
     version = expected_version(request)
-    async with gateway.database.write() as conn:
-        found = await endpoints.get(conn, project_id, endpoint_id)
-        if found is None:
-            raise not_found()
-        if version is not None and found.version != version:
-            raise GatewayError(412, "precondition_failed", f"The endpoint is at version {found.version}.")
-        await endpoints.delete(conn, project_id, endpoint_id, now=gateway.clock())
+    with told_as_problems():
+        await gateway.desk.delete(request.auth.project_id, endpoint_id, version=version, now=gateway.clock())
 
 
 @get(
@@ -143,33 +152,18 @@ async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inje
     opt={"scope": "admin"},
 )
 async def reveal(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[SecretView]:
-    async with gateway.database.write() as conn:
-        secret = await endpoints.reveal(conn, gateway.cipher, request.auth.project_id, endpoint_id)
-    if secret is None:
-        raise not_found()
-    return Response(SecretView(secret))
+    with told_as_problems():
+        return Response(SecretView(await gateway.desk.reveal(request.auth.project_id, endpoint_id)))
 
 
-async def _stored(gateway: Gateway, project_id: UUID, draft: EndpointDraft, object_id: UUID) -> NewEndpointView:
-    async with gateway.database.write() as conn:
-        known = await endpoints.get(conn, project_id, object_id)
-        if known is not None:
-            # A run that died before it could answer has made it.
-            secret = await endpoints.reveal(conn, gateway.cipher, project_id, object_id)
-            return new_endpoint_view(known, secret or "")
-        if len(await endpoints.page(conn, project_id, limit=MOST_ENDPOINTS)) >= MOST_ENDPOINTS:
-            raise GatewayError(422, "validation_failed", f"A project has at most {MOST_ENDPOINTS} webhook endpoints.")
-        await _check_calendars(conn, project_id, draft)
-        made, secret = await endpoints.create(
-            conn, gateway.cipher, project_id, draft, now=gateway.clock(), endpoint_id=object_id
-        )
-    return new_endpoint_view(made, secret)
+async def _check_calendars(gateway: Gateway, project_id: UUID, calendar_ids: Iterable[UUID] | None) -> None:
+    """Raises GatewayError 422 for a calendar that the project does not have."""
+    if not calendar_ids:
+        return
+    async with gateway.database.read() as conn:
+        for calendar_id in calendar_ids:
+            if await calendars.one(conn, project_id, calendar_id) is None:
+                raise invalid("calendar_ids", "names a calendar that does not exist")
 
 
-async def _check_calendars(conn: AsyncConnection, project_id: UUID, draft: EndpointDraft) -> None:
-    for calendar_id in draft.calendar_ids or ():
-        if await calendars.one(conn, project_id, calendar_id) is None:
-            raise invalid("calendar_ids", "names a calendar that does not exist")
-
-
-ROUTES: Final = [create, list_endpoints, show, remove, reveal]
+ROUTES: Final = [create, list_endpoints, show, change, remove, reveal]

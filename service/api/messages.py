@@ -1,28 +1,38 @@
-"""Routes of webhook messages: what was sent, to whom, and every attempt."""
+"""Routes of webhook messages: what was sent, to whom, every attempt; and sending one again."""
 
 from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from service.api.auth import ApiRequest
+from service.api.bodies import Body
+from service.api.endpoint_shapes import Resending
+from service.api.idempotency import once
 from service.api.injection import Injected
-from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, json_page
-from service.api.problems import not_found
-from service.api.views import (
+from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, json_page, moment
+from service.api.paging import Moment as TimeText
+from service.api.problems import invalid
+from service.api.webhook_refusals import told_as_problems
+from service.api.webhook_views import (
     AttemptView,
     MessageView,
     MessageWithPayload,
+    RedeliveryView,
     attempt_view,
     message_view,
     message_with_payload,
 )
 from service.flows.gateway import Gateway
-from webhooks import history
-from webhooks.history import Delivery
+from webhooks.desk import Selection
+from webhooks.message import DeliveryState
+
+RESENDING: Final = Body[Resending](
+    Resending, example={"endpoint_id": "0199f3a2-7a10-7f3e-b1d4-6c8e0a9f5b22"}, when_empty=Resending()
+)
 
 
 @get(
@@ -37,21 +47,37 @@ async def list_messages(
     gateway: Injected[Gateway],
     kind: Annotated[str | None, QueryParameter(name="type", description="The event type.", max_length=64)] = None,
     calendar_id: Annotated[UUID | None, QueryParameter(description="About this calendar.")] = None,
+    endpoint_id: Annotated[UUID | None, QueryParameter(description="For this endpoint.")] = None,
+    standing: Annotated[
+        str | None,
+        QueryParameter(
+            name="state", description=f"The `status` of a delivery: {', '.join(DeliveryState)}.", max_length=16
+        ),
+    ] = None,
+    since: TimeText = None,
+    until: TimeText = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[bytes]:
     project_id = request.auth.project_id
+    if standing is not None and standing not in set(DeliveryState):
+        raise invalid("state", f"accepts {', '.join(DeliveryState)}")
     cursors = Cursors(gateway.cipher, project_id, "messages")
-    before = cursors.read(cursor, UUID)
-    async with gateway.database.read() as conn:
-        found = await history.page(conn, project_id, type=kind, calendar_id=calendar_id, before=before, limit=limit + 1)
-        shown = found[:limit]
-        deliveries = await history.message_deliveries(conn, project_id, [message.id for message in shown])
-    by_message: dict[UUID, list[Delivery]] = {}
-    for delivery in deliveries:
-        by_message.setdefault(delivery.message_id, []).append(delivery)
-    rows = [msgspec.json.encode(message_view(message, by_message.get(message.id, []))) for message in shown]
-    return json_page(rows, cursors.write(shown[-1].id) if len(found) > limit else None)
+    wanted = Selection(
+        type=kind,
+        calendar_id=calendar_id,
+        endpoint_id=endpoint_id,
+        state=standing,
+        since=moment(since, "since"),
+        until=moment(until, "until"),
+        before=cursors.read(cursor, UUID),
+        limit=limit + 1,
+    )
+    with told_as_problems():
+        found = await gateway.desk.messages(project_id, wanted)
+    shown = found[:limit]
+    rows = [msgspec.json.encode(message_view(*one)) for one in shown]
+    return json_page(rows, cursors.write(shown[-1][0].id) if len(found) > limit else None)
 
 
 @get(
@@ -63,11 +89,8 @@ async def list_messages(
 async def show(
     message_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[MessageWithPayload]:
-    async with gateway.database.read() as conn:
-        found = await history.message(conn, request.auth.project_id, message_id)
-    if found is None:
-        raise not_found()
-    return Response(message_with_payload(*found))
+    with told_as_problems():
+        return Response(message_with_payload(*await gateway.desk.message(request.auth.project_id, message_id)))
 
 
 @get(
@@ -87,10 +110,8 @@ async def list_attempts(
     project_id = request.auth.project_id
     cursors = Cursors(gateway.cipher, project_id, f"attempts of {message_id}")
     after = cursors.read(cursor, UUID)
-    async with gateway.database.read() as conn:
-        found = await history.message_attempts(conn, project_id, message_id)
-        if not found and await history.message(conn, project_id, message_id) is None:
-            raise not_found()
+    with told_as_problems():
+        found = await gateway.desk.attempts(project_id, message_id)
     # A message has some ten attempts for each endpoint, kept together: the page is cut here.
     start = next((index for index, attempt in enumerate(found, 1) if attempt.id == after), 0)
     shown = found[start : start + limit]
@@ -98,4 +119,29 @@ async def list_attempts(
     return json_page(rows, cursors.write(shown[-1].id) if len(found) > start + limit else None)
 
 
-ROUTES: Final = [list_messages, show, list_attempts]
+@post(
+    "/webhooks/messages/{message_id:uuid}/resend",
+    status_code=202,
+    operation_id="resendMessage",
+    summary="Send a message again",
+    description="To one of the endpoints that it was for, or to all of them: same id, same bytes, a new round of retries, "
+    "behind what is new. 409 when none of them can be sent to.",
+    tags=["Webhooks"],
+    opt={"body": RESENDING},
+)
+async def resend(
+    message_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
+) -> Response[RedeliveryView]:
+    body = await RESENDING.read(request)
+
+    async def work(_object_id: UUID) -> Response[RedeliveryView]:
+        with told_as_problems():
+            count = await gateway.desk.resend(
+                request.auth.project_id, message_id, endpoint_id=body.endpoint_id, now=gateway.clock()
+            )
+        return Response(RedeliveryView(count), status_code=202)
+
+    return await once(gateway, request, work)
+
+
+ROUTES: Final = [list_messages, show, list_attempts, resend]

@@ -12,9 +12,6 @@ from service.core.event import EventView
 from service.core.lifecycle import State
 from service.core.meeting_links.evidence import MeetingHost
 from service.providers.protocol import RawCalendar
-from webhooks.endpoints import Endpoint
-from webhooks.history import Attempt, Delivery, Message
-from webhooks.message import EndpointState
 
 
 class ProjectView(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,79 +105,6 @@ class EventWithSource(EventView, frozen=True, kw_only=True):
     raw: dict[str, Any] | None = None
 
 
-class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
-    """A receiver of webhooks. `status` is `enabled` or `disabled`; `rate_limit` is messages per second."""
-
-    id: UUID
-    url: str
-    description: str | None
-    event_types: list[str] | None
-    calendar_ids: list[UUID] | None
-    rate_limit: int | None
-    ordering: str
-    format: str
-    status: str
-    disabled_reason: str | None
-    disabled_at: datetime | None
-    failing_since: datetime | None
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class NewEndpointView(EndpointView, frozen=True, kw_only=True):
-    """A new endpoint with its secret, which is shown here and by `GET .../secret` only."""
-
-    secret: str
-
-
-class SecretView(msgspec.Struct, frozen=True):
-    """The key that signs an endpoint's messages."""
-
-    secret: str
-
-
-class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to one endpoint. `status` is `pending`, `delivered`, `failed`, `parked` or `cancelled`."""
-
-    endpoint_id: UUID
-    status: str
-    attempts: int
-    next_attempt_at: datetime | None
-
-
-class MessageView(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that was sent, or is on its way; `id` is its `webhook-id`."""
-
-    id: UUID
-    type: str
-    calendar_id: UUID | None
-    timestamp: datetime
-    created_at: datetime
-    deliveries: list[DeliveryView]
-
-
-class MessageWithPayload(MessageView, frozen=True, kw_only=True):
-    """A message with the exact JSON that its receivers get."""
-
-    payload: Any
-
-
-class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that was made: `status` is the receiver's, `answer` the first 4 KiB of its body."""
-
-    id: UUID
-    endpoint_id: UUID
-    number: int
-    at: datetime
-    duration_ms: int
-    status: int | None
-    error_kind: str | None
-    error_detail: str | None
-    answer: str
-    next_attempt_at: datetime | None
-
-
 def project_view(row: Row[Any]) -> ProjectView:
     """A stored project as it is shown."""
     return ProjectView(**{name: getattr(row, name) for name in ProjectView.__struct_fields__})
@@ -211,60 +135,7 @@ def sync_view(row: Row[Any], quarantined: int, now: datetime) -> SyncView:
     )
 
 
-def endpoint_view(endpoint: Endpoint) -> EndpointView:
-    """An endpoint as it is shown."""
-    return EndpointView(**_endpoint_fields(endpoint))
-
-
-def new_endpoint_view(endpoint: Endpoint, secret: str) -> NewEndpointView:
-    """An endpoint as it is shown to whoever has just made it."""
-    return NewEndpointView(**_endpoint_fields(endpoint), secret=secret)
-
-
-def message_view(message: Message, deliveries: list[Delivery]) -> MessageView:
-    """A message as lists show it."""
-    return MessageView(**_message_fields(message, deliveries))
-
-
-def message_with_payload(message: Message, deliveries: list[Delivery]) -> MessageWithPayload:
-    """A message as it is shown alone."""
-    return MessageWithPayload(**_message_fields(message, deliveries), payload=message.body)
-
-
-def attempt_view(attempt: Attempt) -> AttemptView:
-    """An attempt as it is shown."""
-    return msgspec.convert(attempt, AttemptView, from_attributes=True)
-
-
 def _next_sync(row: Row[Any]) -> datetime | None:
     # A calendar that is disconnected may be due to have its events examined, which is no reading.
     due_at: datetime | None = row.due_at
     return None if row.status == State.DISCONNECTED.value else due_at
-
-
-def _endpoint_fields(endpoint: Endpoint) -> dict[str, Any]:
-    known = msgspec.structs.asdict(endpoint) | {
-        "status": EndpointState(endpoint.state).value,
-        "failing_since": endpoint.first_failure_at,
-    }
-    return {name: known[name] for name in EndpointView.__struct_fields__}
-
-
-def _message_fields(message: Message, deliveries: list[Delivery]) -> dict[str, Any]:
-    shown = [
-        DeliveryView(
-            endpoint_id=delivery.endpoint_id,
-            status=delivery.state,
-            attempts=delivery.attempts,
-            next_attempt_at=delivery.next_attempt_at,
-        )
-        for delivery in deliveries
-    ]
-    return {
-        "id": message.id,
-        "type": message.type,
-        "calendar_id": message.calendar_id,
-        "timestamp": message.at,
-        "created_at": message.created_at,
-        "deliveries": shown,
-    }

@@ -15,6 +15,7 @@ from service.store.cipher import Cipher
 from service.store.database import Database
 from service.store.wake import Wake
 from webhooks.delivery import Deliverer
+from webhooks.desk import Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Gateway:
 
     `slots` lends clients for the providers that the operator has chosen, `guarded_slots` for those that users name.
     `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
-    sends no webhooks. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
+    sends no webhooks, `desk` is where users' wishes about endpoints and messages go. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
     budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
     when last seen, the default of those that are not in it; `rotations` the refresh tokens that came for somebody who
     was only looking.
@@ -41,6 +42,7 @@ class Gateway:
     wake: Wake
     clock: Callable[[], datetime]
     draw: Callable[[], float]
+    desk: Desk
     deliverer: Deliverer | None = None
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
     lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)

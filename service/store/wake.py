@@ -8,7 +8,7 @@
         wake.after(conn, "sync")               # said when the transaction is committed, and not if it is rolled back
 
 A notice that gets lost is harmless: whoever waits looks again after its timeout. Topics: `sync`, `deliver`,
-`starting`, `changes:{project_id}`.
+`endpoints`, `starting`, `changes:{project_id}`.
 """
 
 import asyncio

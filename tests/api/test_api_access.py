@@ -31,10 +31,15 @@ WITH_ID = [
     ("GET", "/events/{event}?as_of=2026-03-02T09:00:00Z", None),
     ("GET", "/events/{event}/history", None),
     ("GET", "/webhooks/endpoints/{endpoint}", None),
+    ("PATCH", "/webhooks/endpoints/{endpoint}", {"description": "x"}),
     ("DELETE", "/webhooks/endpoints/{endpoint}", None),
+    ("POST", "/webhooks/endpoints/{endpoint}/rotate_secret", {}),
+    ("POST", "/webhooks/endpoints/{endpoint}/test", {}),
+    ("POST", "/webhooks/endpoints/{endpoint}/recover", {"since": "2026-03-01T00:00:00Z"}),
     ("GET", "/webhooks/endpoints/{endpoint}/secret", None),
     ("GET", "/webhooks/messages/{message}", None),
     ("GET", "/webhooks/messages/{message}/attempts", None),
+    ("POST", "/webhooks/messages/{message}/resend", {}),
 ]
 
 

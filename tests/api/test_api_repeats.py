@@ -40,15 +40,21 @@ async def test_the_same_key_and_body_get_the_first_answer_again(
 async def test_every_post_with_a_key_is_repeatable(
     api: Litestar, call: httpx.AsyncClient, credentials: dict[str, Any]
 ) -> None:
+    endpoint = (await call.post("/webhooks/endpoints", json=HOOK)).json()
     calendar = (await call.post("/calendars", json=credentials)).json()
+    message = (await call.get("/webhooks/messages")).json()["data"][0]
+    recover = f"/webhooks/endpoints/{endpoint['id']}/recover"
     bodies = {
         "/calendars": credentials,
         "/calendars/raw": credentials,
         "/webhooks/endpoints": HOOK,
+        recover: {"since": "2026-03-01T00:00:00Z"},
         "/meeting_links/explain": {"source": "text", "event": {}},
     }
     paths = [
         route.path.replace("{calendar_id:uuid}", calendar["id"])
+        .replace("{endpoint_id:uuid}", endpoint["id"])
+        .replace("{message_id:uuid}", message["id"])
         for route in api.routes
         if "POST" in route.methods and not route.path.startswith("/push")  # type: ignore[union-attr]
     ]

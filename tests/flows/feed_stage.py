@@ -23,6 +23,7 @@ from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
 from service.store.database import Database
 from service.store.wake import Wake
+from webhooks.local_desk import LocalDesk
 
 URLS = {"google_api_url": "http://google.test", "google_token_url": "http://google.test"}
 
@@ -77,6 +78,7 @@ async def set_feed_stage(
             wake=wake,
             clock=clock,
             draw=lambda: 0.5,
+            desk=LocalDesk(database, cipher, None, announce=wake.after),
         )
         stage = FeedStage(gateway, SimpleNamespace(world=None, name="ics"), project, clock)
         stage.server = server

@@ -34,6 +34,9 @@ from service.store.wake import Wake
 from simulator.google.world import World
 from simulator.microsoft.world import MicrosoftWorld
 from webhooks import endpoints, tables
+from webhooks.delivery import Deliverer
+from webhooks.local_desk import LocalDesk
+from webhooks.settings import DeliverySettings
 
 
 class Stage:
@@ -242,6 +245,9 @@ async def set_stage(
     providers = make_providers(**{"google_api_url": GOOGLE, "google_token_url": GOOGLE, **cast.urls}, clock=clock)
     slots, token_slots = (Slots(8, None, transport_factory=transport) for _ in range(2))
     tokens = Tokens(ConnectionTokens(database, cipher), providers, token_slots)
+    # Sends what is asked for at the desk, and nothing by itself.
+    hooks = Slots(4)
+    postman = Deliverer(database, hooks, cipher, clock, DeliverySettings(), jitter=draw)
     async with Wake(database) as wake:
         gateway = Gateway(
             settings=Settings(**{"public_url": "http://127.0.0.1:9", **settings}),
@@ -256,6 +262,7 @@ async def set_stage(
             wake=wake,
             clock=clock,
             draw=draw,
+            desk=LocalDesk(database, cipher, postman, announce=wake.after),
         )
         stage = Stage(gateway, cast, project, clock)
         try:
@@ -264,5 +271,7 @@ async def set_stage(
             stage.announcer.drain()
             await stage.syncer.drain(1)
             await tokens.drain()
+            await postman.drain(1)
+            await hooks.aclose()
             await slots.aclose()
             await token_slots.aclose()

@@ -33,6 +33,7 @@ from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
 from service.store.database import Database
 from service.store.wake import Wake
+from webhooks.local_desk import LocalDesk
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +118,7 @@ async def set_caldav_stage(
             wake=wake,
             clock=clock,
             draw=lambda: 0.5,
+            desk=LocalDesk(database, cipher, None, announce=wake.after),
         )
         stage = CaldavStage(gateway, SimpleNamespace(world=None, name="caldav"), project, clock)
         stage.server, stage.storage = server, folder

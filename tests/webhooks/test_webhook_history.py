@@ -117,7 +117,7 @@ async def test_recover_resends_what_failed_in_a_span(bench):
     async with bench.store.write() as conn:
 
         async def recovered(project_id, **span):
-            return await redelivery.recover(conn, project_id, endpoint.id, now=bench.clock(), **span)
+            return len(await redelivery.recover(conn, project_id, endpoint.id, now=bench.clock(), **span))
 
         assert await recovered(STRANGER, since=start) == 0
         assert await recovered(bench.project_id, since=bench.clock()) == 0
