@@ -97,9 +97,9 @@ async def page(
     if calendar_id is not None:
         query = query.where(messages.c.calendar_id == calendar_id)
     if since is not None:
-        query = query.where(messages.c.id >= first_id_at(since))
+        query = query.where(messages.c.created_at >= since)
     if until is not None:
-        query = query.where(messages.c.id < first_id_at(until))
+        query = query.where(messages.c.created_at < until)
     if endpoint_id is not None or state is not None:
         query = query.where(exists().where(*_goes_to(endpoint_id, state)))
     if before is not None:
