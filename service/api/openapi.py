@@ -23,7 +23,10 @@ _DESCRIPTION: Final = """Every change of every calendar, as signed webhooks, a c
 
 Times are RFC 3339 in UTC, ids are UUIDs. Lists take `limit` and `cursor` and answer `data` and `next_cursor`. What cannot be
 served is told as a problem document (RFC 9457) whose `code` is stable. `Idempotency-Key` on a POST makes it safe to repeat;
-`If-Match` with an object's version makes a change conditional."""
+`If-Match` with an object's version makes a change conditional.
+
+The routes under `/meeting-baas` and `/meeting-baas/v2` speak to clients of Meeting BaaS as that vendor describes them; they are
+not in this document, but in `docs/migrating-from-meeting-baas.md`."""
 
 _TAGS: Final = {
     "Project": "What is decided for all calendars of a key's project.",

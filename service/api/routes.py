@@ -34,6 +34,7 @@ from service.api.bodies import MOST_BYTES
 from service.api.draining import Draining
 from service.api.edge import BODY_SECONDS, Edge
 from service.api.health import Probe
+from service.api.meeting_baas.routes import ROUTES as MEETING_BAAS
 from service.api.problems import EXCEPTION_HANDLERS
 from service.flows.gateway import Gateway
 from service.flows.push import Storms
@@ -70,9 +71,9 @@ def create_api(
     """
     settings = gateway.settings
     draining = draining or Draining()
-    routes = [*ROUTES, *documentation.ROUTES] if settings.docs else ROUTES
+    documented = documentation.ROUTES if settings.docs else ()
     app = Litestar(
-        routes,
+        [*ROUTES, *MEETING_BAAS, *documented],
         dependencies={
             "gateway": _known(gateway),
             "draining": _known(draining),

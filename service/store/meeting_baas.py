@@ -160,7 +160,7 @@ async def series_page(
 
 
 async def events_of(
-    conn: AsyncConnection, project_id: UUID, calendar_id: UUID, keys: Iterable[str], *, shows_cancelled: bool = True
+    conn: AsyncConnection, project_id: UUID, calendar_id: UUID, keys: Iterable[str]
 ) -> dict[str, list[Found]]:
     """The events behind keys of `series_page`, by key and start."""
     found: dict[str, list[Found]] = {key: [] for key in keys}
@@ -172,8 +172,6 @@ async def events_of(
         query = _of(project_id, calendar_id).where(
             or_(_e.series_id.in_(series), and_(_e.series_id.is_(None), _e.provider_event_id.in_(single)))
         )
-        if not shows_cancelled:
-            query = query.where(~_OFF)
         for row in await conn.execute(query.order_by(_e.starts_at, _e.id)):
             found[series_key(row)].append(row)
     return found

@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from service.api import examples
 from service.api.bodies import Body
 from service.api.calendars import create, look
+from service.api.meeting_baas.routes import ROUTES as MEETING_BAAS
 from service.api.problems import Problem
 from service.api.routes import ROUTES, create_api, create_document
 from service.api.views import CalendarView
@@ -177,4 +178,21 @@ def test_the_application_serves_what_is_documented(api: Litestar, api_routes: se
         for method in route.methods  # type: ignore[union-attr]
         if method != "OPTIONS"
     }
-    assert served == api_routes | {("GET", "/docs"), ("GET", "/openapi.json")}
+    foreign = {(method, path) for method, path in served if path.startswith("/meeting-baas/")}
+    assert served - foreign == api_routes | {("GET", "/docs"), ("GET", "/openapi.json")}
+    assert foreign == dialect_routes()
+
+
+def dialect_routes() -> set[tuple[str, str]]:
+    """Another vendor's routes, which that vendor describes."""
+    return {
+        (str(getattr(method, "value", method)), path)
+        for handler in MEETING_BAAS
+        for path in handler.paths
+        for method in handler.http_methods
+    }
+
+
+def test_the_routes_of_another_vendor_are_named_and_left_out(document: dict[str, Any]) -> None:
+    assert not [path for path in document["paths"] if path.startswith("/meeting-baas")]
+    assert "/meeting-baas" in document["info"]["description"]
