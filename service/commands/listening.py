@@ -13,6 +13,8 @@ from service.commands.session import CommandFailed
 
 LOOPBACK: Final = "127.0.0.1"
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+LAST_WORDS: Final = 0.1
+"""Seconds in which those who are connected at the end may still say what they want."""
 
 
 class Server(uvicorn.Server):
@@ -25,6 +27,16 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._greet()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in any more, then answer those who are in: uvicorn alone hangs up on whose request is not read yet."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        if self.server_state.connections and not self.force_exit:
+            await asyncio.sleep(LAST_WORDS)
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

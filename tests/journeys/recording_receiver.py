@@ -59,8 +59,9 @@ class Receiver:
                 self.altered.append(arrival)
 
     async def until_quiet(self, seconds: float) -> None:
-        """Wait until nothing has come for so long."""
-        while (left := self.last_at + seconds - monotonic()) > 0:
+        """Wait until nothing has come for so long, from now on."""
+        began = monotonic()
+        while (left := max(began, self.last_at) + seconds - monotonic()) > 0:
             await asyncio.sleep(left)
 
     def told(self, prefix: str, path: str = "/hook") -> list[dict[str, Any]]:
