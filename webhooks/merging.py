@@ -11,7 +11,9 @@ MERGEABLE = frozenset({"calendar.sync_events"})
 MOST_IDS = 100
 
 
-class _Sync(msgspec.Struct, forbid_unknown_fields=True):
+class SyncData(msgspec.Struct, forbid_unknown_fields=True):
+    """The `data` of `calendar.sync_events`."""
+
     calendar_id: str
     last_updated_ts: datetime
     initial: bool
@@ -26,7 +28,7 @@ class _Sync(msgspec.Struct, forbid_unknown_fields=True):
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     type: str
     timestamp: datetime
-    data: _Sync
+    data: SyncData
 
 
 def merged(older: Sequence[bytes], newer: bytes) -> bytes | None:
@@ -38,7 +40,7 @@ def merged(older: Sequence[bytes], newer: bytes) -> bytes | None:
     """
     try:
         bodies = [_decode(body) for body in (*older, newer)]
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         return None
     newest, syncs = bodies[-1], [body.data for body in bodies]
     ids = list(dict.fromkeys(event_id for sync in syncs for event_id in sync.affected_event_ids))
@@ -46,7 +48,7 @@ def merged(older: Sequence[bytes], newer: bytes) -> bytes | None:
     for sync in syncs:
         for kind, count in sync.counts.items():
             counts[kind] = counts.get(kind, 0) + count
-    data = _Sync(
+    data = SyncData(
         calendar_id=newest.data.calendar_id,
         last_updated_ts=min(sync.last_updated_ts for sync in syncs),
         initial=any(sync.initial for sync in syncs),
