@@ -31,6 +31,7 @@ from service.jobs import show_backlog, show_census
 from service.store import leases
 from service.store.cipher import generate_key
 from service.store.tables import Table
+from service.store.turns import Turns
 
 LARGE, SMALL = 1_000_000, 100_000
 CLAIM: Final = 100
@@ -93,8 +94,8 @@ class Side:
         now = stage.utc_now()
         began = perf_counter()
         async with self.gateway.database.write() as conn:
-            found = await leases.claim(conn, now=now, until=stage.NEVER, owner=uuid4(), most=CLAIM)
-        assert len(found) == CLAIM
+            found = await leases.claim(conn, now=now, until=stage.NEVER, owner=uuid4(), most=CLAIM, turns=Turns())
+        assert len(found.rows) == CLAIM
         return (perf_counter() - began) * 1000
 
     async def work(self) -> Spent:

@@ -11,32 +11,29 @@ Rows are locked in the order of their ids by whoever locks many, so that nobody 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, and_, bindparam, case, null, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, Integer, and_, bindparam, case, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.tables import CalendarRow, Found, Table
+from service.store.turns import NOBODY, Queue, Turns
 from webhooks.claims import padded
 
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _c = _calendars.c
 
-_due = (
-    select(_c.id)
-    .where(
-        _c.due_at <= bindparam("now"),
-        or_(_c.leased_until.is_(None), _c.leased_until <= bindparam("now")),
-    )
-    .order_by(_c.due_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
+
+def _is_free(rows: FromClause) -> ColumnElement[bool]:
+    return or_(rows.c.leased_until.is_(None), rows.c.leased_until <= bindparam("now"))
+
+
+_queue: Final = Queue(_calendars, is_free=_is_free)
 _next_due = select(_c.due_at).where(_c.due_at > bindparam("now")).order_by(_c.due_at).limit(1)
 _claim = (
     update(_calendars)
-    .where(_c.id.in_(_due.scalar_subquery()))
+    .where(_c.id.in_(bindparam("ids", expanding=True)))
     .values(
         lease=bindparam("owner"),
         leased_until=bindparam("until"),
@@ -108,10 +105,34 @@ _settle = (
 )
 
 
-async def claim(conn: AsyncConnection, *, now: datetime, until: datetime, owner: UUID, most: int) -> Sequence[Found]:
-    """Lease up to `most` due calendars, the longest due first; rows with every column of the calendar."""
-    found = await conn.execute(_claim, {"now": now, "until": until, "owner": owner, "most": most})
-    return found.all()
+class Claimed(NamedTuple):
+    """Calendars with every column, leased to the claimer; whether some that are due have to wait."""
+
+    rows: Sequence[Found]
+    cut_short: bool
+
+
+async def claim(
+    conn: AsyncConnection,
+    *,
+    now: datetime,
+    until: datetime,
+    owner: UUID,
+    most: int,
+    turns: Turns,
+    held: Mapping[UUID, int] = NOBODY,
+) -> Claimed:
+    """Lease up to `most` due calendars, shared out among the projects; of each project the longest due.
+
+    `held` counts the calendars that the claimer has of each project. Where there are several projects, none gets
+    everything: see `service.core.fairness`.
+    """
+    picked = await _queue.pick(conn, now=now, most=most, turns=turns, held=held, spares=True)
+    if not picked.rows:
+        return Claimed([], picked.cut_short)
+    ids = padded([row.id for row in picked.rows])
+    found = await conn.execute(_claim, {"ids": ids, "now": now, "until": until, "owner": owner})
+    return Claimed(found.all(), picked.cut_short)
 
 
 async def renew(conn: AsyncConnection, held: Sequence[tuple[UUID, UUID]], until: datetime) -> None:

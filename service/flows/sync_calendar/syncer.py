@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -26,12 +27,17 @@ from service.providers.tokens import PAIRING
 from service.store import calendars, events, leases, starts
 from service.store.database import DatabaseUnavailable
 from service.store.group_commit import GroupCommit
+from service.store.leases import Claimed
 from service.store.tables import LEAD_SECONDS, Found
+from service.store.turns import Turns
 
 LEASE: Final = timedelta(seconds=30)
 RENEW_EVERY: Final = 10.0
 LOOK_AHEAD: Final = 1.0
 """A calendar that becomes due within so many seconds is claimed when it does; later ones are left to the tick."""
+
+GATHER: Final = 0.1
+"""Seconds that few free slots wait for more, since the last one became free."""
 
 PACE: Final = 0.03
 """Seconds between two claims at least: what becomes due meanwhile is claimed together."""
@@ -54,9 +60,11 @@ class Syncer:
         self._gateway = gateway
         self._most = gateway.settings.sync_concurrency
         self._running: dict[asyncio.Task[None], Found] = {}
+        self._turns = Turns()
         self._freed = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._closing = False
+        self._has_left = False  # what is due, of projects that have their share of the slots
         self._alarm: asyncio.TimerHandle | None = None
         self._renewer: asyncio.Task[None] | None = None
         self._settler: GroupCommit[Settlement, Settled] = GroupCommit(
@@ -76,23 +84,37 @@ class Syncer:
         started = 0
         async with self._claiming:
             while not self._closing:
-                free = self._most - len(self._running)
-                # A claim costs the same for one calendar as for many: wait until it is worth its while.
-                if free < max(1, self._most // 4):
-                    self._freed.clear()
-                    await self._freed.wait()
+                if not (free := await self._room()):
                     continue
                 claimed, next_due = await self._claim(free)
                 if self._closing:
-                    await self._give_back(claimed)
+                    await self._give_back(claimed.rows)
                     break
-                for row in claimed:
+                for row in claimed.rows:
                     self._start(row)
-                started += len(claimed)
-                if len(claimed) < free:
+                started += len(claimed.rows)
+                if len(claimed.rows) < free:
+                    self._has_left = claimed.cut_short
                     self._wake_at(next_due)
                     break
         return started
+
+    async def _room(self) -> int:
+        """How many calendars to claim now; 0 after a wait.
+
+        A claim costs the same for one calendar as for many: it waits until it is worth its while, though not for slots
+        that nobody gives back, which may be all that one project has left to the others.
+        """
+        free = self._most - len(self._running)
+        if free >= max(1, self._most // 4):
+            return free
+        self._freed.clear()
+        try:
+            async with asyncio.timeout(GATHER if free else None):
+                await self._freed.wait()
+        except TimeoutError:
+            return free
+        return 0
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - a bound on the whole, after which leases go back
         """Claim no more, let running syncs end for at most `timeout` seconds, give the leases of the others back."""
@@ -116,12 +138,15 @@ class Syncer:
             async with self._gateway.database.write() as conn:
                 await leases.release(conn, [(row.id, row.lease) for row in rows], self._gateway.clock())
 
-    async def _claim(self, most: int) -> tuple[Sequence[Found], datetime | None]:
-        """Up to `most` due calendars; where those are all, also when the next one becomes due."""
+    async def _claim(self, most: int) -> tuple[Claimed, datetime | None]:
+        """Up to `most` due calendars; where there are no more to be had, also when the next one becomes due."""
         now = self._gateway.clock()
+        held = Counter(row.project_id for row in self._running.values())
         async with self._gateway.database.write() as conn:
-            claimed = await leases.claim(conn, now=now, until=now + LEASE, owner=uuid4(), most=most)
-            return claimed, await leases.next_due(conn, now) if len(claimed) < most else None
+            claimed = await leases.claim(
+                conn, now=now, until=now + LEASE, owner=uuid4(), most=most, turns=self._turns, held=held
+            )
+            return claimed, await leases.next_due(conn, now) if len(claimed.rows) < most else None
 
     def _wake_at(self, due: datetime | None) -> None:
         """Look again when a calendar becomes due, instead of at the next tick: few at a time, each on time."""
@@ -142,6 +167,9 @@ class Syncer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
         self._freed.set()
+        if self._has_left:
+            self._has_left = False
+            self._wake_at(self._gateway.clock())
 
     async def _renew_leases(self) -> None:
         while self._running:
