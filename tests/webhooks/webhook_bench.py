@@ -132,9 +132,12 @@ class Bench:
 
     async def rows(self, table: str) -> list[Any]:
         stored = tables.metadata.tables[f"webhook_{table}"]
+        return await self.rows_of(stored, stored.c.id)
+
+    async def rows_of(self, stored: Any, *order: Any) -> list[Any]:
         async with self.store.engine.connect() as fresh:  # sees the database even while the deliverer does not
             conn = await fresh.execution_options(begin="BEGIN")
-            return list((await conn.execute(select(stored).order_by(stored.c.id))).all())
+            return list((await conn.execute(select(stored).order_by(*order))).all())
 
     async def states(self) -> list[str]:
         return [row.state for row in await self.rows("deliveries")]
