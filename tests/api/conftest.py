@@ -7,6 +7,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from api.judged_client import JudgedClient
 from flows.stage import Stage, set_stage
 from litestar import Litestar
 
@@ -108,3 +109,28 @@ def credentials(world: World) -> dict[str, Any]:
     given = world.connect("ada@example.com")
     wanted = ("client_id", "client_secret", "refresh_token")
     return {"provider": "google", **{name: given[name] for name in wanted}}
+
+
+@pytest.fixture
+async def vendor(api: Litestar, keys: dict[str, str]) -> AsyncIterator[JudgedClient]:
+    """An admin of the project, as a client of Meeting BaaS's."""
+    client = JudgedClient(api, keys["admin"])
+    async with client.http:
+        yield client
+
+
+@pytest.fixture
+def given_v1(credentials: dict[str, Any]) -> dict[str, Any]:
+    """What connects Ada's calendar in v1."""
+    return {"platform": "Google"} | _vendor_names(credentials)
+
+
+@pytest.fixture
+def given_v2(credentials: dict[str, Any]) -> dict[str, Any]:
+    """What connects Ada's primary calendar in v2."""
+    named = _vendor_names(credentials)
+    return {"calendar_platform": "google", "oauth_tenant_id": "common", "raw_calendar_id": "primary"} | named
+
+
+def _vendor_names(credentials: dict[str, Any]) -> dict[str, Any]:
+    return {f"oauth_{name}": credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
