@@ -32,7 +32,7 @@ class CalendarV1(Strict):
     name: str
     email: str
     google_id: str
-    resource_id: str | None | UnsetType = UNSET
+    resource_id: str | UnsetType | None = UNSET
 
 
 class CreateCalendarV1(Strict):
@@ -51,7 +51,7 @@ class ListRawV1(Strict):
 
 class AttendeeV1(Strict):
     email: str
-    name: str | None | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
 
 
 class BotParamV1(Strict):
@@ -59,23 +59,23 @@ class BotParamV1(Strict):
     extra: Any
     transcription_custom_parameters: Any
     webhook_url: str
-    bot_image: str | None | UnsetType = UNSET
-    deduplication_key: str | None | UnsetType = UNSET
-    enter_message: str | None | UnsetType = UNSET
-    noone_joined_timeout: Int32 | None | UnsetType = UNSET
-    recording_mode: Literal["speaker_view", "gallery_view", "audio_only"] | None | UnsetType = UNSET
-    speech_to_text_api_key: str | None | UnsetType = UNSET
-    speech_to_text_provider: Literal["Gladia", "Runpod", "Default"] | None | UnsetType = UNSET
-    streaming_audio_frequency: Literal["16khz", "24khz"] | None | UnsetType = UNSET
-    streaming_input: str | None | UnsetType = UNSET
-    streaming_output: str | None | UnsetType = UNSET
-    waiting_room_timeout: Int32 | None | UnsetType = UNSET
-    zoom_access_token_url: str | None | UnsetType = UNSET
-    zoom_obf_token: str | None | UnsetType = UNSET
-    zoom_obf_token_url: str | None | UnsetType = UNSET
-    zoom_obf_token_user_id: str | None | UnsetType = UNSET
-    zoom_sdk_id: str | None | UnsetType = UNSET
-    zoom_sdk_pwd: str | None | UnsetType = UNSET
+    bot_image: str | UnsetType | None = UNSET
+    deduplication_key: str | UnsetType | None = UNSET
+    enter_message: str | UnsetType | None = UNSET
+    noone_joined_timeout: Int32 | UnsetType | None = UNSET
+    recording_mode: Literal["speaker_view", "gallery_view", "audio_only"] | UnsetType | None = UNSET
+    speech_to_text_api_key: str | UnsetType | None = UNSET
+    speech_to_text_provider: Literal["Gladia", "Runpod", "Default"] | UnsetType | None = UNSET
+    streaming_audio_frequency: Literal["16khz", "24khz"] | UnsetType | None = UNSET
+    streaming_input: str | UnsetType | None = UNSET
+    streaming_output: str | UnsetType | None = UNSET
+    waiting_room_timeout: Int32 | UnsetType | None = UNSET
+    zoom_access_token_url: str | UnsetType | None = UNSET
+    zoom_obf_token: str | UnsetType | None = UNSET
+    zoom_obf_token_url: str | UnsetType | None = UNSET
+    zoom_obf_token_user_id: str | UnsetType | None = UNSET
+    zoom_sdk_id: str | UnsetType | None = UNSET
+    zoom_sdk_pwd: str | UnsetType | None = UNSET
 
 
 class EventV1(Strict):
@@ -92,13 +92,13 @@ class EventV1(Strict):
     raw: dict[str, Any]
     start_time: Moment
     uuid: Uuid
-    bot_param: BotParamV1 | None | UnsetType = UNSET
-    recurring_event_id: str | None | UnsetType = UNSET
+    bot_param: BotParamV1 | UnsetType | None = UNSET
+    recurring_event_id: str | UnsetType | None = UNSET
 
 
 class ListEventsV1(Strict):
     data: list[EventV1]
-    next: str | None | UnsetType = UNSET
+    next: str | UnsetType | None = UNSET
 
 
 class ResyncAllV1(Strict):
@@ -111,7 +111,7 @@ class RefusalV1(Strict):
 
     error: str
     code: str
-    statusCode: int
+    status_code: int = msgspec.field(name="statusCode")
     message: str
     details: str | None
 
@@ -308,10 +308,10 @@ class Refusal(Strict):
     success: bool
     error: str
     code: str
-    statusCode: Annotated[int, Meta(ge=400, lt=600)]
+    status_code: Annotated[int, Meta(ge=400, lt=600)] = msgspec.field(name="statusCode")
     message: str
     details: str | None
-    retryAfter: int | UnsetType = UNSET
+    retry_after: int | UnsetType = msgspec.field(default=UNSET, name="retryAfter")
 
     def __post_init__(self) -> None:
         if self.success is not False or not re.fullmatch(r"FST_ERR_[A-Z_]+", self.code):
@@ -368,7 +368,7 @@ def judge(method: str, path: str, status: int, body: bytes) -> Any:
     if status >= 400:
         kind: Any = Refusal if plain.startswith("/v2") else RefusalV1
         refusal = msgspec.json.decode(body, type=kind)
-        assert refusal.statusCode == status
+        assert refusal.status_code == status
         return refusal
     expected, shape = SUCCESSES[method, plain]
     assert status == expected, (method, plain, status)

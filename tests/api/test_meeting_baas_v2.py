@@ -77,7 +77,7 @@ async def test_what_is_connected_already_is_refused_with_its_id(
     calendar_id = await connected(vendor, stage, given_v2)
     before = await stage.calendar(UUID(calendar_id))
     refused = await vendor.ask("POST", "/v2/calendars", given_v2 | {"raw_calendar_id": ADA})
-    assert (refused.statusCode, refused.code) == (409, "FST_ERR_CALENDAR_CONNECTION_ALREADY_EXISTS")
+    assert (refused.status_code, refused.code) == (409, "FST_ERR_CALENDAR_CONNECTION_ALREADY_EXISTS")
     assert refused.details == calendar_id
     assert await stage.calendar(UUID(calendar_id)) == before
 
@@ -325,7 +325,7 @@ async def test_a_grant_without_the_scope_is_forbidden(
 
 async def test_what_is_missing_is_named_as_the_dialect_names_it(vendor: JudgedClient) -> None:
     refused = await vendor.ask("POST", "/v2/calendars", {"calendar_platform": "google"})
-    assert refused.statusCode == 400
+    assert refused.status_code == 400
     for name in ("oauth_client_id", "oauth_client_secret", "oauth_refresh_token"):
         assert f"{name}: is required" in refused.details
         assert name in refused.message
