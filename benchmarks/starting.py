@@ -1,6 +1,7 @@
 """1,000 meetings that start at one moment: how late `meeting.starting` is committed and received, beside other work.
 
-The other work is that of latency.py: 10,000 calendars, 167 syncs a second, 10 % of them with news, each a webhook too.
+Every second meeting is on two calendars, and the database is used: 10,000 other events, and as many messages delivered. The
+other work is that of latency.py: 10,000 calendars, 167 syncs a second, 10 % of them with news, each a webhook too.
 Commits are timed in the product's process, receipts in the receiver's, both against the moment of the lead time. Floor: a
 loop of 1,000 signed POSTs of the same bodies over bare httpx clients, begun at the moment; no database, no other work.
 """
@@ -12,6 +13,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import Final, NamedTuple
 from unittest.mock import patch
 from uuid import UUID, uuid4
@@ -23,6 +25,7 @@ import httpx
 import latency
 import measure
 import msgspec
+from delivery import news
 from google_answers import event
 from measure import Row
 from provider import Provider, provider
@@ -39,12 +42,17 @@ from service.jobs import Jobs, ticks_of_worker
 from service.observability import METRICS
 from service.store import events
 from service.store.tables import Table
+from webhooks import outbox
+from webhooks.message import Notice
 
 MEETINGS: Final = 1000
 LEAD: Final = 600
 WITHIN: Final = 6.0
 """Seconds after the moment for which the other work goes on; everything has to be received by then."""
 
+USED: Final = 10_000
+CHUNK: Final = 500
+PLANNED: Final = "planned-"
 CLIENTS: Final = 64
 KEY: Final = b"k" * 32
 
@@ -61,12 +69,12 @@ def at(percent: int, lateness: Sequence[float]) -> float:
     return statistics.quantiles(lateness, n=100, method="inclusive")[percent - 1]
 
 
-def meeting(number: int, starts_at: datetime) -> Event:
-    """An event as it comes out of the provider's row: two kilobytes."""
+def meeting(number: int, starts_at: datetime, name: str) -> Event:
+    """An event as it comes out of the provider's row: two kilobytes; copies of one meeting have one `name`."""
     row = event(number, starts_at)
     return Event(
-        provider_event_id=row["id"],
-        ical_uid=f"{uuid4()}@google.com",
+        provider_event_id=name,
+        ical_uid=f"{name}@google.com",
         title=row["summary"],
         description=row["description"],
         location=row["location"],
@@ -86,8 +94,8 @@ def meeting(number: int, starts_at: datetime) -> Event:
     )
 
 
-def upsert(number: int, starts_at: datetime) -> Upsert:
-    made = meeting(number, starts_at)
+def upsert(number: int, starts_at: datetime, name: str | None = None) -> Upsert:
+    made = meeting(number, starts_at, name or f"{uuid4()}")
     body = encode_event(made)
     return Upsert(
         id=uuid4(),
@@ -102,20 +110,41 @@ def upsert(number: int, starts_at: datetime) -> Upsert:
     )
 
 
-async def plan(gateway: Gateway, project: UUID, ids: Sequence[UUID], starts_at: datetime) -> None:
-    """A meeting on each of these calendars."""
+async def plan(gateway: Gateway, project: UUID, ids: Sequence[UUID], starts_at: datetime, count: int) -> None:
+    """So many meetings, each on a calendar of its own, and every second one on another, too."""
     now = stage.utc_now()
-    rows = []
-    for number, calendar_id in enumerate(ids):
-        one = [upsert(number, starts_at)]
-        rows += events.rows(one, views(one, calendar_id, now), project_id=project, calendar_id=calendar_id, now=now)
+    calendars, rows = iter(ids), []
+    for number in range(count):
+        for calendar_id in islice(calendars, 2 - number % 2):
+            one = [upsert(number, starts_at, f"{PLANNED}{starts_at:%H%M%S}-{number}")]
+            rows += events.rows(one, views(one, calendar_id, now), project_id=project, calendar_id=calendar_id, now=now)
     async with gateway.database.write() as conn:
         await events.write(conn, rows, [])
 
 
+async def use(gateway: Gateway, project: UUID, ids: Sequence[UUID], count: int) -> None:
+    """Let there be so many events, none of which starts soon, and as many messages that were delivered."""
+    now, deliverer = stage.utc_now(), gateway.deliverer
+    assert deliverer is not None
+    for start in range(0, count, CHUNK):
+        rows, notices = [], []
+        for number in range(start, start + CHUNK):
+            calendar_id = ids[number % len(ids)]
+            one = [upsert(number, now + timedelta(hours=1, minutes=number))]
+            rows += events.rows(one, views(one, calendar_id, now), project_id=project, calendar_id=calendar_id, now=now)
+            notices.append(Notice(project, "event.updated", news(now), now, calendar_id))
+        async with gateway.database.write() as conn:
+            await events.write(conn, rows, [])
+            dispatches = await outbox.put(conn, notices, now=stage.utc_now(), lease=deliverer.lease())
+        deliverer.submit(dispatches)
+        while deliverer._held:  # noqa: ASYNC110  (it has no event for that)
+            await asyncio.sleep(0.005)
+
+
 async def forget_meetings(gateway: Gateway) -> None:
+    planned = Table.metadata.tables["events"].c.provider_event_id.startswith(PLANNED)
     async with gateway.database.write() as conn:
-        await conn.execute(delete(Table.metadata.tables["events"]))
+        await conn.execute(delete(Table.metadata.tables["events"]).where(planned))
 
 
 async def run_product(
@@ -125,7 +154,7 @@ async def run_product(
     assert gateway.deliverer is not None
     await forget_meetings(gateway)
     moment = (stage.utc_now() + timedelta(seconds=warm + 1)).replace(microsecond=0)
-    await plan(gateway, project, ids[-count:], moment + timedelta(seconds=LEAD))
+    await plan(gateway, project, ids[-2 * count :], moment + timedelta(seconds=LEAD), count)
     await latency.spread_due(gateway, ids)
     syncer, announcer, commits = Syncer(gateway), Announcer(gateway), list[float]()
     jobs = Jobs(ticks_of_worker(gateway, syncer, announcer, gateway.deliverer), gateway.wake.listen)
@@ -172,7 +201,7 @@ async def run_floor(server: Provider, count: int) -> list[float]:
 
 
 async def measure_database(
-    kind: databases.Server, server: Provider, calendars: int, count: int, warm: float, rounds: int
+    kind: databases.Server, server: Provider, calendars: int, count: int, warm: float, rounds: int, used: int
 ) -> AsyncIterator[Row]:
     products: list[Late] = []
     floors: list[list[float]] = []
@@ -184,6 +213,7 @@ async def measure_database(
         async with gateway.database.read() as conn:
             project = (await conn.execute(select(Table.metadata.tables["projects"].c.id))).scalar_one()
         await stage.subscribe(gateway, project, server.hook_url, "event.*", "meeting.starting")
+        await use(gateway, project, ids, used)
         for _ in range(rounds):
             products.append(await run_product(gateway, server, project, ids, count, warm))
             floors.append(await run_floor(server, count))
@@ -200,13 +230,13 @@ async def measure_database(
 
 
 async def main(given: measure.Options) -> AsyncIterator[Row]:
-    calendars, count, warm, rounds = (
-        (600, 200, 1.0, 1) if given.quick else (latency.CALENDARS, MEETINGS, 3.0, measure.ROUNDS)
+    calendars, count, warm, rounds, used = (
+        (600, 200, 1.0, 1, 2 * CHUNK) if given.quick else (latency.CALENDARS, MEETINGS, 3.0, measure.ROUNDS, USED)
     )
     with provider() as server:
         for name in given.databases:
             async with databases.server(name) as kind:
-                async for row in measure_database(kind, server, calendars, count, warm, rounds):
+                async for row in measure_database(kind, server, calendars, count, warm, rounds, used):
                     yield row
 
 

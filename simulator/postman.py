@@ -87,7 +87,8 @@ class Postman:
         try:
             async with asyncio.timeout(limit):
                 response = await client.post(push.address, headers=push.headers, content=body, timeout=limit)
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
+        except (httpx.HTTPError, TimeoutError, OSError, AttributeError) as error:
+            # anyio asks a connection for its address, and has none when the other side dies as it is made.
             logger.info("push to %s failed: %r", push.address, error)
             return 503
         return response.status_code
