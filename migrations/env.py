@@ -12,9 +12,12 @@ from sqlalchemy import Connection
 from sqlalchemy.types import TypeDecorator
 
 from service.settings import Settings
+from service.store import bot_tables, tables
 from service.store.migrations import connect
-from service.store.tables import Table
 from webhooks.tables import metadata as webhooks_metadata
+
+METADATA = next(module.Table.metadata for module in (tables, bot_tables))
+"""One catalogue for all the modules that declare tables: naming each of them here has it imported."""
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
@@ -27,7 +30,7 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=[Table.metadata, webhooks_metadata],
+        target_metadata=[METADATA, webhooks_metadata],
         render_as_batch=connection.dialect.name == "sqlite",
         render_item=render_item,
     )

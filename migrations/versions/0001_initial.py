@@ -18,6 +18,10 @@ def upgrade() -> None:
     create_projects()
     create_workers()
     create_api_keys()
+    create_bot_looks()
+    create_bot_plans()
+    create_bot_runners()
+    create_bots()
     create_oauth_clients()
     create_connections()
     create_calendars()
@@ -48,6 +52,10 @@ def downgrade() -> None:
         "calendars",
         "connections",
         "oauth_clients",
+        "bots",
+        "bot_runners",
+        "bot_plans",
+        "bot_looks",
         "api_keys",
         "workers",
         "projects",
@@ -147,6 +155,7 @@ def create_projects() -> None:
         sa.Column("starting_lead_seconds", sa.JSON(), nullable=False),
         sa.Column("link_preference", sa.String(), nullable=False),
         sa.Column("meeting_hosts", sa.JSON(), nullable=False),
+        sa.Column("has_bots", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -182,6 +191,116 @@ def create_api_keys() -> None:
         sa.UniqueConstraint("prefix", name=op.f("uq_api_keys_prefix")),
     )
     op.create_index(op.f("ix_api_keys_project_id"), "api_keys", ["project_id"], unique=False)
+
+
+def create_bot_looks() -> None:
+    op.create_table(
+        "bot_looks",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("meeting_key", sa.String(), nullable=False),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_bot_looks_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("project_id", "meeting_key", name=op.f("pk_bot_looks")),
+    )
+    op.create_index("ix_bot_looks_look_at", "bot_looks", ["look_at"], unique=False)
+
+
+def create_bot_plans() -> None:
+    op.create_table(
+        "bot_plans",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=True),
+        sa.Column("series_id", sa.String(), nullable=True),
+        sa.Column("meeting_key", sa.String(), nullable=True),
+        sa.Column("ical_uid", sa.String(), nullable=True),
+        sa.Column("is_off", sa.Boolean(), nullable=False),
+        sa.Column("config", sa.LargeBinary(), nullable=False),
+        sa.Column("join_lead_seconds", sa.Integer(), nullable=False),
+        sa.Column("deduplicate", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_bot_plans_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bot_plans")),
+        sa.UniqueConstraint("project_id", "event_id", name=op.f("uq_bot_plans_project_id_event_id")),
+        sa.UniqueConstraint("project_id", "series_id", name=op.f("uq_bot_plans_project_id_series_id")),
+    )
+    op.create_index("ix_bot_plans_project_id_ical_uid", "bot_plans", ["project_id", "ical_uid"], unique=False)
+    op.create_index("ix_bot_plans_project_id_meeting_key", "bot_plans", ["project_id", "meeting_key"], unique=False)
+
+
+def create_bot_runners() -> None:
+    op.create_table(
+        "bot_runners",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=True),
+        sa.Column("headers", sa.LargeBinary(), nullable=False),
+        sa.Column("header_names", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_bot_runners_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_bot_runners")),
+    )
+
+
+def create_bots() -> None:
+    op.create_table(
+        "bots",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("plan_id", sa.Uuid(), nullable=False),
+        sa.Column("slot", sa.String(), nullable=False),
+        sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("meeting_key", sa.String(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("launch_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("meeting_url", sa.String(), nullable=True),
+        sa.Column("platform", sa.String(), nullable=True),
+        sa.Column("launched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("external_id", sa.String(), nullable=True),
+        sa.Column("answer", sa.String(), nullable=True),
+        sa.Column("withdraws", sa.Boolean(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_bots_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bots")),
+    )
+    op.create_index("ix_bots_ends_at", "bots", ["ends_at"], unique=False)
+    op.create_index(
+        "ix_bots_next_try_at",
+        "bots",
+        ["next_try_at"],
+        unique=False,
+        sqlite_where=sa.text("next_try_at IS NOT NULL"),
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
+    )
+    op.create_index("ix_bots_project_id_meeting_key", "bots", ["project_id", "meeting_key"], unique=False)
+    op.create_index(
+        "uq_bots_current",
+        "bots",
+        ["project_id", "slot"],
+        unique=True,
+        sqlite_where=sa.text("is_current IS 1"),
+        postgresql_where=sa.text("is_current IS true"),
+    )
 
 
 def create_oauth_clients() -> None:

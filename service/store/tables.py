@@ -52,7 +52,7 @@ class KeyringRow(Table, table=True):
 
 
 class ProjectRow(Table, table=True):
-    """A tenant; `seq` is the number of its newest change.
+    """A tenant; `seq` is the number of its newest change, `has_bots` that a bot was ever planned.
 
     `gaps` are numbers that the log leaves out since a backup was restored, as pairs: the last one before and the last
     one left out; what they had stood for is lost. `meeting_hosts` is a list of what users gave: a host, or an object with `host` and `platform`.
@@ -67,6 +67,7 @@ class ProjectRow(Table, table=True):
     starting_lead_seconds: list[int] = Field(default_factory=lambda: list(LEAD_SECONDS), sa_type=JSON)
     link_preference: str = "structured"
     meeting_hosts: list[Any] = Field(default_factory=list, sa_type=JSON)
+    has_bots: bool = False
     version: int = 1
     created_at: datetime
     updated_at: datetime
