@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self
 
 from service.api.draining import Draining
 from service.api.routes import create_api, webhook_policy
+from service.flows import push
 from service.flows.gateway import Gateway
 from service.flows.starting import Announcer
 from service.flows.sync_calendar.syncer import Syncer
@@ -41,7 +42,7 @@ log: Final = logging.getLogger(__name__)
 Role = Literal["all", "api", "worker"]
 Clock = Callable[[], datetime]
 
-SPARE_SLOTS: Final = 16
+SPARE_SLOTS: Final = 24
 """Provider clients beyond those of the syncs: for connecting, listing and push channels."""
 
 TOKEN_SLOTS: Final = 16
@@ -169,11 +170,13 @@ class _Work:
         self._deliverer = deliverer
         self._syncer: Syncer | None = None
         self._announcer: Announcer | None = None
+        self._renewer: push.Renewer | None = None
         if role == "api" or deliverer is None:
             ticks = ticks_of_everybody(gateway)
         else:
             self._syncer, self._announcer = Syncer(gateway), Announcer(gateway)
-            ticks = ticks_of_worker(gateway, self._syncer, self._announcer, deliverer)
+            self._renewer = push.Renewer(gateway)
+            ticks = ticks_of_worker(gateway, self._syncer, self._announcer, deliverer, self._renewer)
         self._jobs = Jobs(ticks, gateway.wake.listen)
         self._delivery: asyncio.Task[None] | None = None
 
@@ -187,9 +190,9 @@ class _Work:
         until_delivery = max(0.0, grace - DELIVERY_GRACE)
         if self._announcer is not None:
             self._announcer.drain()
-        syncs = [self._syncer.drain(until_delivery)] if self._syncer is not None else []
+        workers = [worker.drain(until_delivery) for worker in (self._syncer, self._renewer) if worker is not None]
         try:
-            await asyncio.gather(self._jobs.drain(until_delivery), *syncs)
+            await asyncio.gather(self._jobs.drain(until_delivery), *workers)
         except DatabaseUnavailable:
             log.warning("the database is away: leases cannot be given back, and run out by themselves")
         if self._deliverer is not None and self._delivery is not None:

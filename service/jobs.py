@@ -142,7 +142,9 @@ class _Runner:
             self._database_is_away = False
 
 
-def ticks_of_worker(gateway: Gateway, syncer: Syncer, announcer: Announcer, deliverer: Deliverer) -> list[Tick]:
+def ticks_of_worker(
+    gateway: Gateway, syncer: Syncer, announcer: Announcer, deliverer: Deliverer, renewer: push.Renewer | None = None
+) -> list[Tick]:
     """Everything that a process with the role `worker` or `all` does by itself."""
 
     async def deliver() -> None:
@@ -153,7 +155,7 @@ def ticks_of_worker(gateway: Gateway, syncer: Syncer, announcer: Announcer, deli
         Tick("deliver", 1, deliver, "deliver"),
         Tick("endpoints", 5, deliverer.refresh, "endpoints"),
         Tick("starting", 1, announcer.run_due, "starting"),
-        Tick("push channels", 5, lambda: push.renew_due(gateway), "push"),
+        Tick("push channels", 5, (renewer or push.Renewer(gateway)).run_due, "push"),
         Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),
         *ticks_of_everybody(gateway),
     ]

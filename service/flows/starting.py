@@ -20,6 +20,7 @@ from service.observability import METRICS
 from service.store import starts
 from service.store.database import DatabaseUnavailable
 from service.store.starts import Start
+from service.store.turns import Turns
 from webhooks import outbox
 from webhooks.message import Dispatch, Notice
 
@@ -39,6 +40,7 @@ class Announcer:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._closing = False
+        self._turns = Turns()
         self._alarm: asyncio.TimerHandle | None = None
         self._written: list[Dispatch] = []
 
@@ -84,7 +86,7 @@ class Announcer:
         gateway = self._gateway
         async with gateway.database.write() as conn:
             now = gateway.clock()
-            looked = await starts.claim(conn, now, AT_ONCE)
+            looked = await starts.claim(conn, now, AT_ONCE, self._turns)
             lease = gateway.deliverer.lease(now) if gateway.deliverer is not None else None
             dispatches = await outbox.put(conn, _notices(looked.starts, now), now=now, lease=lease)
             if lease is None and looked.starts:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, literal, or_, select, true, update
@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.lifecycle import State
 from service.store.database import insert
 from service.store.tables import CalendarRow, ChannelRow, Found, PushRow, Table
+from service.store.turns import NOBODY, Queue, Turns
+from webhooks.claims import padded
 
 OPENING: Final = "opening"
 OPEN: Final = "open"
@@ -22,6 +24,7 @@ _channels = Table.metadata.tables[str(ChannelRow.__tablename__)]
 _pushes = Table.metadata.tables[str(PushRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _c = _calendars.c
+_queue: Final = Queue(_pushes, row_id="calendar_id")
 
 _to_watch: Final = select(
     _c.id, _c.project_id, _c.connection_id, _c.provider, _c.raw_calendar_id, _c.status, _pushes.c.failures
@@ -54,21 +57,32 @@ async def want(conn: AsyncConnection, calendar_id: UUID, project_id: UUID, at: d
     await conn.execute(statement.on_conflict_do_update(index_elements=[_pushes.c.calendar_id], set_=values))
 
 
-async def claim_wanted(conn: AsyncConnection, now: datetime, until: datetime, most: int) -> Sequence[Found]:
-    """Take up to `most` calendars that are due for a channel; should their taker die, they are due again at `until`."""
-    due = (
-        select(_pushes.c.calendar_id)
-        .where(_pushes.c.due_at <= now)
-        .order_by(_pushes.c.due_at)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    taken = update(_pushes).where(_pushes.c.calendar_id.in_(due.scalar_subquery())).values(due_at=until)
-    found = (await conn.execute(taken.returning(_pushes.c.calendar_id, _pushes.c.failures))).all()
-    if not found:
-        return []
-    failures = {row.calendar_id: row.failures for row in found}
-    return (await conn.execute(_to_watch.where(_c.id.in_(list(failures))))).all()
+class Wanted(NamedTuple):
+    """Calendars that are to be watched, as `wanted` has them; whether some that are due have to wait."""
+
+    rows: Sequence[Found]
+    cut_short: bool
+
+
+async def claim_wanted(
+    conn: AsyncConnection,
+    now: datetime,
+    until: datetime,
+    most: int,
+    *,
+    turns: Turns,
+    held: Mapping[UUID, int] = NOBODY,
+) -> Wanted:
+    """Take up to `most` calendars that are due for a channel, shared out among the projects.
+
+    Should their taker die, they are due again at `until`. `held` counts what the taker has of each project already.
+    """
+    picked = await _queue.pick(conn, now=now, most=most, turns=turns, held=held, spares=True)
+    if not picked.rows:
+        return Wanted([], picked.cut_short)
+    ids = padded([row.id for row in picked.rows])
+    await conn.execute(update(_pushes).where(_pushes.c.calendar_id.in_(ids)).values(due_at=until))
+    return Wanted((await conn.execute(_to_watch.where(_c.id.in_(ids)))).all(), picked.cut_short)
 
 
 async def wanted(conn: AsyncConnection, calendar_id: UUID) -> Found:

@@ -20,6 +20,7 @@ from service.core.starting import earliest, first_look, outlook
 from service.store import meetings
 from service.store.database import insert
 from service.store.tables import EventRow, Found, MeetingStartRow, ProjectRow, Table
+from service.store.turns import Queue, Turns
 from webhooks.claims import padded
 
 _events = Table.metadata.tables[str(EventRow.__tablename__)]
@@ -31,13 +32,7 @@ _MOMENT: Final = _c.starts_at.type
 SOON: Final = timedelta(seconds=2)
 """What becomes due within this is worth being told of; the rest is found by looking every second."""
 
-_due = (
-    select(_c.id, _c.project_id, _c.meeting_key)
-    .where(_c.announce_at <= bindparam("now", type_=_MOMENT))
-    .order_by(_c.announce_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
+_queue: Final = Queue(_events, due_at="announce_at", more=("meeting_key",))
 _next = select(_c.announce_at).where(_c.announce_at.is_not(None)).order_by(_c.announce_at).limit(1)
 _arm = (
     update(_events)
@@ -86,13 +81,15 @@ async def next_look(conn: AsyncConnection) -> datetime | None:
     return found
 
 
-async def claim(conn: AsyncConnection, now: datetime, most: int) -> Looked:
+async def claim(conn: AsyncConnection, now: datetime, most: int, turns: Turns) -> Looked:
     """Look at up to `most` copies that are due and that nobody else holds; never at one that is not due yet.
+
+    Where more are due, the projects that have some get equal parts.
 
     What is to be announced is remembered as announced, and the copies are armed for the next time: the caller puts it
     into the outbox in the same transaction.
     """
-    due = (await conn.execute(_due, {"now": now, "most": most})).all()
+    due = (await _queue.pick(conn, now=now, most=most, turns=turns)).rows
     if not due:
         return Looked(0, [])
     projects = padded(sorted({row.project_id for row in due}))

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from service.flows.starting import Announcer
 from service.store import starts
 from service.store.database import DatabaseUnavailable
+from service.store.projects import create_project
 from service.store.tables import Table
 from webhooks.message import Dispatch, Lease
 
@@ -68,11 +69,11 @@ async def test_what_was_written_is_sent_although_the_next_could_not_be(
 ) -> None:
     claim = starts.claim
 
-    async def claim_two(conn: Any, now: datetime, most: int) -> Any:
+    async def claim_two(conn: Any, now: datetime, *more: Any) -> Any:
         known = (await conn.execute(select(func.count()).select_from(STARTS))).scalar_one()
         if known == 2:
             raise DatabaseUnavailable("gone for a moment")
-        return await claim(conn, now, most)
+        return await claim(conn, now, *more)
 
     monkeypatch.setattr(starts, "claim", claim_two)
     desk = Desk()
@@ -80,3 +81,24 @@ async def test_what_was_written_is_sent_although_the_next_could_not_be(
     with pytest.raises(DatabaseUnavailable):
         await announcer.run_due()
     assert desk.handed_over == [2]
+
+
+async def test_a_meeting_of_another_project_is_not_behind_all_of_a_large_ones(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.flows.starting.AT_ONCE", 4)
+    await stage.subscribe("meeting.starting")
+    stage.world.connect(ADA)
+    for number in range(20):
+        stage.world.add_meeting(ADA, f"{number}", in_minutes=60)
+    await stage.connect(ADA)
+    async with stage.gateway.database.write() as conn:
+        stage.project = await create_project(conn, "other", stage.clock())
+    await stage.subscribe("meeting.starting")
+    stage.world.connect("other@example.com")
+    stage.world.add_meeting("other@example.com", "theirs", in_minutes=61)
+    await stage.connect("other@example.com")
+    await stage.sync()
+    stage.clock.advance(minutes=51)
+    said = [title for title, lead_seconds in await stage.announce() if lead_seconds == 600]
+    assert (len(said), said.index("theirs") < 4) == (21, True)

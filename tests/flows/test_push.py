@@ -341,8 +341,7 @@ async def test_an_opening_that_was_never_answered_is_forgotten(stage: Stage) -> 
         raise RuntimeError("the process dies here")
 
     stage.gateway.providers["google"].open_channel = die  # type: ignore[method-assign]
-    with pytest.raises(RuntimeError):
-        await stage.renew_channels()
+    await stage.renew_channels()
     stage.gateway.providers["google"].open_channel = opened  # type: ignore[method-assign]
     assert [row.state for row in await channels_of(stage)] == ["opening"]
     stage.clock.advance(minutes=6)

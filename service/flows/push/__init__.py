@@ -4,6 +4,7 @@ A notice carries no data and is believed only with its channel's secret; what it
 """
 
 from service.flows.push.receiving import Storms, received
-from service.flows.push.renewal import renew, renew_due
+from service.flows.push.renewal import renew
+from service.flows.push.renewer import Renewer, renew_due
 
-__all__ = ["Storms", "received", "renew", "renew_due"]
+__all__ = ["Renewer", "Storms", "received", "renew", "renew_due"]

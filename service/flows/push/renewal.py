@@ -1,6 +1,5 @@
 """Push channels: opened where they are wanted, prolonged or followed by a successor in time, and closed."""
 
-import asyncio
 import hashlib
 import logging
 import secrets
@@ -30,7 +29,6 @@ from service.store import calendars, channels
 from service.store.tables import Found
 
 CLAIM: Final = timedelta(seconds=60)
-BATCH: Final = 50
 UNSUPPORTED_RECHECK: Final = timedelta(days=7)
 CLOSING_ATTEMPTS: Final = 5
 RETRY_SECONDS: Final = 30
@@ -39,21 +37,6 @@ RETRY_SECONDS: Final = 30
 Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
-
-
-async def renew_due(gateway: Gateway) -> int:
-    """Open the channels that are due or prolong them, and close those replaced; how many."""
-    if gateway.settings.public_url is None:
-        return 0
-    now = gateway.clock()
-    async with gateway.database.write() as conn:
-        wanted = await channels.claim_wanted(conn, now, now + CLAIM, BATCH)
-        closing = await channels.claim_closing(conn, now, now + CLAIM, BATCH)
-    await asyncio.gather(
-        *(_open(gateway, row) for row in wanted),
-        *(_close(gateway, row) for row in closing),
-    )
-    return len(wanted) + len(closing)
 
 
 async def renew(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> datetime:
@@ -73,12 +56,12 @@ async def renew(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> dateti
         # As if it had been claimed: the tick leaves it alone meanwhile, and takes it over should we die.
         await channels.want(conn, calendar_id, project_id, now + CLAIM)
         wanted = await channels.wanted(conn, calendar_id)
-    if (error := await _open(gateway, wanted)) is not None:
+    if (error := await open_channel(gateway, wanted)) is not None:
         raise _judged(error)
     return gateway.clock()
 
 
-async def _open(gateway: Gateway, row: Found) -> ProviderError | None:
+async def open_channel(gateway: Gateway, row: Found) -> ProviderError | None:
     """Open or prolong a channel; why not, where it could not be done."""
     if row.status == State.DISCONNECTED:
         async with gateway.database.write() as conn:
@@ -184,7 +167,7 @@ async def _give_up(gateway: Gateway, row: Found, channel_id: UUID, again: dateti
         await channels.reschedule(conn, row.id, again, failures=failures, reason=reason)
 
 
-async def _close(gateway: Gateway, row: Found) -> None:
+async def close_channel(gateway: Gateway, row: Found) -> None:
     """Stop a channel; one that cannot be stopped after some tries runs out by itself."""
     try:
         if row.resource_id is not None and row.attempts <= CLOSING_ATTEMPTS:
