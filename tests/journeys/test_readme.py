@@ -18,8 +18,8 @@ import pytest
 from discovery import document as discovery_document
 from journeys.written_commands import ROOT, Block, blocks, mentioned_paths, opened_terminal, outputs_agree
 
-from service.core.announcements import CalendarNotice, Change, MeetingStarting, SyncNotice
-from service.core.catalogue import EVENT_TYPES
+from service.core.announcements import Change
+from service.core.catalogue import CATALOGUE
 from service.core.lifecycle import REMEDIES, State
 from service.core.schedule import poll_interval
 from service.observability import METRICS
@@ -321,38 +321,17 @@ def test_the_scopes_in_the_readme_cover_every_method_that_is_called() -> None:
             assert granted & accepted, f"{granted} does not cover {resource}.{method}"
 
 
-class EndpointDisabled(msgspec.Struct, forbid_unknown_fields=True):
-    endpoint_id: str
-    reason: str
-
-
-def shape_of(event_type: str) -> type:
-    if event_type == "calendar.sync_events":
-        return SyncNotice
-    if event_type == "webhook.endpoint_disabled":
-        return EndpointDisabled
-    if event_type == "meeting.starting":
-        return MeetingStarting
-    return CalendarNotice if event_type.startswith("calendar.") else Change
-
-
 def test_the_catalogue_of_webhooks_has_each_type_with_a_true_example() -> None:
     source = (ROOT / "docs/webhooks.md").read_text()
-    examples = {
-        message["type"]: message
-        for block in blocks("docs/webhooks.md")
-        if block.language == "json"
-        for message in (json.loads(block.text),)
-    }
-    not_sent = {"calendar.stale", "webhook.test"}
-    assert set(examples) == set(EVENT_TYPES) - not_sent
-    assert all(f"`{name}`" in source for name in not_sent)
-    assert re.findall(r"^### `(.+)`$", source, re.MULTILINE) == list(examples)
-    for event_type, message in examples.items():
-        assert message.keys() == {"type", "timestamp", "data"}
-        data = msgspec.convert(message["data"], shape_of(event_type))
+    examples = [json.loads(block.text) for block in blocks("docs/webhooks.md") if block.language == "json"]
+    assert examples == [each.example for each in CATALOGUE]
+    sections = re.findall(r"^### `([\w.]+)`\n(.*?)^```json$", source, re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in sections] == [each.name for each in CATALOGUE]
+    for each, (_, text) in zip(CATALOGUE, sections, strict=True):
+        assert each.description.rstrip(".") in " ".join(text.split()), each.name
+        assert each.on_request is covers("event.*", each.name)
+        data = msgspec.convert(each.example["data"], each.struct)
         # Equal after a round trip: every field is there, none is made up, and each is spelt as it is sent.
-        assert msgspec.json.decode(msgspec.json.encode(data)) == message["data"], event_type
-        if event_type.startswith("event."):
-            assert covers("event.*", event_type)
-            assert data.kind == event_type.removeprefix("event.")
+        assert msgspec.json.decode(msgspec.json.encode(data)) == each.example["data"], each.name
+        if isinstance(data, Change):
+            assert data.kind == each.name.removeprefix("event.")

@@ -317,6 +317,7 @@ async def test_order_holds_whatever_happens_in_the_middle(bench, middle):
         await bench.publish(deliverer, 1, calendar_id=calendars[n % 2])
         if n != 20:
             continue
+        await receiver.until(12)
         if middle == "rotate":
             await rotated(bench, desk, endpoint)
         elif middle == "retry":
@@ -341,7 +342,7 @@ async def test_order_holds_whatever_happens_in_the_middle(bench, middle):
     for calendar in calendars:
         arrived = [message for message in receiver.ids() if calendar_of[message] == calendar]
         assert list(dict.fromkeys(arrived)) == sorted(set(arrived))
-        assert arrived
+        assert arrived or middle == "delete"
 
 
 async def test_a_change_is_refused_to_nobody_and_enables(bench):
