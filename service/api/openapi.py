@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
+from service.api import webhook_document
 from service.api.auth import needed_scope
 from service.api.bodies import Body
 from service.api.examples import EXAMPLES
@@ -105,6 +106,9 @@ def document(app: Litestar) -> dict[str, Any]:
                 if operation := place.get(method.lower()):
                     _complete(operation, handler, method, schemas)
     found["components"]["responses"] = {f"Problem{status}": _problem(status) for status in _PROBLEMS}
+    found["webhooks"] = webhook_document.webhooks()
+    for name, schema in webhook_document.definitions().items():
+        schemas.setdefault(name, schema)
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     return found

@@ -21,6 +21,7 @@ from service.api.problems import Problem
 from service.api.routes import ROUTES, create_api, create_document
 from service.api.views import CalendarView
 from service.core.announcements import Change
+from service.core.catalogue import CATALOGUE
 from service.core.credentials import KINDS
 from service.core.event import EventView
 from service.flows.meetings import MeetingView
@@ -131,6 +132,17 @@ def test_the_example_of_a_body_is_accepted(document: dict[str, Any], handler: HT
     for example in documented.values():
         assert body.decode(msgspec.json.encode(example)) is not None
         jsonschema.validate(example, schema)
+
+
+def test_each_webhook_is_in_it_with_an_example_that_fits(document: dict[str, Any]) -> None:
+    assert list(document["webhooks"]) == sorted(each.name for each in CATALOGUE)
+    for name, item in document["webhooks"].items():
+        shown = item["post"]["requestBody"]["content"]["application/json"]
+        schema = shown["schema"] | {"components": document["components"]}
+        jsonschema.validate(shown["example"], schema)
+        assert shown["example"]["type"] == name
+        for wrong in ({"data": {}}, {"type": "other"}):
+            assert not jsonschema.Draft202012Validator(schema).is_valid(shown["example"] | wrong)
 
 
 @pytest.mark.parametrize("handler", [look, create], ids=lambda handler: handler.operation_id)
