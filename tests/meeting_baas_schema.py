@@ -366,7 +366,7 @@ def judge(method: str, path: str, status: int, body: bytes) -> Any:
     """
     plain = _IDS.sub("{id}", path.removeprefix("/meeting-baas").partition("?")[0]).rstrip("/")
     if status >= 400:
-        kind: Any = Refusal if plain.startswith("/v2") else RefusalV1
+        kind: Any = Refusal if f"{plain}/".startswith("/v2/") else RefusalV1
         refusal = msgspec.json.decode(body, type=kind)
         assert refusal.status_code == status
         return refusal
