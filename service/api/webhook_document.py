@@ -41,7 +41,8 @@ def _operation(each: EventType) -> dict[str, Any]:
 
 def _body(each: EventType) -> dict[str, Any]:
     """The schema without its `$defs`, which are among the document's own."""
-    return _moved(schema_of(each)["$defs"]["Message"])
+    moved: dict[str, Any] = _moved(schema_of(each)["$defs"]["Message"])
+    return moved
 
 
 def definitions() -> dict[str, Any]:
