@@ -217,6 +217,7 @@ def create_bot_plans() -> None:
         sa.Column("meeting_key", sa.String(), nullable=True),
         sa.Column("ical_uid", sa.String(), nullable=True),
         sa.Column("is_off", sa.Boolean(), nullable=False),
+        sa.Column("dropped_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("config", sa.LargeBinary(), nullable=False),
         sa.Column("join_lead_seconds", sa.Integer(), nullable=False),
         sa.Column("deduplicate", sa.Boolean(), nullable=False),

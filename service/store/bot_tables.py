@@ -19,7 +19,7 @@ class BotPlanRow(Table, table=True):
 
     One of `event_id` and `series_id` is set. A plan outlives its event, because another copy of the meeting may carry it
     on: `meeting_key` is that of the event, `ical_uid` that of the series. `is_off` is the plan of an event that is to have
-    no bot although its series has one.
+    no bot although its series has one; a dropped one is kept for a while for the news of its bots.
     """
 
     __tablename__ = "bot_plans"
@@ -37,6 +37,7 @@ class BotPlanRow(Table, table=True):
     meeting_key: str | None = None
     ical_uid: str | None = None
     is_off: bool = False
+    dropped_at: datetime | None = None
     config: bytes = Field(sa_type=LargeBinary)
     join_lead_seconds: int
     deduplicate: bool
