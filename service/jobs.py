@@ -18,6 +18,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[impo
 
 from service.flows import housekeeping, push
 from service.flows.gateway import Gateway
+from service.flows.staleness import announce_stale
 from service.flows.starting import Announcer
 from service.flows.sync_calendar.syncer import Syncer
 from service.observability import METRICS
@@ -156,6 +157,7 @@ def ticks_of_worker(
         Tick("endpoints", 5, deliverer.refresh, "endpoints"),
         Tick("starting", 1, announcer.run_due, "starting"),
         Tick("push channels", 5, (renewer or push.Renewer(gateway)).run_due, "push"),
+        Tick("staleness", 15, lambda: announce_stale(gateway)),
         Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),
         *ticks_of_everybody(gateway),
     ]

@@ -64,7 +64,10 @@ class PushView(msgspec.Struct, frozen=True):
 
 
 class SyncView(msgspec.Struct, frozen=True, kw_only=True):
-    """How a calendar's synchronisation stands; `lag_seconds` is how long ago it was last known to be complete."""
+    """How a calendar's synchronisation stands; `lag_seconds` is how long ago it was last known to be complete.
+
+    `stale_since` is when `calendar.stale` was announced, until it is complete again.
+    """
 
     status: str
     last_synced_at: datetime | None
@@ -76,6 +79,7 @@ class SyncView(msgspec.Struct, frozen=True, kw_only=True):
     error_message: str | None
     retry_at: datetime | None
     rate_limited_until: datetime | None
+    stale_since: datetime | None
     push: PushView
     quarantined_events: int
 
@@ -130,6 +134,7 @@ def sync_view(row: Row[Any], quarantined: int, now: datetime) -> SyncView:
         error_message=row.error_message,
         retry_at=row.retry_at,
         rate_limited_until=row.rate_limited_until,
+        stale_since=row.stale_since,
         push=PushView(row.push_until is not None and row.push_until > now, row.push_until, row.push_received_at),
         quarantined_events=quarantined,
     )

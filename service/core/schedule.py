@@ -19,6 +19,10 @@ PUSHED_SHARE: Final = 0.2
 """Of a client's requests in a day, what may go into polls: of calendars without push, and of those with it, whose
 notices need the rest."""
 
+LEAST_PROMISE: Final = timedelta(minutes=15)
+PROMISED_INTERVALS: Final = 3
+"""A calendar is promised to be verified within so many of its intervals, and never sooner than that."""
+
 CALM_PUSHES: Final = 5
 CALM_SPACING: Final = timedelta(seconds=1)
 STORM_QUIET: Final = timedelta(seconds=3)
@@ -81,6 +85,15 @@ def poll_interval(
 def next_poll(now: datetime, interval: timedelta, jitter: float) -> datetime:
     """`interval` from now, give or take a tenth, so that calendars connected together do not stay together."""
     return now + interval * (0.9 + 0.2 * jitter)
+
+
+def promise(interval: timedelta) -> timedelta:
+    """For how long a calendar that was just verified, and rests for `interval`, counts as verified.
+
+    The interval has everything in it that makes polls rare: push, what a client's day affords, what a feed asks for.
+    Pauses that begin later (throttling, errors) are in nothing that was promised.
+    """
+    return max(LEAST_PROMISE, interval * PROMISED_INTERVALS)
 
 
 def retry_soon(failures: int, jitter: float) -> timedelta:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.announcements import CalendarNotice
 from service.core.lifecycle import Standing, State
+from service.store import freshness
 from service.store.database import insert
 from service.store.tables import CalendarRow, Found, OAuthClientRow, QuarantinedRow, Table
 
@@ -175,6 +176,7 @@ async def revive(conn: AsyncConnection, connection_id: UUID, now: datetime) -> N
         .values(
             **standing_values(Standing()),
             announced_status=State.SYNCING.value,
+            **freshness.renewed(now),
             cursor=null(),
             lease=null(),
             leased_until=null(),
@@ -182,6 +184,7 @@ async def revive(conn: AsyncConnection, connection_id: UUID, now: datetime) -> N
             due_cause="resync",
         )
     )
+    await freshness.watch_connection(conn, connection_id, now)
 
 
 async def move_connection(conn: AsyncConnection, connection_id: UUID, oauth_client_id: UUID) -> None:

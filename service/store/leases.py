@@ -84,13 +84,19 @@ SETTLED = (
     "retry_at",
     "cursor",
     "last_synced_at",
+    "stale_at",
     "next_meeting_at",
     "time_zone",
     "examined_epoch",
     "examined_version",
     "updated_at",
 )
-"""The columns that the result of a read sets, beside the lease and the times."""
+"""The columns that the result of a read sets, beside the lease, the times and `stale_since`."""
+
+# A whole round moves `stale_at`, and a failure leaves it: so also where it was announced while they were on their way.
+_settled_staleness = case(
+    (_c.stale_at.is_distinct_from(bindparam("new_stale_at", type_=_c.stale_at.type)), null()), else_=_c.stale_since
+)
 
 _settle = (
     update(_calendars)
@@ -100,6 +106,7 @@ _settle = (
         leased_until=null(),
         due_at=_settled_due,
         due_cause=_settled_cause,
+        stale_since=_settled_staleness,
         **{name: bindparam(f"new_{name}", type_=_c[name].type) for name in SETTLED},
     )
 )

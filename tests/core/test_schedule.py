@@ -12,6 +12,7 @@ from service.core.schedule import (
     due_after_push,
     next_poll,
     poll_interval,
+    promise,
     retry_soon,
     throttle_pause,
     window_at,
@@ -146,3 +147,16 @@ def test_a_storm_of_notices_is_one_read(
     last_attempt: datetime | None, recent: int, since: datetime, expected: timedelta
 ) -> None:
     assert due_after_push(NOW, last_attempt_at=last_attempt, recent=recent, storm_since=since) == NOW + expected
+
+
+@pytest.mark.parametrize(
+    ("interval", "promised"),
+    [
+        pytest.param(2 * MINUTE, 15 * MINUTE, id="polled"),
+        pytest.param(5 * MINUTE, 15 * MINUTE, id="three intervals"),
+        pytest.param(HOUR, 3 * HOUR, id="pushed, or a client that affords no more"),
+        pytest.param(24 * HOUR, 72 * HOUR, id="a feed that is made once a day"),
+    ],
+)
+def test_a_calendar_is_promised_to_be_verified_in_time(interval, promised):
+    assert promise(interval) == promised

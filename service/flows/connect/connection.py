@@ -18,7 +18,7 @@ from service.flows.connect.admission import Admission, admit, choose, provider_o
 from service.flows.connect.news import announce, check_version, deliver, unknown
 from service.flows.gateway import Gateway
 from service.providers.protocol import RawCalendar
-from service.store import calendars, channels, connections, examinations, projects
+from service.store import calendars, channels, connections, examinations, freshness, projects
 from service.store.tables import Found
 
 _CHOICES: Final = ("link_preference", "meeting_hosts")
@@ -98,6 +98,7 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
             row = await calendars.by_raw_id(conn, connection_id, raw.id)
             dispatches = []
         await _want_push(gateway, conn, row, now)
+        await freshness.watch(conn, row.id, now)
         gateway.wake.after(conn, "sync")
     deliver(gateway, dispatches)
     gateway.tokens.forget(connection_id)
@@ -127,6 +128,7 @@ async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: C
         if readmitted is not None:
             values |= await _reconnect(gateway, conn, row, *readmitted, now)
             await _want_push(gateway, conn, row, now)
+            await freshness.watch(conn, row.id, now)
         if not values:
             return row
         await calendars.change(conn, calendar_id, values, now)
@@ -255,6 +257,7 @@ def _new_values(
         "updated_at": now,
         **calendars.standing_values(Standing()),
         "announced_status": State.SYNCING.value,
+        **freshness.renewed(now),
         "due_at": now,
         "due_cause": "poll",
     }
@@ -290,6 +293,7 @@ def _reconnected(row: Found, now: datetime) -> dict[str, Any]:
         "lease": None,
         "leased_until": None,
         "cursor": None,
+        **freshness.renewed(now),
         "due_at": now,
         "due_cause": "resync",
     }

@@ -38,6 +38,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     next_due: datetime | None
     cursor: str | None
     last_synced_at: datetime | None
+    stale_at: datetime | None
     next_meeting_at: datetime | None
     time_zone: str | None
     decision: Decision
@@ -208,6 +209,7 @@ def _calendar_values(settlement: Settlement, announced: str | None) -> dict[str,
         "announced_status": announced or row.announced_status,
         "cursor": settlement.cursor,
         "last_synced_at": settlement.last_synced_at,
+        "stale_at": settlement.stale_at,
         "next_meeting_at": settlement.next_meeting_at,
         "time_zone": settlement.time_zone,
         "examined_epoch": row.link_epoch if settlement.is_examined else row.examined_epoch,
