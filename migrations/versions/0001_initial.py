@@ -259,6 +259,7 @@ def create_bots() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("plan_id", sa.Uuid(), nullable=False),
+        sa.Column("plan_version", sa.Integer(), nullable=False),
         sa.Column("slot", sa.String(), nullable=False),
         sa.Column("is_current", sa.Boolean(), nullable=False),
         sa.Column("meeting_key", sa.String(), nullable=False),

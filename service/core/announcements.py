@@ -101,6 +101,19 @@ class MeetingStarting(msgspec.Struct, frozen=True, kw_only=True):
     copies: list[MeetingCopy]
 
 
+class BotNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of `bot.planned`, `.launch`, `.cancelled` and `.failed`; `event` is the meeting's lead copy, if any is left."""
+
+    bot_id: UUID
+    meeting_key: str
+    meeting_url: str | None
+    platform: str | None
+    starts_at: datetime
+    config: dict[str, Any]
+    event: EventView | None
+    reason: str | None
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A change that waits for its `seq`: everything of it but the number is encoded already."""
 

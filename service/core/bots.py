@@ -66,6 +66,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     absence: Absence | None = None
 
 
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bot was, or is to be, planned by; `version` rises when it is replaced."""
+
+    id: object
+    version: int
+    join_lead_seconds: int
+
+
 class Bot(msgspec.Struct, frozen=True, kw_only=True):
     """A bot as it was decided last; `is_held` while a runner is being asked about it."""
 
@@ -75,6 +83,7 @@ class Bot(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: datetime
     url: str | None = None
     event_id: object = None
+    plan: Plan | None = None
     launched_at: datetime | None = None
     is_held: bool = False
 
@@ -102,34 +111,34 @@ def launch_moment(starts_at: datetime, join_lead_seconds: int) -> datetime:
     return starts_at - timedelta(seconds=join_lead_seconds)
 
 
-def first(place: Place, join_lead_seconds: int, now: datetime) -> Verdict:
+def first(place: Place, plan: Plan, now: datetime) -> Verdict:
     """What becomes of a bot that is not there yet. A meeting that is over has none: `waiting`, `ended`."""
     if now >= place.ends_at:
         return Verdict(status=BotStatus.WAITING, reason="ended")
     if place.url is None:
         return Verdict(status=BotStatus.WAITING, reason=place.absence, look_at=place.ends_at)
-    return _planned(place, join_lead_seconds, now, Notice.PLANNED)
+    return _planned(place, plan, now, Notice.PLANNED)
 
 
-def again(bot: Bot, place: Place | None, join_lead_seconds: int | None, now: datetime) -> Verdict:
+def again(bot: Bot, place: Place | None, plan: Plan | None, now: datetime) -> Verdict:
     """What becomes of a bot that is there.
 
-    No `place` means that no calendar has the meeting any more, no `join_lead_seconds` that nobody wants the bot.
+    No `place` means that no calendar has the meeting any more, no `plan` that nobody wants the bot.
     """
     if bot.is_held:
         # Whether it was launched is not known yet; the answer leads to another look.
         return Verdict(status=bot.status, reason=bot.reason, keeps_place=True)
-    if join_lead_seconds is None or place is None:
-        return _called_off(bot, "unplanned" if join_lead_seconds is None else Absence.GONE, now)
+    if plan is None or place is None:
+        return _called_off(bot, "unplanned" if plan is None else Absence.GONE, now)
     if bot.launched_at is not None:
         return _after_launch(bot, place, now)
     if bot.status is BotStatus.FAILED:
         is_new = place.starts_at - bot.starts_at > COVERED and place.url is not None and now < place.ends_at
         return Verdict(status=bot.status, reason=bot.reason, is_new=is_new, keeps_place=True)
-    return _before_launch(bot, place, join_lead_seconds, now)
+    return _before_launch(bot, place, plan, now)
 
 
-def _before_launch(bot: Bot, place: Place, join_lead_seconds: int, now: datetime) -> Verdict:
+def _before_launch(bot: Bot, place: Place, plan: Plan, now: datetime) -> Verdict:
     hopes = bot.status in {BotStatus.PLANNED, BotStatus.LAUNCHING}
     if now >= place.ends_at:
         if hopes and place.url is not None:
@@ -145,8 +154,9 @@ def _before_launch(bot: Bot, place: Place, join_lead_seconds: int, now: datetime
     if bot.status is BotStatus.LAUNCHING and place.starts_at == bot.starts_at:
         return Verdict(status=bot.status, look_at=place.ends_at)
     is_same = (bot.starts_at, bot.url, bot.event_id) == (place.starts_at, place.url, place.event_id)
+    is_same = is_same and bot.plan == plan
     news = None if is_same and bot.status is BotStatus.PLANNED else Notice.PLANNED
-    return _planned(place, join_lead_seconds, now, news)
+    return _planned(place, plan, now, news)
 
 
 def _after_launch(bot: Bot, place: Place, now: datetime) -> Verdict:
@@ -166,8 +176,8 @@ def _after_launch(bot: Bot, place: Place, now: datetime) -> Verdict:
     return Verdict(status=bot.status, reason=bot.reason, keeps_place=True)
 
 
-def _planned(place: Place, join_lead_seconds: int, now: datetime, notice: Notice | None) -> Verdict:
-    launch_at = launch_moment(place.starts_at, join_lead_seconds)
+def _planned(place: Place, plan: Plan, now: datetime, notice: Notice | None) -> Verdict:
+    launch_at = launch_moment(place.starts_at, plan.join_lead_seconds)
     if launch_at <= now:
         return Verdict(status=BotStatus.LAUNCHING, notice=Notice.LAUNCH, look_at=place.ends_at)
     return Verdict(status=BotStatus.PLANNED, notice=notice, look_at=launch_at)

@@ -8,6 +8,7 @@ import msgspec
 
 from service.core import samples
 from service.core.announcements import (
+    BotNotice,
     CalendarNotice,
     Change,
     EndpointNotice,
@@ -108,6 +109,21 @@ CATALOGUE: Final[tuple[EventType, ...]] = (
         samples.STARTING,
         at="2026-03-02T09:50:00Z",
     ),
+    _listed("bot.planned", BotNotice, "A bot is to join a meeting, or the meeting of one has changed.", samples.bot()),
+    _listed(
+        "bot.launch",
+        BotNotice,
+        "Send the bot now: once for each meeting, `join_lead_seconds` before it starts.",
+        samples.bot(),
+        at="2026-03-02T09:59:00Z",
+    ),
+    _listed(
+        "bot.cancelled",
+        BotNotice,
+        "No bot is to join any more, or the one that was launched is to leave; `reason` says why.",
+        samples.bot("cancelled"),
+    ),
+    _listed("bot.failed", BotNotice, "A bot could not be launched; `reason` says why.", samples.bot("missed")),
     _listed(
         "webhook.endpoint_disabled",
         EndpointNotice,

@@ -5,6 +5,7 @@ from typing import Any, Final
 CALENDAR_ID: Final = "0199f3a2-6b1e-7c31-9d0a-5f2b8c7e4a10"
 EVENT_ID: Final = "0199f3a2-8d44-7b02-a3c5-1e9f60d2b711"
 ENDPOINT_ID: Final = "0199f3a2-7a10-7f3e-b1d4-6c8e0a9f5b22"
+BOT_ID: Final = "0199f3a2-9c55-7d10-8e21-3b7a4f6c1d22"
 MEETING_KEY: Final = "4f1q7s0b2m@google.com"
 NOW: Final = "2026-03-02T09:00:00Z"
 
@@ -135,4 +136,18 @@ def calendar(status: str, previous: str | None, code: str | None = None, message
         "error_code": code,
         "error_message": message,
         "metadata": {"user": "42"},
+    }
+
+
+def bot(reason: str | None = None) -> dict[str, Any]:
+    """The `data` of news of a bot."""
+    return {
+        "bot_id": BOT_ID,
+        "meeting_key": MEETING_KEY,
+        "meeting_url": EVENT["meeting"]["url"],
+        "platform": EVENT["meeting"]["platform"],
+        "starts_at": EVENT["starts_at"],
+        "config": {"bot_name": "Notes"},
+        "event": EVENT,
+        "reason": reason,
     }

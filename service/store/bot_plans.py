@@ -77,6 +77,11 @@ async def find(conn: AsyncConnection, project_id: UUID, anchor: Anchor) -> Found
     return (await conn.execute(select(_plans).where(_c.project_id == project_id, mine))).one_or_none()
 
 
+async def by_ids(conn: AsyncConnection, ids: Sequence[UUID]) -> Sequence[Found]:
+    """Plans by their ids, also those that count no more."""
+    return (await conn.execute(select(_plans).where(_c.id.in_(padded(ids))))).all()
+
+
 async def drop(conn: AsyncConnection, plan_id: UUID, now: datetime) -> None:
     """A plan counts no more; its config is still told with the news of its bots."""
     await conn.execute(update(_plans).where(_c.id == plan_id).values(dropped_at=now, version=_c.version + 1))

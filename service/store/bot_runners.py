@@ -109,4 +109,4 @@ async def settle(conn: AsyncConnection, bot_id: UUID, owner: UUID, values: Mappi
 
 
 def _place(project_id: UUID) -> str:
-    return place_of(project_id, "bot_runners", "headers", project_id)
+    return place_of(project_id, "bot_runners", "headers", "")

@@ -76,6 +76,7 @@ class BotRow(Table, table=True):
     id: UUID = Field(primary_key=True)
     project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
     plan_id: UUID
+    plan_version: int
     slot: str
     is_current: bool = True
     meeting_key: str

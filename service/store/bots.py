@@ -33,6 +33,7 @@ _l = _looks.c
 Meeting = tuple[UUID, str]
 """A project and a meeting's key in it."""
 
+_ASKED = (_e.id, _e.calendar_id, _e.meeting_key, _e.series_id, _e.ical_uid, _e.status, _e.ends_at)
 _next_look = select(_l.look_at).order_by(_l.look_at).limit(1)
 _due = (
     select(_l.project_id, _l.meeting_key)
@@ -195,31 +196,27 @@ async def mark_calendars(conn: AsyncConnection, calendar_ids: Sequence[UUID], no
     return await look_soon(conn, [(row.project_id, row.meeting_key) for row in rows], now)
 
 
-async def series_keys(conn: AsyncConnection, project_id: UUID, series_id: str, uid: str | None) -> list[Found]:
-    """The occurrences of a series on every calendar of the project: `id`, `meeting_key`, `calendar_id`, `ical_uid`."""
+async def series_events(conn: AsyncConnection, project_id: UUID, series_id: str) -> Sequence[Found]:
+    """The occurrences of a series on every calendar of the project, as of `event`."""
+    # By calendar, for which there is an index.
     mine = select(_calendars.c.id).where(_calendars.c.project_id == project_id)
-    query = select(_e.id, _e.meeting_key, _e.calendar_id, _e.series_id, _e.ical_uid, _e.ends_at)
-    found = list((await conn.execute(query.where(_e.calendar_id.in_(mine), _e.series_id == series_id))).all())
-    if uid is None:
-        return found
-    # Copies on other calendars may be called otherwise; their meetings have the same keys, which begin with the UID.
-    keys = padded(sorted({row.meeting_key for row in found}))
-    if not keys:
-        return found
-    others = query.where(_e.project_id == project_id, _e.meeting_key.in_(keys), _e.series_id != series_id)
-    return found + list((await conn.execute(others)).all())
+    return (await conn.execute(select(*_ASKED).where(_e.calendar_id.in_(mine), _e.series_id == series_id))).all()
 
 
 async def event(conn: AsyncConnection, project_id: UUID, event_id: UUID) -> Found | None:
     """One event as far as plans ask: `meeting_key`, `series_id`, `ical_uid`, `status`, `ends_at`."""
-    query = select(_e.id, _e.calendar_id, _e.meeting_key, _e.series_id, _e.ical_uid, _e.status, _e.ends_at)
-    return (await conn.execute(query.where(_e.project_id == project_id, _e.id == event_id))).one_or_none()
+    return (await conn.execute(select(*_ASKED).where(_e.project_id == project_id, _e.id == event_id))).one_or_none()
 
 
 async def events_of(conn: AsyncConnection, project_id: UUID, event_ids: Sequence[UUID]) -> Sequence[Found]:
     """Several events likewise."""
-    query = select(_e.id, _e.calendar_id, _e.meeting_key, _e.series_id, _e.ical_uid, _e.status, _e.ends_at)
-    return (await conn.execute(query.where(_e.project_id == project_id, _e.id.in_(padded(event_ids))))).all()
+    return (await conn.execute(select(*_ASKED).where(_e.project_id == project_id, _e.id.in_(padded(event_ids))))).all()
+
+
+async def meetings_of_plan(conn: AsyncConnection, project_id: UUID, plan_id: UUID) -> list[Meeting]:
+    """The meetings that a plan has bots for."""
+    query = select(_b.meeting_key).where(_b.project_id == project_id, _b.plan_id == plan_id, _b.is_current.is_(True))
+    return [(project_id, key) for key in (await conn.execute(query.distinct())).scalars()]
 
 
 async def of_plan(conn: AsyncConnection, project_id: UUID, plan_id: UUID, most: int) -> Sequence[Found]:

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Table, and_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.store import bot_tables
 from service.store.cipher import VARIABLE, Cipher, KeyRing, KeyRingError, Unreadable, place_of
 from service.store.database import Database, insert
-from service.store.tables import Table as GatewayTable
 from webhooks.tables import metadata as webhooks_metadata
 
 CANARY: Final = b"calgate"
@@ -19,13 +19,15 @@ CANARY_PLACE: Final = place_of("", "keyring", "canary", 1)
 CHUNK: Final = 200
 _FOREIGN: Final = f"{VARIABLE} is not the key ring of this database: it needs the key that sealed it"
 
-_TABLES: Final = GatewayTable.metadata.tables
+_TABLES: Final = bot_tables.BotPlanRow.metadata.tables
 _KEYRING: Final = _TABLES["keyring"]
 _SEALED: Final[tuple[tuple[Table, str], ...]] = (
     (_TABLES["oauth_clients"], "client_secret"),
     (_TABLES["connections"], "refresh_token"),
     (_TABLES["connections"], "access_token"),
     (_TABLES["idempotency_keys"], "answer"),
+    (_TABLES["bot_plans"], "config"),
+    (_TABLES["bot_runners"], "headers"),
     (webhooks_metadata.tables["webhook_endpoints"], "secret"),
 )
 
