@@ -186,6 +186,15 @@ async def events_of_series(
     return found
 
 
+async def events_named(conn: AsyncConnection, project_id: UUID, event_ids: Sequence[UUID]) -> list[Found]:
+    """The events with these ids, by start."""
+    found: list[Found] = []
+    for start in range(0, len(event_ids), AT_ONCE):
+        chunk = event_ids[start : start + AT_ONCE]
+        found += (await conn.execute(select(*_EVENT).where(_e.project_id == project_id, _e.id.in_(chunk)))).all()
+    return sorted(found, key=lambda row: (row.starts_at, row.id))
+
+
 async def series_names(conn: AsyncConnection, project_id: UUID, calendar_id: UUID) -> tuple[list[str], list[UUID]]:
     """What the series of a calendar can be called: the provider's series ids, and the ids of single events."""
     mine = (_e.project_id == project_id, _e.calendar_id == calendar_id)

@@ -14,13 +14,14 @@ from service.api.meeting_baas.asking import Query
 from service.api.meeting_baas.envelopes import HIDDEN, answer
 from service.api.meeting_baas.errors import DialectError
 from service.api.meeting_baas.lists import cut, marks, read_turn
-from service.api.meeting_baas.showing import configs_of, viewed
+from service.api.meeting_baas.showing import viewed
 from service.api.meeting_baas.v2_calendars import CALENDAR, path_uuid
 from service.api.paging import Cursors, Position
 from service.core.meeting_baas import v2
 from service.core.meeting_baas.identity import EventStatus
 from service.core.meeting_baas.refusals import EVENT_NOT_FOUND
 from service.core.meeting_baas.series import SeriesKind, series_kind, series_uuid
+from service.flows.bots import planning
 from service.flows.gateway import Gateway
 from service.store import calendars, events, meeting_baas
 from service.store.meeting_baas import EventsWanted
@@ -55,7 +56,7 @@ async def list_events(calendar_id: FromPath[str], request: ApiRequest, gateway: 
             conn, project_id, wanted, filters, turn.place, turn.limit + 1, backwards=turn.backwards
         )
         rows, behind, before = cut(turn, found)
-        bots = await configs_of(gateway, conn, project_id, [row.id for row in rows])
+        bots = await planning.covered(conn, project_id, [row.id for row in rows])
     ends = (Position(rows[0].starts_at, rows[0].id), Position(rows[-1].starts_at, rows[-1].id)) if rows else None
     cursor, previous = marks(cursors, ends, behind=behind, before=before)
     listed = [v2.event_item(viewed(row), bot_scheduled=row.id in bots) for row in rows]
@@ -78,7 +79,7 @@ async def list_series(calendar_id: FromPath[str], request: ApiRequest, gateway: 
         )
         rows, behind, before = cut(turn, found)
         members = await meeting_baas.events_of(conn, project_id, wanted, [row.key for row in rows])
-        bots = await configs_of(gateway, conn, project_id, [one.id for same in members.values() for one in same])
+        bots = await planning.covered(conn, project_id, [one.id for same in members.values() for one in same])
     ends = (SeriesPlace(rows[0].since, rows[0].key), SeriesPlace(rows[-1].since, rows[-1].key)) if rows else None
     cursor, previous = marks(cursors, ends, behind=behind, before=before)
     listed = [_series(row.since, members[row.key], bots, shows_cancelled=shows_cancelled) for row in rows]
@@ -97,7 +98,7 @@ async def show(
         if row is None or calendar is None:
             raise event_unknown()
         source = await events.source(conn, wanted)
-        bots = await configs_of(gateway, conn, project_id, [wanted])
+        bots = await planning.covered(conn, project_id, [wanted])
     found = v2.event_details(viewed(row), calendar.provider, source, bot_scheduled=wanted in bots)
     return answer(v2.Answer(data=found))
 
