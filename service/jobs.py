@@ -11,8 +11,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+from uuid import uuid4
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
@@ -22,7 +23,7 @@ from service.flows.staleness import announce_stale
 from service.flows.starting import Announcer
 from service.flows.sync_calendar.syncer import Syncer
 from service.observability import METRICS
-from service.store import calendars, leases
+from service.store import census, channels, leases, starts, workers
 from service.store.database import DatabaseUnavailable
 from service.store.wake import Listener
 from webhooks import history
@@ -34,6 +35,7 @@ GRACE: Final = 15.0
 """How many seconds the work in flight has to end in, once the process was asked to stop."""
 
 IDLE: Final = 3600.0
+SEEN_LATELY: Final = timedelta(seconds=60)
 
 
 class Tick(NamedTuple):
@@ -156,7 +158,10 @@ def ticks_of_worker(
         Tick("deliver", 1, deliver, "deliver"),
         Tick("endpoints", 5, deliverer.refresh, "endpoints"),
         Tick("starting", 1, announcer.run_due, "starting"),
+        Tick("bots", 1, keeper.run_due, "bots"),
+        Tick("bot runners", 1, launcher.run_due, "bot runners"),
         Tick("push channels", 5, (renewer or push.Renewer(gateway)).run_due, "push"),
+        Tick("heartbeat", 10, Heartbeat(gateway).beat),
         Tick("staleness", 15, lambda: announce_stale(gateway)),
         Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),
         *ticks_of_everybody(gateway),
@@ -172,15 +177,34 @@ async def show_backlog(gateway: Gateway) -> None:
     """Show how far behind the work is. Raises DatabaseUnavailable."""
     now = gateway.clock()
     async with gateway.database.read() as conn:
-        sync = await leases.oldest_due(conn, now)
-        delivery = await history.oldest_due(conn, now)
-    METRICS.show_backlog(sync_seconds=_age(sync, now), delivery_seconds=_age(delivery, now))
+        since = {
+            "sync": await leases.oldest_due(conn, now),
+            "delivery": await history.oldest_due(conn, now),
+            "announcement": await starts.next_look(conn),
+            "push channel": await channels.oldest_due(conn, now),
+        }
+        at_work = await workers.count_seen(conn, now - SEEN_LATELY)
+    METRICS.show_backlog({work: _age(moment, now) for work, moment in since.items()}, workers=at_work)
 
 
 async def show_census(gateway: Gateway) -> None:
-    """Show how the calendars stand, which takes a look at every one of them. Raises DatabaseUnavailable."""
+    """Show how everything stands, which takes a look at every calendar. Raises DatabaseUnavailable."""
+    now = gateway.clock()
     async with gateway.database.read() as conn:
-        METRICS.show_census(await calendars.count_by_status(conn))
+        METRICS.show_census(await census.take(conn, now), now)
+
+
+class Heartbeat:
+    """Says that this process claims work."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._id, self._started_at = uuid4(), gateway.clock()
+
+    async def beat(self) -> None:
+        """Say so. Raises DatabaseUnavailable."""
+        async with self._gateway.database.write() as conn:
+            await workers.report(conn, self._id, self._started_at, self._gateway.clock())
 
 
 def _age(since: datetime | None, now: datetime) -> float:

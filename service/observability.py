@@ -119,6 +119,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
 # --- Metrics ---------------------------------------------------------------------------------------------------------
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_AGES: Final = (1, 5, 15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _REMOTE: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 
 
@@ -130,6 +131,34 @@ class OfKind(Protocol):
 
     @property
     def kind(self) -> str: ...
+
+
+class OfProvider(Protocol):
+    """A provider's calendars, as far as they are shown; see `service.store.census.ProviderCensus`."""
+
+    by_status: dict[str, int]
+    stale: int
+    throttled: int
+    oldest_synced_at: datetime | None
+    first_stale_at: datetime | None
+    last_notice_at: datetime | None
+
+
+class Counts(Protocol):
+    """What is shown once a minute; see `service.store.census.Census`."""
+
+    @property
+    def providers(self) -> Mapping[str, OfProvider]: ...
+    @property
+    def channels(self) -> Mapping[tuple[str, str], int]: ...
+    @property
+    def push_failing(self) -> int: ...
+    @property
+    def push_unsupported(self) -> int: ...
+    @property
+    def quarantined(self) -> int: ...
+    @property
+    def outbox(self) -> Mapping[str, int]: ...
 
 
 class Metrics:
@@ -155,6 +184,21 @@ class Metrics:
         )
         self._pushes = self._counter("push_notices", "Notices received from providers", "provider", "result")
         self._tick_seconds = self._histogram("tick", "One run of a background job", _REMOTE, "tick")
+        self._sync_age = self._histogram(
+            "sync_age", "How long ago a calendar was last verified when it was verified again", _AGES, "provider"
+        )
+        self._lag = self._gauge("calendar_lag_seconds", "How long ago the most neglected was verified", "provider")
+        self._broken = self._gauge(
+            "promise_overdue_seconds", "How long a calendar has been unverified beyond its promise, at most", "provider"
+        )
+        self._stale = self._gauge("stale_calendars", "Calendars announced as stale", "provider")
+        self._throttled = self._gauge("throttled_calendars", "Calendars that the provider made wait", "provider")
+        self._channels = self._gauge("push_channels", "Push channels", "provider", "state")
+        self._notice_age = self._gauge("push_notice_age_seconds", "Since a provider last pushed anything", "provider")
+        self._unwatched = self._gauge("push_unwatched", "Calendars without the channel that they want", "reason")
+        self._quarantined = self._gauge("quarantined_events", "Rows of providers that could not be read")
+        self._outbox = self._gauge("outbox", "Deliveries that are not done", "state")
+        self._workers = self._gauge("workers", "Processes that claimed work within the last minute")
         self._overdue = self._gauge("oldest_due_seconds", "How long the most overdue work has been due", "work")
         self._calendars = self._gauge("calendars", "Connected calendars", "status")
         self._build = self._gauge("build_info", "Always 1; the label says which version runs", "version")
@@ -163,6 +207,10 @@ class Metrics:
         """A request was answered; `route` is the template, never the path."""
         self._requests.labels(method, route, status).inc()
         self._request_seconds.labels(method, route).observe(seconds)
+
+    def verified(self, provider: str, age: float) -> None:
+        """A whole round was applied to a calendar, `age` seconds after the last one."""
+        self._sync_age.labels(provider).observe(age)
 
     def synced(self, provider: str, outcome: str, seconds: float, entries: Iterable[OfKind] = ()) -> None:
         """A round ended: `changed`, `unchanged`, `examined` or the name of what went wrong, and what it wrote to the change log."""
@@ -196,16 +244,36 @@ class Metrics:
         """A background job ran once."""
         self._tick_seconds.labels(tick).observe(seconds)
 
-    def show_backlog(self, *, sync_seconds: float, delivery_seconds: float) -> None:
-        """The most overdue work of the whole installation."""
-        self._overdue.labels("sync").set(sync_seconds)
-        self._overdue.labels("delivery").set(delivery_seconds)
+    def show_backlog(self, overdue: Mapping[str, float], *, workers: int) -> None:
+        """The most overdue work of the whole installation by kind, in seconds; how many processes claim work."""
+        for work, seconds in overdue.items():
+            self._overdue.labels(work).set(seconds)
+        self._workers.set(workers)
 
-    def show_census(self, calendars: Mapping[str, int]) -> None:
-        """How many calendars of the whole installation stand in which state."""
-        self._calendars.clear()
-        for status, count in calendars.items():
-            self._calendars.labels(status).set(count)
+    def show_census(self, census: Counts, now: datetime) -> None:
+        """How everything in the installation stands."""
+        known = (self._calendars, self._lag, self._broken, self._stale, self._throttled, self._notice_age)
+        for gauge in (*known, self._channels, self._unwatched, self._outbox):
+            gauge.clear()
+        for provider, mine in census.providers.items():
+            for status, count in mine.by_status.items():
+                self._calendars.labels(status).inc(count)
+            self._stale.labels(provider).set(mine.stale)
+            self._throttled.labels(provider).set(mine.throttled)
+            for gauge, since in (
+                (self._lag, mine.oldest_synced_at),
+                (self._broken, mine.first_stale_at),
+                (self._notice_age, mine.last_notice_at),
+            ):
+                if since is not None:
+                    gauge.labels(provider).set(max(0.0, (now - since).total_seconds()))
+        for (provider, state), count in census.channels.items():
+            self._channels.labels(provider, state).set(count)
+        self._unwatched.labels("failing").set(census.push_failing)
+        self._unwatched.labels("unsupported").set(census.push_unsupported)
+        self._quarantined.set(census.quarantined)
+        for state, count in census.outbox.items():
+            self._outbox.labels(state).set(count)
 
     def show_version(self, version: str) -> None:
         """Which version runs."""

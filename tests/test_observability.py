@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
 
 from service.observability import METRICS, AccessLog, Metrics, configure_logging, redact
+from service.store.census import Census, ProviderCensus
 
 REFRESH = "1//0gLonGrefreshTokenOfGoogle-abc_DEF"
 
@@ -147,14 +149,29 @@ class Entry(NamedTuple):
     kind: str
 
 
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def census(**by_status: int) -> Census:
+    mine = ProviderCensus(by_status=by_status, stale=1, throttled=2, oldest_synced_at=NOW - timedelta(minutes=5))
+    return Census(
+        providers={"google": mine},
+        channels={("google", "expiring"): 4},
+        push_failing=1,
+        push_unsupported=0,
+        quarantined=7,
+        outbox={"pending": 1, "due": 2, "parked": 3, "failed": 4},
+    )
+
+
 def test_the_metrics_are_those_that_dashboards_are_built_on():
     metrics = Metrics()
     metrics.synced("google", "changed", 0.2, [Entry("updated"), Entry("updated"), Entry("created")])
     metrics.called("google", "ok")
     metrics.delivered("delivered", 0.05)
     metrics.pushed("google", refused=1)
-    metrics.show_backlog(sync_seconds=2, delivery_seconds=0)
-    metrics.show_census({"active": 5})
+    metrics.show_backlog({"sync": 2, "delivery": 0}, workers=3)
+    metrics.show_census(census(active=5), NOW)
     metrics.show_version("0.1.0")
     text, content_type = metrics.exposition()
     assert content_type.startswith("text/plain")
@@ -168,6 +185,14 @@ def test_the_metrics_are_those_that_dashboards_are_built_on():
         'calgate_push_notices_total{provider="google",result="refused"} 1.0',
         'calgate_oldest_due_seconds{work="sync"} 2.0',
         'calgate_calendars{status="active"} 5.0',
+        "calgate_workers 3.0",
+        'calgate_stale_calendars{provider="google"} 1.0',
+        'calgate_throttled_calendars{provider="google"} 2.0',
+        'calgate_calendar_lag_seconds{provider="google"} 300.0',
+        'calgate_push_channels{provider="google",state="expiring"} 4.0',
+        'calgate_push_unwatched{reason="failing"} 1.0',
+        "calgate_quarantined_events 7.0",
+        'calgate_outbox{state="parked"} 3.0',
         'calgate_build_info{version="0.1.0"} 1.0',
     ):
         assert expected in text.decode()
@@ -175,8 +200,8 @@ def test_the_metrics_are_those_that_dashboards_are_built_on():
 
 def test_a_status_that_no_calendar_has_any_more_is_not_shown():
     metrics = Metrics()
-    metrics.show_census({"error": 1})
-    metrics.show_census({"active": 1})
+    metrics.show_census(census(error=1), NOW)
+    metrics.show_census(census(active=1), NOW)
     assert b'calgate_calendars{status="error"}' not in metrics.exposition()[0]
 
 

@@ -12,19 +12,26 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.api.auth import PUBLIC
 from service.api.draining import Draining
 from service.api.injection import Injected
 from service.flows.gateway import Gateway
 from service.observability import METRICS
-from service.store import keyring, leases, migrations, readiness
+from service.store import keyring, leases, migrations, readiness, workers
 from service.store.database import DatabaseUnavailable
 from webhooks import history
 
 FRESH_SECONDS: Final = 1.0
 LATEST: Final = timedelta(minutes=5)
 """Work that has been due for longer than this is not being done."""
+
+SILENCE: Final = timedelta(seconds=45)
+"""Workers say every ten seconds that they live."""
+
+PATIENCE: Final = 4.0
+"""Seconds within which a database has to take a write."""
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -47,14 +54,15 @@ class Probe:
         self._gateway = gateway
         self._draining = draining
         self._clock = clock
+        self._began_at = clock()
         self._turn = asyncio.Lock()
         self._looked_at = -math.inf
         self._reasons: list[str] = []
 
     async def reasons(self) -> list[str]:
-        """Why requests should not be sent here; empty when they may."""
+        """Why requests should not be sent here; empty when they may. Each says what is wrong, and what to do."""
         if self._draining.is_begun:
-            return ["draining: this process is about to end"]
+            return ["draining: this process is about to end; nothing to do"]
         async with self._turn:
             if self._clock() - self._looked_at >= FRESH_SECONDS:
                 self._reasons = await self._look()
@@ -62,23 +70,58 @@ class Probe:
         return self._reasons
 
     async def _look(self) -> list[str]:
-        gateway = self._gateway
+        database = self._gateway.database
         try:
-            if not await migrations.is_current(gateway.database):
-                return ["database: its tables are not of this version; run `calgate migrate`"]
-            async with gateway.database.write() as conn:
-                await readiness.try_to_write(conn)
-                opens = await keyring.is_proved(conn, gateway.cipher)
-            now = gateway.clock()
-            async with gateway.database.read() as conn:
-                due = {"sync": await leases.oldest_due(conn, now), "delivery": await history.oldest_due(conn, now)}
-        except (DatabaseUnavailable, DBAPIError):
-            return ["database: it cannot be reached, or not be written"]
-        found = [] if opens else ["key ring: CALGATE_SECRET_KEYS does not open this database"]
-        late = {work: since for work, since in due.items() if since is not None and now - since > LATEST}
-        return found + [
-            f"{work}: the oldest has been due since {since:%Y-%m-%dT%H:%M:%SZ}" for work, since in late.items()
-        ]
+            async with asyncio.timeout(PATIENCE):
+                if not await migrations.is_current(database):
+                    return ["database: its tables are not of this version; run `calgate migrate`"]
+                async with database.write() as conn:
+                    await readiness.try_to_write(conn)
+                    opens = await keyring.is_proved(conn, self._gateway.cipher)
+                async with database.read() as conn:
+                    found = [*_judge_clock(await readiness.clock_offset(conn)), *await self._late(conn)]
+        except TimeoutError:
+            return [f"database: it took no write within {PATIENCE:.0f} s; look at its load, its locks and its disk"]
+        except (DatabaseUnavailable, DBAPIError) as error:
+            if getattr(error, "is_full", False):
+                return ["disk: the database's is full; make room, nothing else is needed"]
+            return ["database: it cannot be reached, or not be written; start it, or look at its rights and its disk"]
+        if not opens:
+            found.insert(0, "key ring: CALGATE_SECRET_KEYS does not open this database; set the ring that sealed it")
+        return found + _judge_room(readiness.room_left(database))
+
+    async def _late(self, conn: AsyncConnection) -> list[str]:
+        """Work that nobody does."""
+        now = self._gateway.clock()
+        found = []
+        seen = await workers.last_seen(conn)
+        is_new = self._clock() - self._began_at < SILENCE.total_seconds()
+        if (seen is None or now - seen > SILENCE) and not is_new:
+            since = f"since {seen:%Y-%m-%dT%H:%M:%SZ}" if seen else "ever"
+            found.append(
+                f"worker: none was heard of {since}; start `calgate serve --role worker`, or look at the log of the one "
+                "that hangs"
+            )
+        due = {"sync": await leases.oldest_due(conn, now), "delivery": await history.oldest_due(conn, now)}
+        for work, moment in due.items():
+            if moment is not None and now - moment > LATEST:
+                found.append(
+                    f"{work}: the oldest has been due since {moment:%Y-%m-%dT%H:%M:%SZ}; see `calgate_syncs_total` and "
+                    "`calgate_deliveries_total`, and start more workers if they are busy"
+                )
+        return found
+
+
+def _judge_clock(ahead: timedelta) -> list[str]:
+    if abs(ahead) <= readiness.CLOCK_TOLERANCE:
+        return []
+    return [f"clock: this machine is {ahead.total_seconds():+.1f} s off the database's; let both keep time by NTP"]
+
+
+def _judge_room(left: int | None) -> list[str]:
+    if left is None or left >= readiness.LEAST_ROOM:
+        return []
+    return [f"disk: {left // 2**20} MiB are left beside the database; make room before it is full"]
 
 
 @get(
@@ -97,8 +140,9 @@ def live() -> Live:
     "/health/ready",
     operation_id="getReadiness",
     summary="Tell whether requests may be sent here",
-    description="The database can be written and is of this version, the key ring opens it, and neither a sync nor a delivery "
-    "has been due for over five minutes. 503 with the reasons otherwise, and from the signal to stop on.",
+    description="The database can be written and is of this version, has room and the same time, the key ring opens it, some "
+    "process claims work, and neither a sync nor a delivery has been due for over five minutes. 503 with the reasons otherwise, "
+    "each with what to do, and from the signal to stop on.",
     tags=["Operations"],
     opt=PUBLIC,
     responses={503: ResponseSpec(Readiness, description="Not ready", generate_examples=False)},

@@ -2,20 +2,15 @@
 
 import argparse
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from service.commands.session import DONE, CommandFailed, fail, load_settings, run, say, utc_now
+from service.commands.session import DONE, CommandFailed, fail, load_settings, run, say
 from service.settings import Settings, SettingsError
-from service.store import keyring
+from service.store import keyring, readiness
 from service.store.cipher import KeyRing, KeyRingError
 from service.store.database import Database, DatabaseUnavailable
 from service.store.migrations import MigrationError, head, is_current, upgrade
-
-CLOCK_TOLERANCE: Final = timedelta(seconds=2)
-"""Leases compare the clocks of replicas; they last 15 seconds and more."""
 
 
 def migrate(_options: argparse.Namespace) -> int:
@@ -106,14 +101,10 @@ async def _check_keys(database: Database, settings: Settings) -> None:
 
 
 async def _check_clock(database: Database, _settings: Settings) -> None:
-    if database.dialect == "sqlite":
-        return  # the same machine
-    before = utc_now()
     async with database.read() as conn:
-        theirs = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
-    ours = before + (utc_now() - before) / 2
-    if abs(theirs - ours) > CLOCK_TOLERANCE:
-        raise CommandFailed(f"this machine is {(ours - theirs).total_seconds():+.1f} s off the database's clock")
+        ahead = await readiness.clock_offset(conn)
+    if abs(ahead) > readiness.CLOCK_TOLERANCE:
+        raise CommandFailed(f"this machine is {ahead.total_seconds():+.1f} s off the database's clock")
 
 
 def _is_missing(database: Database) -> bool:

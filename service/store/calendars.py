@@ -212,12 +212,6 @@ async def count_by_client(conn: AsyncConnection, now: datetime) -> dict[tuple[UU
     return {(row.oauth_client_id, bool(row.pushed)): row.calendars for row in await conn.execute(query)}
 
 
-async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
-    """How many calendars stand in each state."""
-    query = select(_c.status, func.count().label("calendars")).group_by(_c.status)
-    return {row.status: row.calendars for row in await conn.execute(query)}
-
-
 async def announce_rejection(conn: AsyncConnection, oauth_client_id: UUID) -> bool:
     """Whether a client's rejection is still to be announced; True for the first that asks, until it is accepted again."""
     statement = (

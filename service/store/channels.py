@@ -85,6 +85,13 @@ async def claim_wanted(
     return Wanted((await conn.execute(_to_watch.where(_c.id.in_(ids)))).all(), picked.cut_short)
 
 
+async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
+    """Since when the longest waiting calendar is due for a channel."""
+    query = select(_pushes.c.due_at).where(_pushes.c.due_at <= now).order_by(_pushes.c.due_at).limit(1)
+    found: datetime | None = (await conn.execute(query)).scalar()
+    return found
+
+
 async def wanted(conn: AsyncConnection, calendar_id: UUID) -> Found:
     """A calendar that wants a channel, as `claim_wanted` has it."""
     return (await conn.execute(_to_watch.where(_c.id == calendar_id))).one()

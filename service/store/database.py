@@ -36,11 +36,15 @@ _PASSING_SQLITE: Final = frozenset({5, 6, 7, 10, 13, 14, 15})
 # postgresql.org/docs/current/errcodes-appendix.html: connection, resources, shutdown and start-up; then the conflicts of
 # concurrent transactions, a lock that was not had in time, and a cancelled statement.
 _PASSING_CLASSES: Final = ("08", "53", "57P")
+_SQLITE_FULL: Final = 13
+_DISK_FULL: Final = "53100"
 _PASSING_STATES: Final = frozenset({"40001", "40P01", "55P03", "57014"})
 
 
 class DatabaseUnavailable(Exception):
     """The database is locked, down or full: nothing was written, and the same call may succeed in a while."""
+
+    is_full = False
 
 
 class Database:
@@ -335,4 +339,6 @@ def _tell(error: Exception, *, connecting: bool) -> None:
         or state in _PASSING_STATES
         or (code is not None and code & 0xFF in _PASSING_SQLITE)
     ):
-        raise DatabaseUnavailable(f"the database is unavailable ({state or type(cause).__name__})") from error
+        unavailable = DatabaseUnavailable(f"the database is unavailable ({state or type(cause).__name__})")
+        unavailable.is_full = state == _DISK_FULL or (code is not None and code & 0xFF == _SQLITE_FULL)
+        raise unavailable from error

@@ -200,6 +200,8 @@ class Syncer:
             outcome = "superseded"
         if settled.dispatches and self._gateway.deliverer is not None:
             self._gateway.deliverer.submit(settled.dispatches)
+        if settled.applied and settlement.last_synced_at != row.last_synced_at and row.last_synced_at is not None:
+            METRICS.verified(row.provider, (now - row.last_synced_at).total_seconds())
         METRICS.synced(row.provider, outcome, perf_counter() - began, settlement.entries)
 
     async def _attempt(self, row: Found, now: datetime) -> tuple[Settlement, str]:
@@ -319,4 +321,6 @@ class Syncer:
             self._gateway.wake.after(conn, "deliver")
         if any(starts.is_soon(each.event_rows, now) for each in settlements):
             self._gateway.wake.after(conn, "starting")
+        if results[0].has_bots:
+            self._gateway.wake.after(conn, "bots")
         return results
