@@ -30,9 +30,7 @@ from sqlalchemy import bindparam, select, update
 from uuid_utils.compat import uuid7
 
 from service.flows.gateway import Gateway
-from service.flows.starting import Announcer
-from service.flows.sync_calendar import Syncer
-from service.jobs import Jobs, ticks_of_worker
+from service.jobs import Jobs, Workers, ticks_of_worker
 from service.store.tables import Table
 
 CALENDARS: Final = 10_000
@@ -68,8 +66,8 @@ async def run_product(gateway: Gateway, server: Provider, ids: Sequence[UUID], s
     """Let the gateway work for some seconds."""
     assert gateway.deliverer is not None
     await spread_due(gateway, ids)
-    syncer = Syncer(gateway)
-    jobs = Jobs(ticks_of_worker(gateway, syncer, Announcer(gateway), gateway.deliverer), gateway.wake.listen)
+    workers = Workers.of(gateway)
+    jobs = Jobs(ticks_of_worker(gateway, workers, gateway.deliverer), gateway.wake.listen)
     jobs.start()
     await asyncio.sleep(1)  # every tick has run once
     server.tell(CHANGE_EVERY)
@@ -77,7 +75,7 @@ async def run_product(gateway: Gateway, server: Provider, ids: Sequence[UUID], s
     await asyncio.sleep(seconds)
     share = (process_time() - cpu) / seconds
     await jobs.drain(5)
-    await syncer.drain(5)
+    await workers.drain(5)
     await asyncio.sleep(0.5)
     return Seen(server.tell().delays, share)
 

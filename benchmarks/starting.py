@@ -36,9 +36,7 @@ from service.core.decision import Upsert
 from service.core.event import Attendee, Event, Meeting, Organizer, encode_event, fingerprint
 from service.core.starting import announcement
 from service.flows.gateway import Gateway
-from service.flows.starting import Announcer
-from service.flows.sync_calendar import Syncer
-from service.jobs import Jobs, ticks_of_worker
+from service.jobs import Jobs, Workers, ticks_of_worker
 from service.observability import METRICS
 from service.store import events
 from service.store.tables import Table
@@ -156,15 +154,14 @@ async def run_product(
     moment = (stage.utc_now() + timedelta(seconds=warm + 1)).replace(microsecond=0)
     await plan(gateway, project, ids[-2 * count :], moment + timedelta(seconds=LEAD), count)
     await latency.spread_due(gateway, ids)
-    syncer, announcer, commits = Syncer(gateway), Announcer(gateway), list[float]()
-    jobs = Jobs(ticks_of_worker(gateway, syncer, announcer, gateway.deliverer), gateway.wake.listen)
+    workers, commits = Workers.of(gateway), list[float]()
+    jobs = Jobs(ticks_of_worker(gateway, workers, gateway.deliverer), gateway.wake.listen)
     server.tell(latency.CHANGE_EVERY)
     with patch.object(METRICS, "announced", commits.append):
         jobs.start()
         await asyncio.sleep((moment - stage.utc_now()).total_seconds() + WITHIN)
-        announcer.drain()
         await jobs.drain(5)
-        await syncer.drain(5)
+        await workers.drain(5)
     await asyncio.sleep(0.5)
     told = server.tell()
     assert len(commits) == len(told.starts) == count, f"{len(commits)} committed, {len(told.starts)} received"

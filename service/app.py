@@ -15,11 +15,8 @@ from typing import Any, Final, Literal, Self
 
 from service.api.draining import Draining
 from service.api.routes import create_api, webhook_policy
-from service.flows import push
 from service.flows.gateway import Gateway
-from service.flows.starting import Announcer
-from service.flows.sync_calendar.syncer import Syncer
-from service.jobs import GRACE, Jobs, ticks_of_everybody, ticks_of_worker
+from service.jobs import GRACE, Jobs, Workers, ticks_of_everybody, ticks_of_worker
 from service.observability import METRICS, AccessLog
 from service.providers.addresses import Policy
 from service.providers.guarded_http import Slots
@@ -168,15 +165,12 @@ class _Work:
     def __init__(self, gateway: Gateway, role: Role) -> None:
         deliverer = gateway.deliverer
         self._deliverer = deliverer
-        self._syncer: Syncer | None = None
-        self._announcer: Announcer | None = None
-        self._renewer: push.Renewer | None = None
+        self._workers: Workers | None = None
         if role == "api" or deliverer is None:
             ticks = ticks_of_everybody(gateway)
         else:
-            self._syncer, self._announcer = Syncer(gateway), Announcer(gateway)
-            self._renewer = push.Renewer(gateway)
-            ticks = ticks_of_worker(gateway, self._syncer, self._announcer, deliverer, self._renewer)
+            self._workers = Workers.of(gateway)
+            ticks = ticks_of_worker(gateway, self._workers, deliverer)
         self._jobs = Jobs(ticks, gateway.wake.listen)
         self._delivery: asyncio.Task[None] | None = None
 
@@ -188,9 +182,7 @@ class _Work:
     async def drain(self, grace: float) -> None:
         end = time.monotonic() + grace
         until_delivery = max(0.0, grace - DELIVERY_GRACE)
-        if self._announcer is not None:
-            self._announcer.drain()
-        workers = [worker.drain(until_delivery) for worker in (self._syncer, self._renewer) if worker is not None]
+        workers = [self._workers.drain(until_delivery)] if self._workers is not None else []
         try:
             await asyncio.gather(self._jobs.drain(until_delivery), *workers)
         except DatabaseUnavailable:

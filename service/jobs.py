@@ -18,6 +18,7 @@ from uuid import uuid4
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
 from service.flows import housekeeping, push
+from service.flows.bots import Keeper, Launcher
 from service.flows.gateway import Gateway
 from service.flows.staleness import announce_stale
 from service.flows.starting import Announcer
@@ -145,22 +146,41 @@ class _Runner:
             self._database_is_away = False
 
 
-def ticks_of_worker(
-    gateway: Gateway, syncer: Syncer, announcer: Announcer, deliverer: Deliverer, renewer: push.Renewer | None = None
-) -> list[Tick]:
+class Workers(NamedTuple):
+    """Those who do the work of a process with the role `worker` or `all`."""
+
+    syncer: Syncer
+    announcer: Announcer
+    renewer: push.Renewer
+    keeper: Keeper
+    launcher: Launcher
+
+    @classmethod
+    def of(cls, gateway: Gateway) -> "Workers":
+        """One of each."""
+        return cls(Syncer(gateway), Announcer(gateway), push.Renewer(gateway), Keeper(gateway), Launcher(gateway))
+
+    async def drain(self, grace: float) -> None:
+        """Have them begin nothing more, and end within so many seconds what is in flight. Raises DatabaseUnavailable."""
+        self.announcer.drain()
+        self.keeper.drain()
+        await asyncio.gather(self.syncer.drain(grace), self.renewer.drain(grace), self.launcher.drain(grace))
+
+
+def ticks_of_worker(gateway: Gateway, workers: Workers, deliverer: Deliverer) -> list[Tick]:
     """Everything that a process with the role `worker` or `all` does by itself."""
 
     async def deliver() -> None:
         deliverer.wake()
 
     return [
-        Tick("sync", 1, syncer.run_due, "sync"),
+        Tick("sync", 1, workers.syncer.run_due, "sync"),
         Tick("deliver", 1, deliver, "deliver"),
         Tick("endpoints", 5, deliverer.refresh, "endpoints"),
-        Tick("starting", 1, announcer.run_due, "starting"),
-        Tick("bots", 1, keeper.run_due, "bots"),
-        Tick("bot runners", 1, launcher.run_due, "bot runners"),
-        Tick("push channels", 5, (renewer or push.Renewer(gateway)).run_due, "push"),
+        Tick("starting", 1, workers.announcer.run_due, "starting"),
+        Tick("bots", 1, workers.keeper.run_due, "bots"),
+        Tick("bot runners", 1, workers.launcher.run_due, "bot runners"),
+        Tick("push channels", 5, workers.renewer.run_due, "push"),
         Tick("heartbeat", 10, Heartbeat(gateway).beat),
         Tick("staleness", 15, lambda: announce_stale(gateway)),
         Tick("housekeeping", 60, lambda: housekeeping.tidy(gateway)),

@@ -15,6 +15,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from service.api import (
+    bots,
     calendars,
     changes,
     documentation,
@@ -46,6 +47,7 @@ ROUTES: Final[Sequence[HTTPRouteHandler]] = [
     *calendars.ROUTES,
     *events.ROUTES,
     *meetings.ROUTES,
+    *bots.ROUTES,
     *meeting_links.ROUTES,
     *changes.ROUTES,
     *endpoints.ROUTES,

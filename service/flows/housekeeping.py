@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.flows.gateway import Gateway
-from service.store import calendars, changes, events, examinations, idempotency, starts
+from service.store import bot_plans, bots, calendars, changes, events, examinations, idempotency, starts
 from webhooks import history
 
 PIECE: Final = 500
@@ -32,6 +32,8 @@ async def tidy(gateway: Gateway) -> int:
     gone += await _drop(gateway, lambda conn: history.purge(conn, kept_from, limit=PIECE))
     gone += await _drop(gateway, lambda conn: idempotency.purge(conn, now - ANSWERS_KEPT))
     gone += await _drop(gateway, lambda conn: starts.purge(conn, now - STARTS_KEPT, PIECE))
+    gone += await _drop(gateway, lambda conn: bots.purge(conn, kept_from, PIECE))
+    gone += await _drop(gateway, lambda conn: bot_plans.purge(conn, kept_from, PIECE))
     async with gateway.database.write() as conn:
         # One piece a call: nobody waits for them, and the others are not to wait for these.
         if await examinations.make_due(conn, now, PIECE):

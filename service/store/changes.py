@@ -25,22 +25,23 @@ _take = (
     update(_projects)
     .where(_projects.c.id == bindparam("project"))
     .values(seq=_projects.c.seq + bindparam("count"))
-    .returning(_projects.c.seq, _projects.c.starting_lead_seconds)
+    .returning(_projects.c.seq, _projects.c.starting_lead_seconds, _projects.c.has_bots)
 )
 _insert: Final = BulkInsert(lambda _dialect: insert(_changes), _c.keys())
 
 
 class Taken(NamedTuple):
-    """The first of the new numbers, and the project's lead times, which stay as they are until the commit."""
+    """The first of the new numbers, and what the project has decided, which stays as it is until the commit."""
 
     first: int
     lead_seconds: tuple[int, ...]
+    has_bots: bool
 
 
 async def take_numbers(conn: AsyncConnection, project_id: UUID, count: int) -> Taken:
     """Take `count` new numbers of the project; its row stays locked until the transaction ends."""
-    last, lead_seconds = (await conn.execute(_take, {"project": project_id, "count": count})).one()
-    return Taken(last - count + 1, tuple(lead_seconds))
+    last, lead_seconds, has_bots = (await conn.execute(_take, {"project": project_id, "count": count})).one()
+    return Taken(last - count + 1, tuple(lead_seconds), has_bots)
 
 
 def rows(

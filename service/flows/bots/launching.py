@@ -162,12 +162,13 @@ class Launcher:
         gateway = self._gateway
         async with gateway.database.write() as conn:
             now = gateway.clock()
+            # First, as whoever looks holds the look before he writes the bot.
+            if await bots.look_soon(conn, [(row.project_id, row.meeting_key)], now):
+                gateway.wake.after(conn, "bots")
             values = self._values(row, answer, fault, now)
             written = await bot_runners.settle(conn, row.id, self._owner, {**values, "updated_at": now})
             if written is None:
                 return []
-            if await bots.look_soon(conn, [(row.project_id, row.meeting_key)], now):
-                gateway.wake.after(conn, "bots")
             if values.get("status") != BotStatus.FAILED.value:
                 return []
             news = News(Notice.FAILED, written._asdict(), plan, copy)

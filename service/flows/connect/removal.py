@@ -8,7 +8,7 @@ from service.errors import ProviderError
 from service.flows.connect.news import announce, check_version, deliver, unknown
 from service.flows.gateway import Gateway
 from service.providers.protocol import Access
-from service.store import calendars, channels, connections
+from service.store import bots, calendars, channels, connections
 from service.store.tables import Found
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ async def remove(gateway: Gateway, project_id: UUID, calendar_id: UUID, expected
         if row is None:
             raise unknown()
         check_version(row, expected_version)
+        if await bots.mark_calendars(conn, [calendar_id], now):
+            gateway.wake.after(conn, "bots")
         await channels.forget_calendar(conn, calendar_id)
         await calendars.remove(conn, calendar_id)
         await connections.forget_unused(conn, row.connection_id)

@@ -18,7 +18,7 @@ from service.core.announcements import Entry, state_change, sync_notice
 from service.core.decision import Decision
 from service.core.lifecycle import Standing, State
 from service.core.meeting_links import evidence
-from service.store import calendars, changes, events, leases, meetings, starts
+from service.store import bots, calendars, changes, events, leases, meetings, starts
 from service.store.tables import LEAD_SECONDS, Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Lease, Notice
@@ -76,10 +76,14 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """Whether the result was applied (False: the lease had passed to another), and what is to be delivered."""
+    """Whether the result was applied (False: the lease had passed to another), and what is to be delivered.
+
+    `has_bots` says that meetings are to be looked at for their bots.
+    """
 
     applied: bool
     dispatches: Sequence[Dispatch] = ()
+    has_bots: bool = False
 
 
 async def settle(
@@ -105,11 +109,12 @@ async def settle(
         await calendars.forget_rejection(conn, client_id)
     await leases.settle(conn, [_calendar_values(each, announced.get(each.row.id)) for each in settlements])
     notices = [notice for each in news for notice in _state_notices(each, announced[each.row.id])]
-    notices += await _publish(conn, news, lead_seconds)
+    with_bots: set[UUID] = set()
+    notices += await _publish(conn, news, lead_seconds, with_bots)
     dispatches = await outbox.put(conn, notices, now=settlements[0].now, lease=delivery) if notices else []
     # The dispatches of a group leave together; the first result carries them.
     results = [Settled(applied=not each.is_news or each.row.id in held) for each in settlements]
-    results[0] = Settled(results[0].applied, dispatches)
+    results[0] = Settled(results[0].applied, dispatches, await _look_at_bots(conn, news, with_bots))
     return results
 
 
@@ -145,18 +150,34 @@ async def _announced(conn: AsyncConnection, settlement: Settlement) -> str:
     return status.value
 
 
+async def _look_at_bots(conn: AsyncConnection, news: Sequence[Settlement], with_bots: set[UUID]) -> bool:
+    """Have meetings that have changed, or whose lead may be another, looked at; last, as their looks are locked last."""
+    turned = [each.row.id for each in news if each.standing.status != each.row.status]
+    found = await bots.mark_calendars(conn, turned, news[0].now) if turned else False
+    for project_id in sorted(with_bots):
+        mine = [row for each in news if each.row.project_id == project_id for row in each.event_rows]
+        if mine:
+            found = await bots.mark_written(conn, project_id, mine, news[0].now) or found
+    return found
+
+
 async def _publish(
-    conn: AsyncConnection, news: Sequence[Settlement], lead_seconds: MutableMapping[UUID, tuple[int, ...]]
+    conn: AsyncConnection,
+    news: Sequence[Settlement],
+    lead_seconds: MutableMapping[UUID, tuple[int, ...]],
+    with_bots: set[UUID],
 ) -> list[Notice]:
+    """The news, written to the change log; `with_bots` learns which projects have bots."""
     notices: list[Notice] = []
     numbered: list[dict[str, Any]] = []
     # One order of projects everywhere, so that two workers never wait for each other's numbers.
     writing = [each for each in news if each.speaks or each.event_rows]
     for project_id in sorted({each.row.project_id for each in writing}):
         mine = [each for each in writing if each.row.project_id == project_id]
-        seq, lead_seconds[project_id] = await changes.take_numbers(
-            conn, project_id, sum(len(each.entries) for each in mine)
-        )
+        taken = await changes.take_numbers(conn, project_id, sum(len(each.entries) for each in mine))
+        seq, lead_seconds[project_id] = taken.first, taken.lead_seconds
+        if taken.has_bots:
+            with_bots.add(project_id)
         await _correct(conn, mine, lead_seconds[project_id])
         for settlement in mine:
             if not settlement.speaks:
