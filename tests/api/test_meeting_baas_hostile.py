@@ -273,20 +273,53 @@ _QUERIES = st.dictionaries(
 )  # fmt: skip
 
 
+GIVEN = {"platform": "Google", "calendar_platform": "google", "raw_calendar_id": "primary", "bot_name": "B"}
+
+
 @settings(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=150,
+    max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(route=st.sampled_from(EVERY), query=_QUERIES, body=st.dictionaries(_NAMES, _ANYTHING, max_size=6))
+@given(
+    route=st.sampled_from([(method, path) for method, path in EVERY if method != "DELETE" or path.endswith("bots")]),
+    query=_QUERIES,
+    body=st.dictionaries(_NAMES, _ANYTHING, max_size=6),
+    known=st.lists(st.sampled_from(["event_id", "series_id", "calendar_id", *GIVEN]), max_size=5),
+    is_ours=st.booleans(),
+)
 async def test_no_request_is_a_fault_of_ours(
-    vendor: JudgedClient, seconds: Any, route: tuple[str, str], query: dict[str, str], body: dict[str, Any]
+    vendor: JudgedClient,
+    seconds: Any,
+    found: dict[str, str],
+    route: tuple[str, str],
+    query: dict[str, str],
+    body: dict[str, Any],
+    known: list[str],
+    is_ours: bool,
 ) -> None:
     seconds.now += 1
     method, path = route
+    body |= {name: value for name, value in (GIVEN | found).items() if name in known}
+    where = filled(path)
+    if is_ours:
+        where = path.removeprefix(PREFIX)
+        for name, kind in [("event_id", "event"), ("calendar_id", "calendar")]:
+            where = where.replace(f"/{{{name}:str}}", f"/{found[name]}").replace(f"/{{{kind}:str}}", f"/{found[name]}")
+        where = where.replace("{uuid:str}", found["event_id" if "events/{uuid" in path else "calendar_id"])
+        query |= {"calendar_id": found["calendar_id"]}
     content = json.dumps(body).encode()
-    headers = {"content-type": "application/json"}
-    await vendor.ask(method, filled(path), params=query, content=content, headers=headers)
+    await vendor.ask(method, where, params=query, content=content, headers={"content-type": "application/json"})
     assert vendor.last.status_code < 500
+
+
+@pytest.fixture
+async def found(vendor: JudgedClient, stage: Stage, given_v2: dict[str, Any]) -> dict[str, str]:
+    """A calendar with a meeting, and what they are called."""
+    made = (await vendor.ask("POST", "/v2/calendars", given_v2)).data
+    stage.world.add_meeting("ada@example.com", "Review", in_minutes=30)
+    await stage.sync()
+    (event,) = (await vendor.ask("GET", f"/v2/calendars/{made.calendar_id}/events")).data
+    return {"calendar_id": made.calendar_id, "event_id": event.event_id, "series_id": event.series_id}

@@ -1,13 +1,16 @@
 """The v2 routes of Meeting BaaS: each answer as published, cursors both ways, statuses, series, and what a refusal says."""
 
+import dataclasses
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from api.judged_client import JudgedClient
 from flows.stage import Stage
 from sqlalchemy import update
 
+from service.api.routes import create_api
 from service.store.tables import CalendarRow, Table
 
 pytestmark = pytest.mark.anyio
@@ -109,6 +112,33 @@ async def test_resubscribing_says_why_it_cannot(vendor: JudgedClient, stage: Sta
     assert await vendor.refused(401, "POST", path) == "FST_ERR_OAUTH_TOKEN_REFRESH_FAILED"
     sync = f"/v2/calendars/{calendar_id}/sync"
     assert await vendor.refused(401, "POST", sync) == "FST_ERR_OAUTH_TOKEN_REFRESH_FAILED"
+
+
+async def test_resubscribing_where_providers_cannot_push_is_refused_honestly(
+    stage: Stage, keys: dict[str, str], given_v2: dict[str, Any]
+) -> None:
+    settings = msgspec.structs.replace(stage.gateway.settings, public_url=None)
+    polled = JudgedClient(create_api(dataclasses.replace(stage.gateway, settings=settings)), keys["write"])
+    async with polled.http:
+        calendar_id = (await polled.ask("POST", "/v2/calendars", given_v2)).data.calendar_id
+        path = f"/v2/calendars/{calendar_id}/resubscribe"
+        refused = await polled.ask("POST", path)
+    assert (refused.status_code, refused.code) == (409, "FST_ERR_CALENDAR_PUSH_UNAVAILABLE")
+    assert "polled" in refused.message
+    assert await stage.count("channels") == 0
+
+
+async def test_a_calendar_of_another_kind_is_listed_with_its_own_word(
+    vendor: JudgedClient, stage: Stage, given_v2: dict[str, Any]
+) -> None:
+    calendar_id = await connected(vendor, stage, given_v2)
+    await set_columns(stage, UUID(calendar_id), provider="ics", email=None)
+    (found,) = (await vendor.http.get("/v2/calendars?calendar_platform=ics")).json()["data"]
+    assert (found["calendar_id"], found["calendar_platform"], found["account_email"]) == (calendar_id, "ics", "")
+    assert (await vendor.ask("GET", "/calendars/"))[0].email == ""
+    path = f"/v2/calendars/{calendar_id}"
+    assert await vendor.refused(400, "PATCH", path, given_v2) == "FST_ERR_VALIDATION"
+    assert await vendor.refused(409, "POST", f"{path}/resubscribe") == "FST_ERR_CALENDAR_PUSH_UNAVAILABLE"
 
 
 @pytest.mark.parametrize(
