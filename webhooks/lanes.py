@@ -201,14 +201,15 @@ class Lanes:
     def room(self, endpoint_id: UUID, rank: int = Rank.NEWS) -> int:
         """How many more of this endpoint's due deliveries are worth holding.
 
-        As many as are sent at once may wait, of a rate limit's worth a second's, and nothing waits behind a slow one.
+        As many as are sent at once may wait, of what is made up for some more, for it is claimed seldom; of a rate limit's
+        worth a second's, and nothing waits behind a slow one.
         """
         lane = self._lanes.get(endpoint_id)
         if endpoint_id in self._slow:
             return max(0, 1 - (lane.held if lane else 0))
         if lane is None:
             return 2 * self._cap
-        most = 2 * (lane.backfill_cap if rank else self._cap)
+        most = (4 if rank else 2) * self._cap
         if lane.pace:
             most = min(most, max(1, lane.pace))
         return max(0, most - lane.load(rank))

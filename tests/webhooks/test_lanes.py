@@ -108,7 +108,7 @@ def test_news_goes_before_what_is_made_up_for():
     for _ in range(2):
         lanes.done(dispatch(a, rank=Rank.BACKFILL), 0.0, timed_out=False)
     assert popped(lanes) == [a, b, a]
-    assert [lanes.room(a, rank) for rank in Rank] == [5, 0]
+    assert [lanes.room(a, rank) for rank in Rank] == [5, 8]
 
 
 def test_a_slot_stays_with_a_backfill_only_while_nobody_has_news():
