@@ -60,6 +60,10 @@ def parser() -> argparse.ArgumentParser:
     _command(commands, "migrate", "upkeep:migrate", "bring the database to this version")
     _command(commands, "check", "upkeep:check", "verify settings, database, migrations, key ring and clock")
 
+    backup = _command(commands, "backup", "backups:backup", "copy a SQLite database and its key file, while it is used")
+    backup.add_argument("file", help="where to; the key file is put beside it")
+    _command(commands, "restored", "backups:restored", "go on from a database that was put back from an older copy")
+
     keys = commands.add_parser("keys", help="API keys").add_subparsers(metavar="ACTION", required=True)
     create = _command(keys, "create", "keys:create", "make a key and print it alone; it cannot be shown again")
     create.add_argument("--project", required=True, help="the key's project, made when it is new")

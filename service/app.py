@@ -25,7 +25,7 @@ from service.providers.registry import make_providers, make_push_readers
 from service.providers.tokens import Tokens
 from service.providers.vevent.expansion import Expander
 from service.settings import Settings, version
-from service.store import keyring
+from service.store import keyring, restores
 from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
 from service.store.database import Database, DatabaseUnavailable
@@ -112,6 +112,7 @@ class App:
             log.warning(
                 "made the key file %s.key: without it the stored secrets are lost, so back it up", database.path
             )
+        await self._carry_on(database)
         wake = await stack.enter_async_context(Wake(database))
         slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS)
         guarded_slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS, self._policy)
@@ -144,6 +145,16 @@ class App:
             desk=LocalDesk(database, unlocked.cipher, deliverer, announce=wake.after),
             deliverer=deliverer,
         )
+
+    async def _carry_on(self, database: Database) -> None:
+        """Where the database is a copy that nobody has worked with yet, see that nothing is given out twice."""
+        async with database.write() as conn:
+            copied_at = await restores.claim_copy(conn)
+            if copied_at is not None:
+                await restores.carry_on(conn, self._clock())
+                log.warning(
+                    "this database is a copy from %s: every calendar is read anew", f"{copied_at:%Y-%m-%dT%H:%M:%SZ}"
+                )
 
     def _make_deliverer(self, stack: AsyncExitStack, database: Database, cipher: Cipher) -> Deliverer:
         # Our own tick looks for what is due; the deliverer's is only the net below it.

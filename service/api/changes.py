@@ -29,7 +29,8 @@ KINDS: Final = ("created", "updated", "cancelled")
     operation_id="listChanges",
     summary="Read the change log",
     description="Every change of every event, by `seq`, without a hole: who keeps the last `seq` misses nothing. 410 when "
-    "what follows `after` is older than CALGATE_RETENTION_DAYS: list the events anew and go on after `last_seq`.",
+    "what follows `after` is older than CALGATE_RETENTION_DAYS, or `after` itself is not in the log, which was put back from a "
+    "backup: list the events anew and go on after the number that the answer names.",
     tags=["Changes"],
     responses={200: ResponseSpec(ChangesView, description="The changes behind `after`", generate_examples=False)},
     opt={"statuses": (410,)},
@@ -65,19 +66,27 @@ async def list_changes(
 async def _read(
     gateway: Gateway, project_id: UUID, after: int, limit: int, kinds: Sequence[str] | None
 ) -> tuple[bool, Response[bytes]]:
-    """The changes behind `after` as a response, and whether it is worth answering now instead of waiting for more.
-
-    It also is when `after` is beyond the log, as from another installation: `last_seq` sets the reader right.
-    """
+    """The changes behind `after` as a response, and whether there are any."""
     async with gateway.database.read() as conn:
+        after, last, lost_until = await changes.place(conn, project_id, after)
+        if lost_until is not None:
+            raise _lost(after, lost_until)
         found = await changes.read(conn, project_id, after, limit, kinds)
-        last = await changes.last_seq(conn, project_id)
         if after < last and (not found or found[0][0] != after + 1):
             _check_kept(after, await changes.oldest_seq(conn, project_id))
     # A full page ends at its last row. Otherwise all up to `last` is known: no number appears below it later.
     read_to = found[-1][0] if len(found) == limit else last
     joined = b",".join(body for _seq, body in found)
-    return bool(found) or after > last, json_bytes(b'{"data":[' + joined + b'],"last_seq":%d}' % read_to)
+    return bool(found), json_bytes(b'{"data":[' + joined + b'],"last_seq":%d}' % read_to)
+
+
+def _lost(after: int, lost_until: int) -> GatewayError:
+    return GatewayError(
+        410,
+        "cursor_too_old",
+        f"The change {after} is not in this log: it is another one, or was put back from a backup older than that. List the "
+        f"events anew, then go on after {lost_until}.",
+    )
 
 
 def _check_kept(after: int, oldest: int) -> None:

@@ -82,6 +82,29 @@ async def read(
     return [(seq, with_seq(seq, body.encode())) for seq, body in await conn.execute(query)]
 
 
+class Place(NamedTuple):
+    """Where a reader stands: `after` is where to read on, `last` the newest number there is.
+
+    `lost_until` says that what it has read last is not in this log (any more), and after which number to go on then.
+    """
+
+    after: int
+    last: int
+    lost_until: int | None
+
+
+async def place(conn: AsyncConnection, project_id: UUID, after: int) -> Place:
+    """Where somebody who has read up to `after` stands in the log."""
+    query = select(_projects.c.seq, _projects.c.gaps).where(_projects.c.id == project_id)
+    last, gaps = (await conn.execute(query)).one()
+    for before, beyond in gaps:
+        if before < after < beyond:
+            return Place(after, last, beyond)
+        if after == before:
+            after = beyond  # nothing that was left out was ever kept here
+    return Place(after, last, last if after > last else None)
+
+
 async def last_seq(conn: AsyncConnection, project_id: UUID) -> int:
     """The number of the project's newest change; 0 before the first."""
     found: int | None = (await conn.execute(select(_projects.c.seq).where(_projects.c.id == project_id))).scalar()
