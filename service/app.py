@@ -67,6 +67,7 @@ class App:
         self._policy = webhook_policy(settings)
         self._stack = AsyncExitStack()
         self._work: _Work | None = None
+        self._ending: _Work | None = None
         self._asgi: Callable[..., Any] | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -101,8 +102,13 @@ class App:
         """
         self._draining.begin()
         if self._work is not None:
-            work, self._work = self._work, None
-            await work.drain(grace)
+            self._ending, self._work = self._work, None
+            await self._ending.drain(grace)
+
+    async def hurry(self) -> None:
+        """Have a stop that was begun end at once: what still runs is broken off, its leases are given back."""
+        if self._ending is not None:
+            await self._ending.hurry()
 
     async def _open_gateway(self, stack: AsyncExitStack) -> Gateway:
         settings = self._settings
@@ -184,6 +190,7 @@ class _Work:
             ticks = ticks_of_worker(gateway, self._workers, deliverer)
         self._jobs = Jobs(ticks, gateway.wake.listen)
         self._delivery: asyncio.Task[None] | None = None
+        self._end = 0.0
 
     def start(self) -> None:
         if self._deliverer is not None:
@@ -191,7 +198,7 @@ class _Work:
         self._jobs.start()
 
     async def drain(self, grace: float) -> None:
-        end = time.monotonic() + grace
+        self._end = time.monotonic() + grace
         until_delivery = max(0.0, grace - DELIVERY_GRACE)
         workers = [self._workers.drain(until_delivery)] if self._workers is not None else []
         try:
@@ -199,8 +206,15 @@ class _Work:
         except DatabaseUnavailable:
             log.warning("the database is away: leases cannot be given back, and run out by themselves")
         if self._deliverer is not None and self._delivery is not None:
-            await self._deliverer.drain(max(1.0, end - time.monotonic()))
+            await self._deliverer.drain(max(1.0, self._end - time.monotonic()))
             await self._delivery
+
+    async def hurry(self) -> None:
+        self._end = time.monotonic()
+        try:
+            await (self._workers.drain(0) if self._workers is not None else asyncio.sleep(0))
+        except DatabaseUnavailable:
+            log.warning("the database is away: leases cannot be given back, and run out by themselves")
 
 
 def _slots(stack: AsyncExitStack, size: int, guard: Policy | None = None) -> Slots:

@@ -83,6 +83,7 @@ async def _answer(app: App, listener: socket.socket, settings: Settings) -> None
     def stop() -> None:
         if stopping:
             server.force_exit = True  # asked twice: at once
+            stopping.append(loop.create_task(app.hurry(), name="hurry"))
         else:
             stopping.append(loop.create_task(_stop(app, server), name="stop"))
 

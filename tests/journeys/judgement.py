@@ -20,8 +20,6 @@ from webhooks import tables
 CALENDARS = CalendarRow.metadata.tables["calendars"]
 CONNECTIONS = ConnectionRow.metadata.tables["connections"]
 PAGE = 250
-BEYOND = 10**9
-"""A number that no log reaches: the answer says which one it has reached."""
 
 
 class Differences(NamedTuple):
@@ -121,8 +119,12 @@ async def _stored(http: httpx.AsyncClient, calendar_id: str) -> dict[str, Seen]:
 
 
 async def _last_seq(http: httpx.AsyncClient) -> int:
-    last: int = (await http.get("/changes", params={"after": BEYOND})).raise_for_status().json()["last_seq"]
-    return last
+    last = 0
+    while True:
+        page = (await http.get("/changes", params={"after": last, "limit": PAGE})).raise_for_status().json()
+        last = page["last_seq"]
+        if len(page["data"]) < PAGE:
+            return last
 
 
 def _seen(event: Mapping[str, Any]) -> Seen:

@@ -109,8 +109,7 @@ async def editing(office: Office) -> AsyncIterator[None]:
 @asynccontextmanager
 async def asking(gateway: GatewayProcess, requests: Counter[str]) -> AsyncIterator[None]:
     """Users who ask meanwhile, each time over a new connection, and one who waits for changes, until nobody answers."""
-    last = {"after": 10**9, "wait": 30}
-    paths = [("/meetings", {"limit": 20}, 0.02)] * ASKING + [("/changes", last, 0.1)]
+    paths = [("/meetings", {"limit": 20}, 0.02)] * ASKING + [("/changes", {"after": 0, "wait": 30}, 0.1)]
     tasks = [asyncio.create_task(_ask(gateway, requests, *each)) for each in paths]
     try:
         yield
@@ -123,14 +122,16 @@ async def _ask(gateway: GatewayProcess, requests: Counter[str], path: str, asked
     async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=40, trust_env=False) as http:
         while True:
             try:
-                status = (await http.get(path, params=asked)).status_code
+                answer = await http.get(path, params=asked)
             except httpx.ConnectError:
                 requests["refused"] += 1
                 return
             except httpx.TransportError as error:
                 requests[f"broken off: {type(error).__name__}"] += 1
                 return
-            requests["answered" if status == 200 else f"status {status}"] += 1
+            requests["answered" if answer.is_success else f"status {answer.status_code}"] += 1
+            if "after" in asked:
+                asked = asked | {"after": answer.json()["last_seq"]}
             await asyncio.sleep(pause)
 
 
