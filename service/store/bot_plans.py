@@ -71,6 +71,11 @@ async def put(
     return row, known is None or known.is_off or known.dropped_at is not None
 
 
+async def hold(conn: AsyncConnection, project_id: UUID) -> None:
+    """Let nobody else change plans of a project until this transaction ends: what is read of them from here on stays so."""
+    await conn.execute(select(_projects.c.id).where(_projects.c.id == project_id).with_for_update(key_share=True))
+
+
 async def find(conn: AsyncConnection, project_id: UUID, anchor: Anchor) -> Found | None:
     """The plan made for this very event or series, also one that is off or dropped."""
     mine = _c.event_id == anchor.event_id if anchor.event_id is not None else _c.series_id == anchor.series_id

@@ -1,5 +1,6 @@
 """Bots in both dialects: configurations as they came, one event or a whole series, and what cannot have one."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -100,6 +101,17 @@ async def test_v1_patch_leaves_what_is_absent_and_clears_what_is_null(vendor: Ju
     kept = {name: value for name, value in WISH.items() if name != "extra"}
     assert await diary.config(diary.single) == kept | {"enter_message": "Hello", "later": {"a": None}}
     assert (event.bot_param.bot_name, event.bot_param.enter_message, event.bot_param.extra) == ("Scribe", "Hello", None)
+
+
+@pytest.mark.parametrize("all_occurrences", ["false", "true"])
+async def test_changes_at_the_same_time_are_all_kept(vendor: JudgedClient, diary: Diary, all_occurrences: str) -> None:
+    path = f"/calendar_events/{diary.daily[0]}/bot?all_occurrences={all_occurrences}"
+    await vendor.ask("POST", path, {"bot_name": "B"})
+    changes = [{f"field_{number}": number} for number in range(5)]
+    answers = await asyncio.gather(*(vendor.http.patch(path, json=change) for change in changes))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    config = await diary.config(diary.daily[0])
+    assert config == {"bot_name": "B"} | {name: value for change in changes for name, value in change.items()}
 
 
 async def test_v1_takes_a_bot_back_again_and_again(vendor: JudgedClient, diary: Diary) -> None:

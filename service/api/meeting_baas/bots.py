@@ -15,6 +15,7 @@ from service.api.problems import invalid
 from service.core.bots import MOST_CONFIG_BYTES, BotStatus
 from service.core.event import CANCELLED, EventView
 from service.core.meeting_baas.refusals import BOT_LAUNCHED, BOT_NOT_FOUND, EVENT_CANCELLED, EVENT_OVER
+from service.errors import GatewayError
 from service.flows.bots import planning
 from service.flows.bots.planning import BotPlan, PlanWish
 from service.flows.gateway import Gateway
@@ -22,6 +23,8 @@ from service.store import meeting_baas
 from service.store.tables import Found
 
 LONGEST_NAME: Final = 255
+ATTEMPTS: Final = 10
+"""So often a change is made anew when another one was quicker."""
 
 _ON_ITS_WAY: Final = frozenset({BotStatus.LAUNCHING.value, BotStatus.LAUNCHED.value})
 
@@ -79,6 +82,18 @@ async def plan(gateway: Gateway, project_id: UUID, target: Target, config: Confi
 
 async def change(gateway: Gateway, project_id: UUID, target: Target, edit: Edit) -> None:
     """Change what the bots of the events are to do. Raises DialectError 404 where there is none, 409 for one on its way."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            await _change(gateway, project_id, target, edit)
+        except GatewayError as error:
+            # Somebody else's change came between reading the plan and writing it: theirs is to be kept, too.
+            if error.status != 412 or not left:
+                raise
+        else:
+            return
+
+
+async def _change(gateway: Gateway, project_id: UUID, target: Target, edit: Edit) -> None:
     plans = await _plans(gateway, project_id, target)
     if target.series_id is None:
         (event,) = target.events
@@ -87,18 +102,20 @@ async def change(gateway: Gateway, project_id: UUID, target: Target, edit: Edit)
             raise DialectError(404, BOT_NOT_FOUND, "There is no bot for this event.")
         if any(bot.status in _ON_ITS_WAY and event.id in {bot.event_id, found.event_id} for bot in found.bots):
             raise DialectError(409, BOT_LAUNCHED, "The bot is on its way already.")
-        await planning.plan_event(gateway, project_id, event.id, _edited(found, edit))
+        version = found.version if found.event_id == event.id else 0
+        await planning.plan_event(gateway, project_id, event.id, _edited(found, edit), expected_version=version)
         return
     whole = await planning.show_series(gateway, project_id, target.series_id)
-    own = [
-        (event.id, found) for event in target.events if (found := plans.get(event.id)) and found.event_id == event.id
-    ]
+    own = [found for event in target.events if (found := plans.get(event.id)) and found.event_id == event.id]
     if whole is None and not own:
         raise DialectError(404, BOT_NOT_FOUND, "There are no bots for this series.")
+    for found in own:
+        if found.event_id is not None:
+            wish = _edited(found, edit)
+            await planning.plan_event(gateway, project_id, found.event_id, wish, expected_version=found.version)
     if whole is not None:
-        await planning.plan_series(gateway, project_id, target.series_id, _edited(whole, edit))
-    for event_id, found in own:
-        await planning.plan_event(gateway, project_id, event_id, _edited(found, edit))
+        wish = _edited(whole, edit)
+        await planning.plan_series(gateway, project_id, target.series_id, wish, expected_version=whole.version)
 
 
 async def drop(gateway: Gateway, project_id: UUID, target: Target) -> None:

@@ -268,6 +268,7 @@ def _check_coming(events: Sequence[Found], now: datetime) -> None:
 async def _check_version(conn: AsyncConnection, project_id: UUID, anchor: Anchor, expected_version: int | None) -> None:
     if expected_version is None:
         return
+    await bot_plans.hold(conn, project_id)
     row = await bot_plans.find(conn, project_id, anchor)
     version = row.version if row is not None and _counts(row) else 0
     if version != expected_version:
