@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[Network, ...] = ()
     docs: bool = True
     retention_days: int = 30
+    max_calendars_per_project: int | None = None
     http_transport: Literal["httpx"] = "httpx"
     google_api_url: str = "https://www.googleapis.com/calendar/v3"
     google_token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
@@ -186,6 +187,7 @@ _READERS: Final[dict[str, _Reader]] = {
     "trusted_proxies": _listed("addresses or CIDRs", ipaddress.ip_network),
     "docs": _choice({"on": True, "off": False}),
     "retention_days": _number(1, 3650),
+    "max_calendars_per_project": _number(1, 100_000_000),
     "http_transport": _one_of("httpx"),
     "google_api_url": _ADDRESS,
     "google_token_url": _ADDRESS,

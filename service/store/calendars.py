@@ -72,6 +72,12 @@ async def add(conn: AsyncConnection, values: Mapping[str, Any]) -> bool:
     return (await conn.execute(statement.values(**values))).rowcount == 1
 
 
+async def are_there_more(conn: AsyncConnection, project_id: UUID, most: int) -> bool:
+    """Whether a project has more than so many calendars."""
+    beyond = select(_c.id).where(_c.project_id == project_id).order_by(_c.id).offset(most).limit(1)
+    return (await conn.execute(beyond)).first() is not None
+
+
 async def by_raw_id(conn: AsyncConnection, connection_id: UUID, raw_calendar_id: str) -> Found:
     """The calendar of a connection with this raw id, locked until the transaction ends."""
     query = select(_calendars).where(_c.connection_id == connection_id, _c.raw_calendar_id == raw_calendar_id)

@@ -1,6 +1,7 @@
 """A backup is made while the gateway works, and put back: nothing is given out twice, and the next sync heals the rest."""
 
 import asyncio
+import os
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from flows.stage import Stage, set_stage
+from journeys.written_commands import blocks
 from own_postgresql import PostgreSQL
 from sqlalchemy import select, text
 
@@ -41,7 +43,7 @@ class Copies:
         if self.server is None:
             await self.run("backup", str(self.file))
         else:
-            await self.call("pg_dump", "--format=custom", f"--file={self.file}", self.url)
+            await self.type("pg_dump ", self.url)
 
     async def put_back(self) -> str:
         """The address of the database that was put back, by those who only look: what it was is known to it."""
@@ -49,7 +51,7 @@ class Copies:
             name = f"calgate_{uuid4().hex}"
             await self.server.run(f"CREATE DATABASE {name}")
             self.restored_url = self.server.url_of(name)
-            await self.call("pg_restore", "--no-owner", f"--dbname={self.restored_url}", str(self.file))
+            await self.type("pg_restore ", self.restored_url)
             await self.run("restored")
         return self.restored_url
 
@@ -57,10 +59,19 @@ class Copies:
         self.environment.setenv("CALGATE_DATABASE_URL", self.restored_url if arguments[0] == "restored" else self.url)
         assert await asyncio.to_thread(main, arguments) == code
 
-    async def call(self, command: str, *arguments: str) -> None:
+    async def type(self, begins: str, url: str) -> None:
+        """Type the line that docs/operations.md has for it."""
         assert self.server is not None
-        program = str(self.server.server.bin_path / command)
-        await asyncio.to_thread(subprocess.run, [program, *arguments], check=True, capture_output=True)
+        [line] = [
+            line
+            for block in blocks("docs/operations.md")
+            for line in block.text.splitlines()
+            if line.startswith(begins)
+        ]
+        path = f"{self.server.server.bin_path}:{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path, "CALGATE_DATABASE_URL": url}
+        typed = line.replace("calgate.dump", str(self.file))
+        await asyncio.to_thread(subprocess.run, ["sh", "-c", typed], check=True, capture_output=True, env=environment)
 
 
 @pytest.fixture

@@ -50,6 +50,9 @@ HEADLINES = {
 NOT_RUN = {
     "curl -X POST $GATEWAY/calendars": "needs an account at the provider",
     "curl https://login.microsoftonline.com": "needs a Microsoft account",
+    "groups:\n  - name: calgate": "rules for Prometheus, read by test_operations_page.py",
+    "pg_dump": "typed by flows/test_restore.py, on PostgreSQL",
+    "pg_restore": "typed by flows/test_restore.py, on PostgreSQL",
     "docker build": "needs Docker",
     "docker exec": "needs Docker",
     'echo "CALGATE_SECRET_KEYS': "needs Docker",

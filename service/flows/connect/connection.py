@@ -82,7 +82,9 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
     admission = await admit(gateway, wish.credentials, now)
     raw = choose(admission.calendars, wish.raw_calendar_id)
     async with gateway.database.write() as conn:
-        await examinations.hold_choices(conn, project_id, alone=False)
+        most = gateway.settings.max_calendars_per_project
+        # Where calendars are counted, those who connect at once take turns.
+        await examinations.hold_choices(conn, project_id, alone=most is not None)
         project = await projects.settings(conn, project_id)
         connection_id, client_id = await _connect(gateway, conn, project_id, wish.credentials, admission, now)
         values = _new_values(gateway, project, connection_id, client_id, wish, admission, raw, now)
@@ -91,6 +93,8 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
         if not wish.renews and row.id != object_id:
             raise AlreadyConnected(row.id)
         if created:
+            if most is not None and await calendars.are_there_more(conn, project_id, most):
+                raise _full(most)
             dispatches = await announce(gateway, conn, row, "calendar.created", now, previous=None)
         else:
             wanted = _wished(row, project, wish, now) | _described(raw)
@@ -261,6 +265,11 @@ def _new_values(
         "due_at": now,
         "due_cause": "poll",
     }
+
+
+def _full(most: int) -> GatewayError:
+    detail = f"The project has {most} calendars, which is all that this installation allows it; delete one first."
+    return GatewayError(422, "validation_failed", detail, errors=[FieldProblem("raw_calendar_id", "one too many")])
 
 
 def _described(raw: RawCalendar) -> dict[str, Any]:
