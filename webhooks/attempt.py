@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from socket import gaierror
@@ -20,6 +20,9 @@ from webhooks.signing import Signature
 
 READ_AT_MOST = 64 * 1024
 KEEP_AT_MOST = 4 * 1024
+
+SIGNED = ((b"webhook-id", b"webhook-timestamp", b"webhook-signature"),)
+"""The signature's headers (Standard Webhooks 1.0)."""
 
 DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
@@ -57,11 +60,25 @@ class Failure(NamedTuple):
 class Sender:
     """Makes attempts. Its user agent and its deadline, in seconds, hold for all of them."""
 
-    def __init__(self, keyring: Keyring, clock: Clock, *, user_agent: str, deadline: float) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        clock: Clock,
+        *,
+        user_agent: str,
+        deadline: float,
+        prefixes: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self._keyring = keyring
         self._reached: WeakKeyDictionary[httpx.AsyncClient, bytes] = WeakKeyDictionary()
         self._clock = clock
         self._deadline = deadline
+        self._names = {
+            name: tuple(
+                tuple(f"{prefix}{part}".encode() for part in ("id", "timestamp", "signature")) for prefix in each
+            )
+            for name, each in (prefixes or {}).items()
+        }
         # The deadline rules; a shorter time to connect leaves some for a host's other addresses.
         self._timeout = {"connect": deadline / 2, "read": None, "write": None, "pool": None}
         self._headers = [
@@ -110,10 +127,11 @@ class Sender:
             (b"Host", opened.host),
             *self._headers,
             (b"Content-Length", str(len(dispatch.body)).encode()),
-            (b"webhook-id", str(dispatch.message_id).encode()),
-            (b"webhook-timestamp", signature.timestamp.encode()),
-            (b"webhook-signature", signature.value.encode()),
+            *((name.encode(), value.encode()) for name, value in opened.signer.headers.items()),
         ]
+        signed = (str(dispatch.message_id).encode(), signature.timestamp.encode(), signature.value.encode())
+        for names in self._names.get(dispatch.target.format, SIGNED):
+            headers += zip(names, signed, strict=True)
         return httpx.Request(
             "POST",
             opened.url,

@@ -65,6 +65,7 @@ _LOAD = (
         endpoints.c.url,
         endpoints.c.rate_limit,
         endpoints.c.secret,
+        endpoints.c.format,
         endpoints.c.state,
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
@@ -179,7 +180,7 @@ def _dispatch(row: Any, lease: Lease) -> Dispatch:
     return Dispatch(
         delivery_id=row.id,
         message_id=row.message_id,
-        target=Target(row.endpoint_id, row.project_id, row.version, row.url, row.rate_limit, row.secret),
+        target=Target(row.endpoint_id, row.project_id, row.version, row.url, row.rate_limit, row.secret, row.format),
         type=row.type,
         body=row.body,
         lease=lease,

@@ -61,7 +61,13 @@ class Deliverer:
         self._settings = settings
         self._observe = observe
         self._jitter = jitter
-        self._sender = Sender(Keyring(cipher), clock, user_agent=settings.user_agent, deadline=settings.deadline)
+        self._sender = Sender(
+            Keyring(cipher),
+            clock,
+            user_agent=settings.user_agent,
+            deadline=settings.deadline,
+            prefixes=settings.prefixes,
+        )
         self._lanes = Lanes(settings.endpoint_concurrency, most_slow=max(1, settings.concurrency // 2))
         self._journal = Journal(
             sessions, clock, settings, owner=self.owner, lease=self.lease, written=self._written, jitter=jitter

@@ -26,7 +26,10 @@ CHANGEABLE = frozenset(
 
 
 class EndpointDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user says of a new endpoint. No `event_types` means all but the families on request."""
+    """What a user says of a new endpoint. No `event_types` means all but the families on request.
+
+    `headers` go along with every request, and are kept as the secret is.
+    """
 
     url: str
     description: str | None = None
@@ -35,6 +38,7 @@ class EndpointDraft(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: int | None = None
     ordering: str = "best_effort"
     format: str = STANDARD
+    headers: dict[str, str] = {}
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +91,10 @@ async def create(
 ) -> tuple[Endpoint, str]:
     """Store a new endpoint, under an id of the caller's choice; the answer's second half is its secret, to be shown once."""
     endpoint_id, secret = endpoint_id or uuid7(), new_secret()
+    said = msgspec.structs.asdict(draft)
+    headers = said.pop("headers")
     endpoint = Endpoint(
-        **msgspec.structs.asdict(draft),
+        **said,
         id=endpoint_id,
         project_id=project_id,
         state=EndpointState.ENABLED.value,
@@ -100,7 +106,7 @@ async def create(
         created_at=now,
         updated_at=now,
     )
-    sealed = cipher.seal(packed([SigningKey(secret)]), place(project_id, endpoint_id))
+    sealed = cipher.seal(packed([SigningKey(secret, headers=headers)]), place(project_id, endpoint_id))
     row = {name: value for name, value in msgspec.structs.asdict(endpoint).items() if name in endpoints.c}
     await conn.execute(insert(endpoints).values(_storable(row | {"secret": sealed})))
     return endpoint, secret
@@ -256,7 +262,8 @@ async def rotate_secret(
     old = [SigningKey(key.secret, min(key.expires_at or end, end)) for key in keys if key.signs_at(now)]
     secret = new_secret()
     sealed = cipher.seal(
-        packed([SigningKey(secret, rotation_id=rotation_id), *old[:OLD_KEYS]]), place(project_id, endpoint_id)
+        packed([SigningKey(secret, rotation_id=rotation_id, headers=keys[0].headers), *old[:OLD_KEYS]]),
+        place(project_id, endpoint_id),
     )
     await _update(conn, project_id, endpoint_id, {"secret": sealed}, now=now)
     return secret

@@ -1,11 +1,13 @@
 """The values that travel through this package: a notice becomes a dispatch to a target, which becomes an outcome."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 STANDARD = "standard"
 """The format of a body in the envelope of Standard Webhooks; other formats are bodies that the caller makes."""
@@ -45,12 +47,23 @@ class Rank(IntEnum):
     BACKFILL = 1
 
 
+class Told(NamedTuple):
+    """The same news in another format: what it is called there, and the whole body."""
+
+    type: str
+    body: Any
+
+
+Tell = Callable[[AsyncConnection, str], Awaitable[Sequence[Told]]]
+"""Tells news in the format of that name, inside the transaction that makes it true; nothing in one that has no word for it."""
+
+
 class Notice(msgspec.Struct, frozen=True):
     """News of one project, not yet addressed to anybody.
 
     `data` is a Struct, a JSON-like value or ready JSON (`msgspec.Raw`). With a `format` other than `standard` it is
     the whole body, and only endpoints of that format get it. `also` are further calendars that the news is about: an
-    endpoint that wants one of them gets it.
+    endpoint that wants one of them gets it. `tell` is asked only where an endpoint wants another format.
     """
 
     project_id: UUID
@@ -60,6 +73,7 @@ class Notice(msgspec.Struct, frozen=True):
     calendar_id: UUID | None = None
     format: str = STANDARD
     also: tuple[UUID, ...] = ()
+    tell: Tell | None = None
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -78,6 +92,7 @@ class Target(msgspec.Struct, frozen=True):
     url: str
     rate_limit: int | None
     sealed_secret: bytes
+    format: str = STANDARD
 
     def __repr__(self) -> str:
         return f"Target(endpoint_id={self.endpoint_id}, version={self.version})"

@@ -84,7 +84,9 @@ async def put(
     """
     if not notices:
         return []
-    placed = fan_out(notices, await _subscribers(conn, notices, only), now=now, lease=lease)
+    subscribers = await _subscribers(conn, notices, only)
+    notices = [*notices, *await _told_otherwise(conn, notices, subscribers)]
+    placed = fan_out(notices, subscribers, now=now, lease=lease)
     placed = await take_in(conn, placed, now=now)
     await _insert(conn, placed)
     return placed.dispatches
@@ -118,7 +120,7 @@ async def _subscribers(conn: AsyncConnection, notices: Sequence[Notice], only: U
     rows = await conn.execute(_SUBSCRIBERS, {"projects": list({notice.project_id for notice in notices})})
     return [
         Subscriber(
-            target=Target(row.id, row.project_id, row.version, row.url, row.rate_limit, row.secret),
+            target=Target(row.id, row.project_id, row.version, row.url, row.rate_limit, row.secret, row.format),
             event_types=row.event_types if only is None else ["*"],
             calendar_ids=row.calendar_ids if only is None else None,
             fifo=row.ordering == FIFO,
@@ -126,6 +128,25 @@ async def _subscribers(conn: AsyncConnection, notices: Sequence[Notice], only: U
         )
         for row in rows
         if only is None or row.id == only
+    ]
+
+
+async def _told_otherwise(
+    conn: AsyncConnection, notices: Sequence[Notice], subscribers: Iterable[Subscriber]
+) -> list[Notice]:
+    """The notices in every other format that an endpoint of their project wants."""
+    wanted: dict[UUID, set[str]] = defaultdict(set)
+    for subscriber in subscribers:
+        if subscriber.format != STANDARD:
+            wanted[subscriber.target.project_id].add(subscriber.format)
+    if not wanted:
+        return []
+    return [
+        msgspec.structs.replace(notice, type=told.type, data=told.body, format=name, tell=None)
+        for notice in notices
+        if notice.tell is not None
+        for name in sorted(wanted.get(notice.project_id, ()))
+        for told in await notice.tell(conn, name)
     ]
 
 

@@ -1,5 +1,7 @@
 """How hard and how long the deliverer tries."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -9,7 +11,8 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
     `deadline` is the whole of one attempt, look-up and answer included. `lease` must be well over the deadline: a
     dispatch that waited in memory until less than a deadline is left of its lease goes back instead of out.
     `concurrency` requests are in flight at once, `endpoint_concurrency` to one endpoint. Results are written in
-    groups of up to `group`, `linger` after the first. `tick` is how often a due delivery is looked for unasked.
+    groups of up to `group`, `linger` after the first. `tick` is how often a due delivery is looked for unasked. `prefixes` begin
+    the names of the signature's three headers in formats that have others than `webhook-`.
     """
 
     user_agent: str = "calgate"
@@ -20,6 +23,7 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
     group: int = 500
     linger: float = 0.01
     tick: float = 1.0
+    prefixes: Mapping[str, tuple[str, ...]] = {}
 
     def __post_init__(self) -> None:
         if self.lease < 2 * self.deadline:

@@ -18,12 +18,14 @@ SHORTEST, LONGEST = 24, 64  # bytes; "Signature scheme" in the specification
 class SigningKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """A secret as users see it (`whsec_` and base64), and when it stops signing; the newest never does.
 
+    `headers` are secrets that go along with every request, as the newest key has them.
     `rotation_id` is the wish that has made it, so that the same wish again makes no other.
     """
 
     secret: str
     expires_at: datetime | None = None
     rotation_id: UUID | None = None
+    headers: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"SigningKey(expires_at={self.expires_at})"
@@ -44,6 +46,7 @@ class Signer:
 
     def __init__(self, keys: Iterable[SigningKey]) -> None:
         self._keys = [(key, Webhook(checked(key.secret))) for key in keys]
+        self.headers = self._keys[0][0].headers if self._keys else {}
 
     def sign(self, message_id: str, at: datetime, body: str) -> Signature:
         """Sign a body for an attempt made at `at` with every key that has not expired then.
@@ -58,6 +61,7 @@ class Signer:
         """Take our secrets and signatures out of a receiver's answer, which may echo what it was sent."""
         ours = [part.partition(",")[2] for part in signature.value.split(" ")]
         ours += [key.secret.removeprefix(PREFIX) for key, _ in self._keys]
+        ours += self.headers.values()
         for word in ours:
             for spelling in (word, word.replace("/", r"\/")):
                 text = text.replace(spelling, "[redacted]")

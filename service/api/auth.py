@@ -100,7 +100,7 @@ class Authentication(ASGIMiddleware):
         await next_app(scope, receive, send)
 
     async def _principal(self, scope: HTTPScope) -> Principal:
-        presented = _presented(scope)
+        presented = presented_key(scope)
         principal = await self._desk.find(presented) if presented else None
         if principal is None:
             client = scope["client"]
@@ -130,7 +130,7 @@ def needed_scope(opt: Mapping[str, Any], method: str) -> str:
     return str(opt.get("scope") or ("read" if method in {"GET", "HEAD", "OPTIONS"} else "write"))
 
 
-def _presented(scope: HTTPScope) -> str:
+def presented_key(scope: HTTPScope) -> str:
     """The key as it came, or an empty text for what cannot be one. Raises GatewayError 400."""
     bearers = [value for name, value in scope["headers"] if name == b"authorization"]
     is_foreign = dialect_of(scope["path"]) is not None

@@ -1,6 +1,6 @@
 """What users say of endpoints: a new one, a change, a rotation, what to send again; and what of it is checked."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.core.catalogue import EVENT_TYPES
+from service.core.meeting_baas.notices import EVENTS
 from webhooks.outbox import covers
 
 LONGEST_GRACE: Final = 604_800
@@ -24,15 +25,24 @@ Ordering = Literal["best_effort", "fifo"]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-def check_types(patterns: Iterable[str] | UnsetType | None) -> None:
-    """Raises ValueError for a pattern that covers nothing there is."""
+STANDARD: Final = "standard"
+TYPES: Final[Mapping[str, Collection[str]]] = {STANDARD: EVENT_TYPES, **EVENTS}
+"""What there is to subscribe to, by format."""
+
+
+def check_types(patterns: Iterable[str] | UnsetType | None, formats: Iterable[str] = TYPES) -> None:
+    """Raises ValueError for a pattern that covers nothing there is in these formats."""
+    known = [name for each in formats for name in TYPES[each]]
     for pattern in patterns or ():
-        if not any(covers(pattern, known) for known in EVENT_TYPES):
+        if not any(covers(pattern, name) for name in known):
             raise ValueError("`event_types` names a type that does not exist")
 
 
 class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A receiver to be. `event_types` are exact or end in `.*`; without any, all but the `event.*` family are sent."""
+    """A receiver to be. `event_types` are exact or end in `.*`; without any, all but the `event.*` family are sent.
+
+    `format` is whose words the webhooks are in: ours, or those that Meeting BaaS's v1 or v2 sends of calendars.
+    """
 
     url: Url
     event_types: TypePatterns | None = None
@@ -40,10 +50,10 @@ class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rate_limit: RateLimit | None = None
     calendar_ids: CalendarIds | None = None
     ordering: Ordering = "best_effort"
-    format: Literal["standard"] = "standard"
+    format: Literal["standard", "meeting_baas_v1", "meeting_baas_v2"] = "standard"
 
     def __post_init__(self) -> None:
-        check_types(self.event_types)
+        check_types(self.event_types, [self.format])
 
 
 class EndpointChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from msgspec import UNSET
 
-from service.api.auth import ApiRequest
+from service.api.auth import ApiRequest, presented_key
 from service.api.bodies import Body
 from service.api.endpoint_shapes import EndpointChange, NewEndpoint
 from service.api.idempotency import once
@@ -26,6 +26,7 @@ from service.api.webhook_views import (
     endpoint_view,
     new_endpoint_view,
 )
+from service.core.meeting_baas.notices import V1
 from service.flows.gateway import Gateway
 from service.providers.addresses import Policy
 from service.providers.guarded_http import resolve_and_judge
@@ -55,6 +56,9 @@ async def create(
 ) -> Response[NewEndpointView]:
     wish = await NEW.read(request)
     draft = msgspec.convert(wish, EndpointDraft, from_attributes=True)
+    if wish.format == V1:
+        # The only proof that receivers of v1 know: the key that its owner calls the API with.
+        draft = msgspec.structs.replace(draft, headers={"x-meeting-baas-api-key": presented_key(request.scope)})
 
     async def work(object_id: UUID) -> Response[NewEndpointView]:
         await resolve_and_judge(draft.url, policy, "webhook")

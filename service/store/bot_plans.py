@@ -121,6 +121,21 @@ async def covering(
     return (await conn.execute(query.order_by(_c.id))).all()
 
 
+async def covered(conn: AsyncConnection, project_id: UUID, events: Sequence[Any]) -> dict[UUID, bool]:
+    """Of these events those that are to have a bot; True where it is for the whole series.
+
+    An event has `id`, `meeting_key`, `series_id` and `ical_uid`.
+    """
+    found: dict[UUID, bool] = {}
+    plans = await covering(conn, [project_id], [event.meeting_key for event in events], events) if events else []
+    for event in events:
+        mine = [plan for plan in plans if covers(plan, event.meeting_key, [event])]
+        own = [plan for plan in mine if plan.event_id is not None]
+        if any(not plan.is_off for plan in own or mine):
+            found[event.id] = any(plan.series_id is not None for plan in mine)
+    return found
+
+
 def series_uid(ical_uid: str | None) -> str | None:
     """The UID by which the copies of a series on other calendars are known; None for one that is not worth the name."""
     uid, _ = global_uid(ical_uid or "")

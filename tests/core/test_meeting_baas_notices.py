@@ -141,6 +141,7 @@ def change(event_id: UUID, kind: str = "created", *, fields: Any = (), **event: 
     full = {
         "id": event_id,
         "provider_event_id": "x",
+        "meeting_key": f"{event_id}@example.com",
         "starts_at": NOW,
         "ends_at": NOW + timedelta(hours=1),
         "status": "confirmed",

@@ -173,6 +173,8 @@ class ToldEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What v2 tells of an event, out of the change log's JSON."""
 
     id: UUID
+    meeting_key: str
+    ical_uid: str | None = None
     series_id: str | None = None
     starts_at: datetime
     ends_at: datetime

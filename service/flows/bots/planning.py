@@ -201,18 +201,7 @@ async def covering(
 async def covered(conn: AsyncConnection, project_id: UUID, event_ids: Sequence[UUID]) -> dict[UUID, bool]:
     """Of these events those that are to have a bot; True where it is for the whole series."""
     events = await bots.events_of(conn, project_id, event_ids) if event_ids else []
-    return covered_of(events, await bot_plans.covering(conn, [project_id], [e.meeting_key for e in events], events))
-
-
-def covered_of(events: Iterable[Found], plans: Sequence[Found]) -> dict[UUID, bool]:
-    """The same for rows that are at hand."""
-    found = {}
-    for event in events:
-        mine = [plan for plan in plans if bot_plans.covers(plan, event.meeting_key, [event])]
-        own = [plan for plan in mine if plan.event_id is not None]
-        if any(not plan.is_off for plan in own or mine):
-            found[event.id] = any(plan.series_id is not None for plan in mine)
-    return found
+    return await bot_plans.covered(conn, project_id, events)
 
 
 def unknown(what: str) -> GatewayError:

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import GatewayError
 from service.flows.gateway import Gateway
-from service.store import calendars
+from service.store import calendars, dialects
 from service.store.tables import Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Notice
@@ -18,7 +18,8 @@ async def announce(
     """Put a calendar's news into the outbox, inside the transaction that makes it true; what `deliver` is to send."""
     data = calendars.notice(row, calendars.standing(row), previous)
     lease = gateway.deliverer.lease(now) if gateway.deliverer is not None else None
-    notice = Notice(row.project_id, event_type, data, now, row.id)
+    tell = dialects.of_calendar(row, calendars.standing(row), event_type.rpartition(".")[2], now)
+    notice = Notice(row.project_id, event_type, data, now, row.id, tell=tell)
     dispatches = await outbox.put(conn, [notice], now=now, lease=lease)
     if lease is None:
         gateway.wake.after(conn, "deliver")

@@ -18,7 +18,7 @@ from service.core.announcements import Entry, state_change, sync_notice
 from service.core.decision import Decision
 from service.core.lifecycle import Standing, State
 from service.core.meeting_links import evidence
-from service.store import bots, calendars, changes, events, leases, meetings, starts
+from service.store import bots, calendars, changes, dialects, events, leases, meetings, starts
 from service.store.tables import LEAD_SECONDS, Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Lease, Notice
@@ -207,7 +207,8 @@ async def _correct(conn: AsyncConnection, mine: Sequence[Settlement], lead_secon
 def _change_notices(settlement: Settlement, first_seq: int) -> list[Notice]:
     row, now, entries = settlement.row, settlement.now, settlement.entries
     summary = sync_notice(row.id, entries, first_seq=first_seq, now=now, initial=settlement.is_first_sync)
-    notices = [Notice(row.project_id, "calendar.sync_events", summary, now, row.id)]
+    tell = dialects.of_sync(row, entries, now, is_first=settlement.is_first_sync)
+    notices = [Notice(row.project_id, "calendar.sync_events", summary, now, row.id, tell=tell)]
     if not settlement.is_first_sync:
         notices += [
             Notice(row.project_id, f"event.{entry.kind}", msgspec.Raw(changes.numbered_body(seq, entry)), now, row.id)
@@ -221,7 +222,8 @@ def _state_notices(settlement: Settlement, announced: str) -> list[Notice]:
     if announced == row.announced_status or announced != standing.status.value:
         return []
     data = calendars.notice(row, standing, previous=row.status)
-    return [Notice(row.project_id, f"calendar.{announced}", data, settlement.now, row.id)]
+    tell = dialects.of_calendar(row, standing, announced, settlement.now)
+    return [Notice(row.project_id, f"calendar.{announced}", data, settlement.now, row.id, tell=tell)]
 
 
 def _calendar_values(settlement: Settlement, announced: str | None) -> dict[str, Any]:
