@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self
 
 from service.api.draining import Draining
 from service.api.routes import create_api, webhook_policy
-from service.core.meeting_baas.notices import V2
+from service.core.meeting_baas.notices import SIGNATURE_PREFIXES
 from service.flows.gateway import Gateway
 from service.jobs import GRACE, Jobs, Workers, ticks_of_everybody, ticks_of_worker
 from service.observability import METRICS, AccessLog
@@ -165,7 +165,7 @@ class App:
 
     def _make_deliverer(self, stack: AsyncExitStack, database: Database, cipher: Cipher) -> Deliverer:
         # Our own tick looks for what is due; the deliverer's is only the net below it.
-        bounds = DeliverySettings(user_agent=f"calgate/{version}", tick=30, prefixes={V2: ("svix-",)})
+        bounds = DeliverySettings(user_agent=f"calgate/{version}", tick=30, prefixes=SIGNATURE_PREFIXES)
         clients = _slots(stack, bounds.concurrency, self._policy)
         return Deliverer(database, clients, cipher, self._clock, bounds, observe=METRICS.delivered, jitter=self._draw)
 

@@ -26,7 +26,7 @@ from service.api.webhook_views import (
     endpoint_view,
     new_endpoint_view,
 )
-from service.core.meeting_baas.notices import V1
+from service.core.meeting_baas.notices import KEY_HEADER, V1
 from service.flows.gateway import Gateway
 from service.providers.addresses import Policy
 from service.providers.guarded_http import resolve_and_judge
@@ -58,7 +58,7 @@ async def create(
     draft = msgspec.convert(wish, EndpointDraft, from_attributes=True)
     if wish.format == V1:
         # The only proof that receivers of v1 know: the key that its owner calls the API with.
-        draft = msgspec.structs.replace(draft, headers={"x-meeting-baas-api-key": presented_key(request.scope)})
+        draft = msgspec.structs.replace(draft, headers={KEY_HEADER: presented_key(request.scope)})
 
     async def work(object_id: UUID) -> Response[NewEndpointView]:
         await resolve_and_judge(draft.url, policy, "webhook")

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from service.core.announcements import Change
 from service.core.event import EventView
+from service.core.meeting_baas.notices import SIGNATURE_PREFIXES
 from service.core.schedule import window_at
 from service.flows import connect, meetings, project, push
 from service.flows.gateway import Gateway
@@ -247,7 +248,7 @@ async def set_stage(
     tokens = Tokens(ConnectionTokens(database, cipher), providers, token_slots)
     # Sends what is asked for at the desk, and nothing by itself.
     hooks = Slots(4)
-    postman = Deliverer(database, hooks, cipher, clock, DeliverySettings(), jitter=draw)
+    postman = Deliverer(database, hooks, cipher, clock, DeliverySettings(prefixes=SIGNATURE_PREFIXES), jitter=draw)
     async with Wake(database) as wake:
         gateway = Gateway(
             settings=Settings(**{"public_url": "http://127.0.0.1:9", **settings}),

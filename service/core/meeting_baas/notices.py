@@ -26,6 +26,12 @@ V1: Final = "meeting_baas_v1"
 V2: Final = "meeting_baas_v2"
 FORMATS: Final = (V1, V2)
 
+SIGNATURE_PREFIXES: Final = {V2: ("svix-",)}
+"""How the names of the signature's headers begin there, which is made as Standard Webhooks has it."""
+
+KEY_HEADER: Final = "x-meeting-baas-api-key"
+"""What receivers of v1 know a sender by."""
+
 MOST_IDS: Final = 1000
 """v1 names this many events of one sync; the others are found by `updated_at_gte`, as its guide shows."""
 
