@@ -10,12 +10,12 @@ a time: each costs a step in the index by project, however much it has due.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, bindparam, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, bindparam, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.fairness import shares
@@ -25,6 +25,7 @@ from webhooks.claims import padded
 LOOKED_AT: Final = 256
 """Projects that one claim asks for what they have due, at most."""
 
+LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 NOBODY: Final[Mapping[UUID, int]] = MappingProxyType({})
 
 _projects = ProjectRow.metadata.tables["projects"]
@@ -73,9 +74,21 @@ class Queue:
 
         self._longest = first(table, "most", *answered(table)).with_for_update(skip_locked=True)
         self._several = _ends_differ(table)
-        self._waiting = _waiting(lambda owner: first(table, "one", table.c[due_at]).where(table.c.project_id == owner))
+
+        def exactly(owner: ColumnElement[Any], name: str, *shown: ColumnElement[Any]) -> Select[Any]:
+            # As a range of pairs: PostgreSQL would otherwise walk through the index by `due_at`, and through the crowd of
+            # somebody else in it, where its statistics tell of few projects.
+            pair = tuple_(table.c.project_id, table.c[due_at])
+            mine = first(table, name, *shown).where(pair >= tuple_(owner, long_ago), pair <= tuple_(owner, now))
+            return mine.order_by(None).order_by(table.c.project_id, table.c[due_at])
+
+        long_ago = literal(LONG_AGO, table.c[due_at].type)
+        self._waiting = _waiting(lambda owner: exactly(owner, "one", table.c[due_at]))
+        self._waiting_listed = _waiting(
+            lambda owner: first(table, "one", table.c[due_at]).where(table.c.project_id == owner)
+        )
         chosen = _projects.c.id.in_(bindparam("projects", expanding=True))
-        mine = first(table, "share", *answered(table)).where(table.c.project_id == _projects.c.id)
+        mine = exactly(_projects.c.id, "share", *answered(table))
         lateral = mine.with_for_update(skip_locked=True).correlate(_projects).lateral("mine")
         self._of_each = select(*lateral.c).select_from(_projects.join(lateral, true())).where(chosen)
         # SQLite has no lateral joins; a list that depends on the row before it comes to the same.
@@ -138,7 +151,8 @@ class Queue:
 
     async def _look(self, conn: AsyncConnection, now: datetime, after: UUID, most: int) -> list[Found]:
         asked = {"now": now, "after": after, "looked_at": most, "one": 1}
-        return list((await conn.execute(self._waiting, asked)).all())
+        statement = self._waiting_listed if conn.dialect.name == "sqlite" else self._waiting
+        return list((await conn.execute(statement, asked)).all())
 
     async def _has_several(self, conn: AsyncConnection) -> bool:
         return bool((await conn.execute(self._several)).scalar())

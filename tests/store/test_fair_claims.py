@@ -130,7 +130,6 @@ async def test_two_workers_never_claim_the_same(database: Database, database_url
 
 async def test_a_claim_costs_the_same_beside_few_and_many_of_ones_own(database: Database, project: UUID, clock):
     """Coarse: a scan of the crowd would cost twenty times as much; benchmarks/scale.py has the figures."""
-    model = await add_calendar(database, project, clock() - timedelta(hours=2))
     worker = Worker(database, clock)
 
     async def shortest() -> float:
@@ -141,7 +140,22 @@ async def test_a_claim_costs_the_same_beside_few_and_many_of_ones_own(database: 
             times.append(perf_counter() - began)
         return min(times)
 
-    await add_crowd(database, model, 1_000)
+    await add_crowd(database, await add_calendar(database, project, clock() - timedelta(hours=2)), 1_000)
     few = await shortest()
-    await add_crowd(database, model, 20_000)
+    await add_crowd(database, await add_calendar(database, project, clock() - timedelta(hours=2)), 20_000)
     assert await shortest() < 6 * few + 0.005
+
+
+async def test_idle_projects_cost_a_step_each(database: Database, project: UUID, clock):
+    """Coarse, too: where the crowd was walked through for each of them, a claim took over a second."""
+    await add_crowd(database, await add_calendar(database, project, clock() - timedelta(hours=2)), 20_000)
+    others = await add_projects(database, clock, 250)
+    for each in others[:20]:
+        await add_calendar(database, each, clock() + timedelta(hours=1))
+    worker = Worker(database, clock)
+    times = []
+    for _ in range(5):
+        began = perf_counter()
+        assert (await worker.claim())[project] == ROOM * 3 // 4
+        times.append(perf_counter() - began)
+    assert min(times) < 0.1
