@@ -127,7 +127,7 @@ def _documented(app: Litestar) -> list[HTTPRouteHandler]:
 
 def _path(template: str) -> str:
     """`/calendars/{id:uuid}` as OpenAPI writes it."""
-    return template.replace(":uuid}", "}")
+    return re.sub(r":\w+}", "}", template)
 
 
 def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, method: str, schemas: dict[str, Any]) -> None:

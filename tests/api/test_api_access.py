@@ -30,6 +30,12 @@ WITH_ID = [
     ("GET", "/events/{event}?include=raw", None),
     ("GET", "/events/{event}?as_of=2026-03-02T09:00:00Z", None),
     ("GET", "/events/{event}/history", None),
+    ("PUT", "/events/{event}/bot", {"config": {}}),
+    ("GET", "/events/{event}/bot", None),
+    ("DELETE", "/events/{event}/bot", None),
+    ("PUT", "/series/{series}/bot", {"config": {}}),
+    ("GET", "/series/{series}/bot", None),
+    ("DELETE", "/series/{series}/bot", None),
     ("GET", "/webhooks/endpoints/{endpoint}", None),
     ("PATCH", "/webhooks/endpoints/{endpoint}", {"description": "x"}),
     ("DELETE", "/webhooks/endpoints/{endpoint}", None),
@@ -48,11 +54,22 @@ async def objects(call: httpx.AsyncClient, stage: Stage, credentials: dict[str, 
     """One object of each kind, by kind."""
     endpoint = (await call.post("/webhooks/endpoints", json={"url": "http://127.0.0.1:8999/"})).json()
     calendar = (await call.post("/calendars", json=credentials)).json()
-    stage.world.add_meeting("ada@example.com", "plan")
+    stage.world.add_meeting("ada@example.com", "plan", in_minutes=60)
+    stage.world.add_meeting("ada@example.com", "daily", in_minutes=90, recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
     await stage.sync()
-    event = (await call.get("/events")).json()["data"][0]
+    events = (await call.get("/events")).json()["data"]
+    event = next(event for event in events if event["series_id"] is None)
+    series = next(event["series_id"] for event in events if event["series_id"] is not None)
+    for path in (f"/events/{event['id']}/bot", f"/series/{series}/bot"):
+        assert (await call.put(path, json={"config": {}})).is_success
     message = (await call.get("/webhooks/messages")).json()["data"][0]
-    return {"id": calendar["id"], "event": event["id"], "endpoint": endpoint["id"], "message": message["id"]}
+    return {
+        "id": calendar["id"],
+        "event": event["id"],
+        "series": series,
+        "endpoint": endpoint["id"],
+        "message": message["id"],
+    }
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WITH_ID)

@@ -37,6 +37,10 @@ async def test_the_same_key_and_body_get_the_first_answer_again(
     assert len((await call.get("/webhooks/endpoints")).json()["data"]) == 1
 
 
+OTHERS = ("/push", "/meeting-baas/")
+"""What providers post, and clients of a dialect that has no such keys."""
+
+
 async def test_every_post_with_a_key_is_repeatable(
     api: Litestar, call: httpx.AsyncClient, credentials: dict[str, Any]
 ) -> None:
@@ -56,7 +60,7 @@ async def test_every_post_with_a_key_is_repeatable(
         .replace("{endpoint_id:uuid}", endpoint["id"])
         .replace("{message_id:uuid}", message["id"])
         for route in api.routes
-        if "POST" in route.methods and not route.path.startswith("/push")  # type: ignore[union-attr]
+        if "POST" in route.methods and not route.path.startswith(OTHERS)  # type: ignore[union-attr]
     ]
     assert len(paths) >= 5
     for path in paths:
