@@ -40,7 +40,7 @@ log: Final = logging.getLogger(__name__)
 Role = Literal["all", "api", "worker"]
 Clock = Callable[[], datetime]
 
-SPARE_SLOTS: Final = 24
+SPARE_SLOTS: Final = 40
 """Provider clients beyond those of the syncs: for connecting, listing and push channels."""
 
 TOKEN_SLOTS: Final = 16

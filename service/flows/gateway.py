@@ -1,8 +1,10 @@
 """Everything that a flow needs of the world, made once by `service.app` and handed down."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from service.providers.guarded_http import Slots
@@ -16,6 +18,9 @@ from service.store.database import Database
 from service.store.wake import Wake
 from webhooks.delivery import Deliverer
 from webhooks.desk import Desk
+
+ADMITTED_AT_ONCE: Final = 24
+"""Users who connect at once: however slow the servers that they name, the syncs keep the clients that they need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ class Gateway:
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
     lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)
     rotations: Rotations = field(default_factory=Rotations)
+    admitting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADMITTED_AT_ONCE))
 
     def slots_for(self, provider: str) -> Slots:
         """The clients that a provider of this name may be called with."""

@@ -95,3 +95,28 @@ async def test_what_waits_for_its_projects_share_goes_on_when_a_slot_is_free(
         await stage.syncer.run_due()
         hanging.go.set()
         assert await woken.wait(5)
+
+
+async def test_those_who_connect_to_servers_that_hang_leave_clients_to_the_syncs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calendar_id = await stage.connect()
+    provider: Any = stage.gateway.providers["google"]
+    lists, go, asked = provider.calendars, asyncio.Event(), []
+
+    async def calendars(access: Any) -> Any:
+        asked.append(1)
+        await go.wait()
+        return await lists(access)
+
+    monkeypatch.setattr(provider, "calendars", calendars)
+    monkeypatch.setattr(stage.gateway.admitting, "_value", SLOTS - 2)  # the stage has as many clients as syncs
+    connecting = [asyncio.create_task(stage.connect(f"user{number}@example.com")) for number in range(SLOTS * 2)]
+    async with asyncio.timeout(5):
+        while len(asked) < SLOTS - 2:
+            await asyncio.sleep(0.01)
+        assert await stage.sync() == 1
+    assert (await stage.calendar(calendar_id)).last_synced_at is not None
+    assert len(asked) == SLOTS - 2
+    go.set()
+    await asyncio.gather(*connecting)

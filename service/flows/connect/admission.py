@@ -58,7 +58,7 @@ async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Ad
     provider = gateway.providers[provider_of(credentials)]
     client = credentials.client
     try:
-        async with asyncio.timeout(PATIENCE), gateway.slots_for(provider.name).borrow() as http:
+        async with asyncio.timeout(PATIENCE), gateway.admitting, gateway.slots_for(provider.name).borrow() as http:
             grant = await _refresh(gateway, provider, http, credentials, now)
             access = Access(http=http, token=grant.access_token, client_key=client.client_id, user_key="")
             found = await provider.calendars(access)
