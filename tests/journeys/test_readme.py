@@ -33,6 +33,7 @@ DOCUMENTS = (
     "docs/operations.md",
     "docs/meeting-links.md",
     "docs/webhooks.md",
+    "docs/bots.md",
     "docs/simulator.md",
     "docs/architecture.md",
     "docs/decisions.md",
@@ -50,6 +51,7 @@ HEADLINES = {
 NOT_RUN = {
     "curl -X POST $GATEWAY/calendars": "needs an account at the provider",
     "curl https://login.microsoftonline.com": "needs a Microsoft account",
+    "curl -X PUT $GATEWAY/bot_runner": "needs an API of bots",
     "groups:\n  - name: calgate": "rules for Prometheus, read by test_operations_page.py",
     "pg_dump": "typed by flows/test_restore.py, on PostgreSQL",
     "pg_restore": "typed by flows/test_restore.py, on PostgreSQL",
