@@ -32,7 +32,7 @@ class Gateway:
     sends no webhooks, `desk` is where users' wishes about endpoints and messages go. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
     budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
     when last seen, the default of those that are not in it; `rotations` the refresh tokens that came for somebody who
-    was only looking.
+    was only looking; `admitting` lets in those who connect, so many at once.
     """
 
     settings: Settings
