@@ -8,6 +8,7 @@ import msgspec
 
 MOST_KEYS: Final = 100_000
 LONGEST_QUEUE: Final = 3600.0
+CLOCK_TOLERANCE: Final = 2.0
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -38,6 +39,7 @@ class Quotas:
     def __init__(self, client: Limit = Limit(9_000, 1_000), user: Limit = Limit(450, 150)) -> None:  # noqa: B008  (frozen)
         self._limits = {"client": client, "user": user}
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+        self._last = 0.0
 
     def reserve(self, client_key: str, user_key: str, now: datetime) -> datetime | None:
         """None: one call may go now, and is counted. Otherwise when to ask again, and nothing is counted.
@@ -45,6 +47,9 @@ class Quotas:
         Callers that are sent away are told different moments, as far apart as the calls may then be.
         """
         at = now.timestamp()
+        if at < self._last - CLOCK_TOLERANCE:
+            self._put_back(at)
+        self._last = at
         buckets = [("client", self._bucket("client", client_key)), ("user", self._bucket("user", user_key))]
         waits = [self._wait(scope, bucket, at) for scope, bucket in buckets]
         if max(waits) > 0:
@@ -58,6 +63,13 @@ class Quotas:
         """Let nobody call before `until`, because the provider said so; `scope` is `client` or `user`."""
         bucket = self._bucket(scope, key)
         bucket.silent_until = max(bucket.silent_until, until.timestamp())
+
+    def _put_back(self, at: float) -> None:
+        """The clock was ahead: what was reckoned by it would park everybody until it is there again."""
+        for (scope, _), bucket in self._buckets.items():
+            limit = self._limits[scope]
+            bucket.full_at = min(bucket.full_at, at + limit.burst * 60 / limit.steady)
+            bucket.queued_until = 0.0
 
     def _wait(self, scope: str, bucket: _Bucket, at: float) -> float:
         limit = self._limits[scope]

@@ -72,3 +72,21 @@ def test_memory_is_bounded(monkeypatch):
         shares.reserve("client", f"user{number}", NOW)
     assert len(shares._buckets) == 50
     assert ("client", "client") in shares._buckets
+
+
+def test_a_clock_that_is_put_back_parks_nobody():
+    quotas = Quotas()
+    for _ in range(400):
+        quotas.reserve("client", "user", NOW)
+    back = NOW - timedelta(hours=1)
+    turns = [quotas.reserve("client", "user", back) for _ in range(10)]
+    assert all(turn is None or turn <= back + timedelta(seconds=25) for turn in turns), turns
+
+
+def test_what_a_provider_asked_for_holds_when_the_clock_is_put_back():
+    quotas = Quotas()
+    quotas.reserve("client", "user", NOW)
+    quotas.penalise("user", "user", NOW + timedelta(minutes=5))
+    turn = quotas.reserve("client", "user", NOW - timedelta(minutes=1))
+    assert turn is not None
+    assert turn >= NOW + timedelta(minutes=5)
