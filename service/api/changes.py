@@ -77,7 +77,8 @@ async def _read(
     # A full page ends at its last row. Otherwise all up to `last` is known: no number appears below it later.
     read_to = found[-1][0] if len(found) == limit else last
     joined = b",".join(body for _seq, body in found)
-    return bool(found), json_bytes(b'{"data":[' + joined + b'],"last_seq":%d}' % read_to)
+    # Who waits behind the end of the log would wait for ever.
+    return bool(found) or after > last, json_bytes(b'{"data":[' + joined + b'],"last_seq":%d}' % read_to)
 
 
 def _lost(after: int, lost_until: int) -> GatewayError:

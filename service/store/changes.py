@@ -102,7 +102,8 @@ async def place(conn: AsyncConnection, project_id: UUID, after: int) -> Place:
             return Place(after, last, beyond)
         if after == before:
             after = beyond  # nothing that was left out was ever kept here
-    return Place(after, last, last if after > last else None)
+    # Where nothing was ever put back, a number that was never given out is a slip of the reader's.
+    return Place(after, last, last if gaps and after > last else None)
 
 
 async def last_seq(conn: AsyncConnection, project_id: UUID) -> int:
