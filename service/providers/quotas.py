@@ -48,7 +48,7 @@ class Quotas:
         """
         at = now.timestamp()
         if at < self._last - CLOCK_TOLERANCE:
-            self._put_back(at)
+            self._put_back(self._last - at)
         self._last = at
         buckets = [("client", self._bucket("client", client_key)), ("user", self._bucket("user", user_key))]
         waits = [self._wait(scope, bucket, at) for scope, bucket in buckets]
@@ -64,12 +64,11 @@ class Quotas:
         bucket = self._bucket(scope, key)
         bucket.silent_until = max(bucket.silent_until, until.timestamp())
 
-    def _put_back(self, at: float) -> None:
-        """The clock was ahead: what was reckoned by it would park everybody until it is there again."""
-        for (scope, _), bucket in self._buckets.items():
-            limit = self._limits[scope]
-            bucket.full_at = min(bucket.full_at, at + limit.burst * 60 / limit.steady)
-            bucket.queued_until = 0.0
+    def _put_back(self, seconds: float) -> None:
+        """The clock was ahead by so much: what was reckoned by it would park everybody until it is there again."""
+        for bucket in self._buckets.values():
+            bucket.full_at -= seconds
+            bucket.queued_until -= seconds
 
     def _wait(self, scope: str, bucket: _Bucket, at: float) -> float:
         limit = self._limits[scope]

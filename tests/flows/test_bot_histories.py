@@ -75,6 +75,7 @@ class History:
         (name,) = self.random.choices(list(STEP_KINDS), WEIGHTS)
         self.log.append(f"{self.stage.clock():%H:%M:%S} {name}")
         await STEP_KINDS[name](self)
+        self.stage.clock.advance(seconds=1)  # or the quota of a minute would be used up in a moment
         await self.sync()
         await self.bots.keep()
         await self.check()
