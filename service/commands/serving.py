@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from service.app import App, create_app
 from service.commands.listening import Server, bound, on_signal, url_of
+from service.commands.patient_http import PatientProtocol
 from service.commands.session import DONE, CommandFailed, load_settings, run, say, utc_now
 from service.jobs import GRACE
 from service.observability import configure_logging
@@ -95,6 +96,7 @@ async def _answer(app: App, listener: socket.socket, settings: Settings) -> None
 def _config(app: App, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=PatientProtocol,
         loop="none",  # the loop is running
         lifespan="off",  # the application is open
         ws="none",

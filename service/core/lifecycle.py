@@ -141,6 +141,8 @@ REMEDIES: Final = {
     "calendar_not_found": "The provider no longer shows this calendar to the account: share it again, or delete it here.",
     "feed_refused": "The feed's server refuses its address: open it in a browser; if the address was changed or made "
     "private, PATCH the calendar with the new url.",
+    "credential_unreadable": "The stored credentials cannot be decrypted: put the key that sealed them back into "
+    "CALGATE_SECRET_KEYS, or PATCH the calendar with its credentials anew.",
     "calendar_refused": "The provider refuses to list this calendar; the reason it gave stands at the end.",
 }
 """What to do about each `error_code`; the provider's own word is appended."""

@@ -25,6 +25,7 @@ from service.flows.sync_calendar.settlement import Settled, Settlement, settle
 from service.observability import METRICS
 from service.providers.tokens import PAIRING
 from service.store import calendars, events, leases, starts
+from service.store.cipher import Unreadable
 from service.store.database import DatabaseUnavailable
 from service.store.group_commit import GroupCommit
 from service.store.leases import Claimed
@@ -215,6 +216,10 @@ class Syncer:
             return await self._failed(row, fact, now), type(fact).__name__
         except DatabaseUnavailable:
             raise
+        except Unreadable:
+            # A value that was swapped or cut off, or a key that left the ring: this connection's trouble alone.
+            _log.error("calendar %s: no key of the ring opens its stored credentials", row.id)
+            return await self._failed(row, lifecycle.Refused("credential_unreadable", ""), now), "unreadable"
         except Exception:  # noqa: BLE001
             # A fault of ours in one calendar must not stop the others, nor this one for ever.
             _log.exception("calendar %s: the sync failed by a fault of calgate's", row.id)
