@@ -70,7 +70,10 @@ SCRIPTS: Final = [
 ]
 TESTS: Final = [
     Tests("hours in seconds: retries, disabling, leases, clocks", ["tests/simulation"]),
-    Tests("hostile inputs, and never a 5xx", ["tests/hostile"]),
+    Tests(
+        "hostile inputs, and never a 5xx",
+        ["tests/hostile", "tests/api/test_hostile_rest.py", "tests/api/test_api_fuzz.py"],
+    ),
     Tests("secrets stay secret", ["tests/journeys/test_canaries.py"]),
 ]
 

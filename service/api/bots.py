@@ -198,8 +198,9 @@ async def show_runner(request: ApiRequest, gateway: Injected[Gateway]) -> Runner
     "/bot_runner",
     operation_id="removeBotRunner",
     summary="Let the webhook launch bots again",
+    description="404 where it does.",
     tags=["Bots"],
-    opt={"scope": "admin"},
+    opt={"scope": "admin", "statuses": (404,)},
 )
 async def remove_runner(request: ApiRequest, gateway: Injected[Gateway]) -> None:
     if not await runner.remove(gateway, request.auth.project_id):

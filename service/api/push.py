@@ -58,7 +58,7 @@ async def receive_google(
     tags=["Push"],
     status_code=202,
     responses=_VALIDATED,
-    opt=PUBLIC,
+    opt={**PUBLIC, "statuses": (404,)},
 )
 async def receive_microsoft(
     request: ApiRequest, gateway: Injected[Gateway], storms: Injected[Storms]
@@ -74,7 +74,7 @@ async def receive_microsoft(
     tags=["Push"],
     status_code=202,
     responses=_VALIDATED,
-    opt=PUBLIC,
+    opt={**PUBLIC, "statuses": (404,)},
 )
 async def receive_microsoft_lifecycle(
     request: ApiRequest, gateway: Injected[Gateway], storms: Injected[Storms]

@@ -66,6 +66,10 @@ async def test_without_docs_there_are_none(stage: Any) -> None:
         assert [(await client.get(path)).status_code for path in ("/docs", "/openapi.json")] == [404, 404]
 
 
+ANSWER_404 = {"removeBotRunner", "receiveMicrosoftPush", "receiveMicrosoftLifecycle"}
+"""Operations that name nothing in their path, and yet may find nothing."""
+
+
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     return [(path, method, found) for path, item in document["paths"].items() for method, found in item.items()]
 
@@ -81,7 +85,7 @@ def test_every_route_is_in_it_and_well_described(document: dict[str, Any], api_r
         public = path.startswith(("/push", "/health", "/metrics"))
         assert ("security" in operation) is not public, path
         assert ("401" in operation["responses"]) is not public, path
-        assert ("404" in operation["responses"]) is ("{" in path), path
+        assert ("404" in operation["responses"]) is ("{" in path or operation["operationId"] in ANSWER_404), path
         assert ("requestBody" in operation) >= (method in {"post", "patch"} and not public), path
 
 

@@ -127,3 +127,10 @@ async def test_a_swapped_secret_stops_its_own_calendar_alone(call: httpx.AsyncCl
     await stage.patch(mine, credentials)
     await stage.sync()
     assert (await call.get(f"/calendars/{mine}")).json()["status"] == "active"
+
+
+@pytest.mark.parametrize("tag", ['W/"1"', '"1", "2"', "one", '"' + "9" * 30 + '"', '"7"', ""])
+async def test_a_version_that_is_not_the_objects_changes_nothing(call: httpx.AsyncClient, tag: str) -> None:
+    answer = await call.patch("/project", json={"name": "changed"}, headers={"if-match": tag})
+    assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+    assert (await call.get("/project")).json()["name"] != "changed"

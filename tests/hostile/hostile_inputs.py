@@ -184,7 +184,10 @@ INPUTS: Final = {
     ),
     68: Input(
         "If-Match that is stale, weak, or nonsense",
-        ("api/test_api_bots.py::test_versions_are_honoured_and_one_of_many_wins",),
+        (
+            f"{REST}::test_a_version_that_is_not_the_objects_changes_nothing",
+            "api/test_api_bots.py::test_versions_are_honoured_and_one_of_many_wins",
+        ),
     ),
     69: Input("kill -9 anywhere", ("journeys/test_kill.py::test_killed_at_any_moment_it_loses_nothing",)),
     70: Input(
