@@ -368,9 +368,13 @@ class Play:
 
 async def play(seed: int, url: str, *, steps: int = 60, provider: str = "google") -> tuple[list[str], list[str]]:
     """Run one seed on an empty, migrated database: (what is wrong, the history)."""
-    logging.getLogger("service").setLevel(logging.CRITICAL)
+    log = logging.getLogger("service")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     it = Play(seed, url, steps, provider)
     try:
         return await it.run(), it.log
     except AssertionError as error:
         return [f"false news: {error}"], it.log
+    finally:
+        log.setLevel(level)
