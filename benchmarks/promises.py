@@ -69,7 +69,6 @@ SCRIPTS: Final = [
     Script("ready soon", "startup.py"),
 ]
 TESTS: Final = [
-    Tests("hours in seconds: retries, disabling, leases, clocks", ["tests/simulation"]),
     Tests(
         "hostile inputs, and never a 5xx",
         ["tests/hostile", "tests/api/test_hostile_rest.py", "tests/api/test_api_fuzz.py"],
