@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
@@ -33,11 +33,19 @@ class Edge:
     Gives every request an id (the caller's own when it is sane) and every response the headers of a careful API; refuses
     unknown hosts and oversized headers; answers HEAD as GET without a body; gives a body `body_seconds` to arrive.
     `allowed_hosts` are names, `*.name` for what is below one, empty or `*` for any; health checks, which come to an
-    address, are not asked.
+    address, are not asked. Once `is_ending`, each answer is the last of its connection, so that none is hung up on.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str] = (), body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Sequence[str] = (),
+        body_seconds: float = BODY_SECONDS,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._app = app
+        self._is_ending = is_ending
         self._hosts = frozenset(host for host in allowed_hosts if not host.startswith("*."))
         self._domains = tuple(host[1:] for host in allowed_hosts if host.startswith("*."))
         self._any_host = not allowed_hosts or "*" in self._hosts
@@ -54,7 +62,7 @@ class Edge:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         identity = given if _SANE_ID.fullmatch(given) else uuid4().hex.encode()
         state["request_id"] = identity.decode()
-        sender = _sender(scope, send, identity)
+        sender = _sender(scope, send, identity, self._is_ending)
         if (error := self._refusal(scope)) is not None:
             await _refuse(error, scope, sender)
             return
@@ -89,7 +97,7 @@ class Edge:
         return name in self._hosts or name.endswith(self._domains)
 
 
-def _sender(scope: HTTPScope, send: Send, identity: bytes) -> Send:
+def _sender(scope: HTTPScope, send: Send, identity: bytes, is_ending: Callable[[], bool]) -> Send:
     bodiless = scope["method"] == "HEAD"
     added = [*_ALWAYS, (b"x-request-id", identity)]
     if scope["scheme"] == "https":
@@ -102,6 +110,8 @@ def _sender(scope: HTTPScope, send: Send, identity: bytes) -> Send:
             headers += [pair for pair in added if pair[0] not in names]
             if _POLICY[0] not in names:
                 headers.append(_POLICY)
+            if is_ending() and b"connection" not in names:
+                headers.append((b"connection", b"close"))
             message["headers"] = headers
         elif bodiless and message["type"] == "http.response.body":
             message["body"] = b""

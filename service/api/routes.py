@@ -92,7 +92,12 @@ def create_api(
         openapi_config=None,
         logging_config=None,
     )
-    app.asgi_handler = Edge(app.asgi_handler, allowed_hosts=settings.allowed_hosts, body_seconds=body_seconds)
+    app.asgi_handler = Edge(
+        app.asgi_handler,
+        allowed_hosts=settings.allowed_hosts,
+        body_seconds=body_seconds,
+        is_ending=lambda: draining.is_begun,
+    )
     return app
 
 

@@ -13,8 +13,10 @@ from service.commands.session import CommandFailed
 
 LOOPBACK: Final = "127.0.0.1"
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-LAST_WORDS: Final = 0.1
-"""Seconds in which those who are connected at the end may still say what they want."""
+LAST_WORDS: Final = 0.5
+"""Seconds in which those who are connected at the end may still say what they want; the answer then ends the connection."""
+
+GLANCE: Final = 0.02
 
 
 class Server(uvicorn.Server):
@@ -34,8 +36,10 @@ class Server(uvicorn.Server):
             server.close()
         for listener in sockets or []:
             listener.close()
-        if self.server_state.connections and not self.force_exit:
-            await asyncio.sleep(LAST_WORDS)
+        end = asyncio.get_running_loop().time() + LAST_WORDS
+        # uvicorn tells nobody when the last connection has ended.
+        while self.server_state.connections and not self.force_exit and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(GLANCE)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

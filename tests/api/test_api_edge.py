@@ -16,6 +16,7 @@ import uvicorn
 from flows.stage import Stage
 from litestar import Litestar, get
 
+from service.api.draining import Draining
 from service.api.edge import Edge
 from service.api.problems import EXCEPTION_HANDLERS
 from service.api.routes import create_api
@@ -219,3 +220,12 @@ async def test_a_client_that_hangs_up_ends_its_long_poll(stage: Stage, keys: dic
         writer.close()
         await writer.wait_closed()
         await until(lambda: topic not in stage.gateway.wake._listeners)
+
+
+async def test_at_the_end_each_answer_is_the_last_of_its_connection(
+    anybody: httpx.AsyncClient, draining: Draining
+) -> None:
+    assert "connection" not in (await anybody.get("/health/live")).headers
+    draining.begin()
+    for path in ("/health/live", "/health/ready", "/nowhere"):
+        assert (await anybody.get(path)).headers["connection"] == "close"
