@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    create_audit_entries()
+    create_audit_heads()
     create_changes()
     create_channels()
     create_idempotency_keys()
@@ -64,8 +66,43 @@ def downgrade() -> None:
         "idempotency_keys",
         "channels",
         "changes",
+        "audit_heads",
+        "audit_entries",
     ):
         op.drop_table(table)
+
+
+def create_audit_entries() -> None:
+    op.create_table(
+        "audit_entries",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor_kind", sa.String(), nullable=False),
+        sa.Column("actor_id", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("object_kind", sa.String(), nullable=False),
+        sa.Column("object_id", sa.String(), nullable=False),
+        sa.Column("request_id", sa.String(), nullable=True),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("previous", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "seq", name=op.f("pk_audit_entries")),
+    )
+    op.create_index(
+        "ix_audit_entries_project_id_object_id_seq", "audit_entries", ["project_id", "object_id", "seq"], unique=False
+    )
+
+
+def create_audit_heads() -> None:
+    op.create_table(
+        "audit_heads",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_audit_heads")),
+    )
 
 
 def create_changes() -> None:
