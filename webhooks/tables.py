@@ -59,7 +59,10 @@ class EndpointRow(Table, table=True):
 
 
 class MessageRow(Table, table=True):
-    """One message, its body byte for byte as it is signed and sent. The id is the `webhook-id`."""
+    """One message, its body byte for byte as it is signed and sent. The id is the `webhook-id`.
+
+    `also_calendar_ids` are the further calendars that it is about, kept where somebody else does the addressing.
+    """
 
     __tablename__ = "webhook_messages"
     __table_args__ = (Index("ix_webhook_messages_project", "project_id", "id"),)
@@ -68,6 +71,7 @@ class MessageRow(Table, table=True):
     project_id: UUID
     type: str
     calendar_id: UUID | None = None
+    also_calendar_ids: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     body: bytes
     at: datetime
     created_at: datetime

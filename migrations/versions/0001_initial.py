@@ -24,11 +24,15 @@ def upgrade() -> None:
     create_bot_plans()
     create_bot_runners()
     create_bots()
+    create_connect_links()
     create_oauth_clients()
+    create_oauth_states()
     create_connections()
     create_calendars()
+    create_event_writes()
     create_events()
     create_freshness()
+    create_managed_events()
     create_pushes()
     create_quarantined_rows()
     create_event_sources()
@@ -49,11 +53,15 @@ def downgrade() -> None:
         "event_sources",
         "quarantined_rows",
         "pushes",
+        "managed_events",
         "freshness",
         "events",
+        "event_writes",
         "calendars",
         "connections",
+        "oauth_states",
         "oauth_clients",
+        "connect_links",
         "bots",
         "bot_runners",
         "bot_plans",
@@ -193,6 +201,7 @@ def create_projects() -> None:
         sa.Column("link_preference", sa.String(), nullable=False),
         sa.Column("meeting_hosts", sa.JSON(), nullable=False),
         sa.Column("has_bots", sa.Boolean(), nullable=False),
+        sa.Column("has_managed", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -342,6 +351,24 @@ def create_bots() -> None:
     )
 
 
+def create_connect_links() -> None:
+    op.create_table(
+        "connect_links",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("wish", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_connect_links_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_connect_links")),
+        sa.UniqueConstraint("digest", name=op.f("uq_connect_links_digest")),
+    )
+    op.create_index("ix_connect_links_expires_at", "connect_links", ["expires_at"], unique=False)
+
+
 def create_oauth_clients() -> None:
     op.create_table(
         "oauth_clients",
@@ -351,9 +378,12 @@ def create_oauth_clients() -> None:
         sa.Column("client_id", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("client_secret", sa.LargeBinary(), nullable=False),
+        sa.Column("is_registered", sa.Boolean(), nullable=False),
+        sa.Column("redirect_urls", sa.JSON(), nullable=False),
         sa.Column("rejected_reason", sa.String(), nullable=True),
         sa.Column("rejected_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rejection_announced", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -368,6 +398,27 @@ def create_oauth_clients() -> None:
             name=op.f("uq_oauth_clients_project_id_provider_client_id_tenant"),
         ),
     )
+
+
+def create_oauth_states() -> None:
+    op.create_table(
+        "oauth_states",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("oauth_client_id", sa.Uuid(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("browser", sa.LargeBinary(), nullable=True),
+        sa.Column("verifier", sa.LargeBinary(), nullable=False),
+        sa.Column("wish", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_oauth_states_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oauth_states")),
+    )
+    op.create_index("ix_oauth_states_expires_at", "oauth_states", ["expires_at"], unique=False)
 
 
 def create_connections() -> None:
@@ -385,6 +436,16 @@ def create_connections() -> None:
         sa.Column("token_version", sa.Integer(), nullable=False),
         sa.Column("refresh_lease", sa.Uuid(), nullable=True),
         sa.Column("refresh_leased_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_kept", sa.Boolean(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=True),
+        sa.Column("is_primary", sa.Boolean(), nullable=False),
+        sa.Column("access", sa.String(), nullable=True),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("error_code", sa.String(), nullable=True),
+        sa.Column("error_message", sa.String(), nullable=True),
+        sa.Column("announced_status", sa.String(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -399,6 +460,7 @@ def create_connections() -> None:
         ),
     )
     op.create_index(op.f("ix_connections_oauth_client_id"), "connections", ["oauth_client_id"], unique=False)
+    op.create_index("ix_connections_project_id_user_id", "connections", ["project_id", "user_id"], unique=False)
 
 
 def create_calendars() -> None:
@@ -445,6 +507,7 @@ def create_calendars() -> None:
         sa.Column("due_cause", sa.String(), nullable=False),
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("writing_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("push_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("push_received_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stale_at", sa.DateTime(timezone=True), nullable=True),
@@ -481,6 +544,44 @@ def create_calendars() -> None:
         postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index("ix_calendars_project_id_id", "calendars", ["project_id", "id"], unique=False)
+
+
+def create_event_writes() -> None:
+    op.create_table(
+        "event_writes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("calendar_id", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("draft", sa.LargeBinary(), nullable=False),
+        sa.Column("request_key", sa.LargeBinary(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"], ["calendars.id"], name=op.f("fk_event_writes_calendar_id_calendars"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_event_writes_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_writes")),
+        sa.UniqueConstraint("project_id", "request_key", name=op.f("uq_event_writes_project_id_request_key")),
+    )
+    op.create_index("ix_event_writes_calendar_id_state", "event_writes", ["calendar_id", "state"], unique=False)
+    op.create_index(
+        "ix_event_writes_next_at",
+        "event_writes",
+        ["next_at"],
+        unique=False,
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
 
 
 def create_events() -> None:
@@ -561,6 +662,48 @@ def create_freshness() -> None:
         sa.PrimaryKeyConstraint("calendar_id", name=op.f("pk_freshness")),
     )
     op.create_index("ix_freshness_look_at", "freshness", ["look_at"], unique=False)
+
+
+def create_managed_events() -> None:
+    op.create_table(
+        "managed_events",
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("calendar_id", sa.Uuid(), nullable=False),
+        sa.Column("provider_event_id", sa.String(), nullable=False),
+        sa.Column("series_id", sa.String(), nullable=True),
+        sa.Column("draft", sa.LargeBinary(), nullable=False),
+        sa.Column("written", sa.LargeBinary(), nullable=False),
+        sa.Column("buffers", sa.JSON(), nullable=False),
+        sa.Column("zoom_connection_id", sa.Uuid(), nullable=True),
+        sa.Column("zoom_meeting_id", sa.String(), nullable=True),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"], ["calendars.id"], name=op.f("fk_managed_events_calendar_id_calendars"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_managed_events_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_managed_events")),
+        sa.UniqueConstraint(
+            "calendar_id", "provider_event_id", name=op.f("uq_managed_events_calendar_id_provider_event_id")
+        ),
+    )
+    op.create_index(
+        "ix_managed_events_calendar_id_series_id", "managed_events", ["calendar_id", "series_id"], unique=False
+    )
+    op.create_index(
+        "ix_managed_events_look_at",
+        "managed_events",
+        ["look_at"],
+        unique=False,
+        sqlite_where=sa.text("look_at IS NOT NULL"),
+        postgresql_where=sa.text("look_at IS NOT NULL"),
+    )
 
 
 def create_pushes() -> None:
@@ -657,6 +800,7 @@ def create_webhook_messages() -> None:
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("type", sa.String(), nullable=False),
         sa.Column("calendar_id", sa.Uuid(), nullable=True),
+        sa.Column("also_calendar_ids", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
