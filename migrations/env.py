@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 from sqlalchemy.types import TypeDecorator
 
 from service.settings import Settings
-from service.store import audit, bot_tables, tables
+from service.store import audit, bot_tables, connection_tables, tables, writing_tables
 from service.store.migrations import connect
 from webhooks.tables import metadata as webhooks_metadata
 
-METADATA = next(module.Table.metadata for module in (tables, bot_tables, audit))
+METADATA = next(module.Table.metadata for module in (tables, audit, bot_tables, connection_tables, writing_tables))
 """One catalogue for all the modules that declare tables: naming each of them here has it imported."""
 
 

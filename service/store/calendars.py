@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.announcements import CalendarNotice
 from service.core.lifecycle import Standing, State
 from service.store import freshness
+from service.store.connection_tables import OAuthClientRow
 from service.store.database import insert
-from service.store.tables import CalendarRow, Found, OAuthClientRow, QuarantinedRow, Table
+from service.store.tables import CalendarRow, Found, QuarantinedRow, Table
 
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _clients = Table.metadata.tables[str(OAuthClientRow.__tablename__)]

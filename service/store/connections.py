@@ -11,8 +11,9 @@ from uuid_utils.compat import uuid7
 
 from service.core.credentials import OAuthClient, StoredTokens, TokenGrant
 from service.store.cipher import Cipher, place_of
+from service.store.connection_tables import ConnectionRow, OAuthClientRow
 from service.store.database import Database, insert
-from service.store.tables import CalendarRow, ConnectionRow, Found, OAuthClientRow, Table
+from service.store.tables import CalendarRow, Found, Table
 from webhooks.claims import padded
 
 _connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]

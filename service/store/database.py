@@ -5,7 +5,7 @@ PostgreSQL has one pool. A database that is gone for the moment is one error, wh
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from service.store.sqlite_driver import dial as dial_sqlite
 
 Dialect = Literal["sqlite", "postgresql"]
+Dial = Callable[[Path, float], Awaitable[Any]]
+"""Makes a connection to a SQLite file, which waits so many seconds for a lock: `sqlite_driver.dial`, or what acts like it."""
 
 SQLITE_READERS: Final = 4
 POSTGRESQL_CONNECTIONS: Final = 10
@@ -71,11 +73,13 @@ class Database:
         busy_seconds: float = 5.0,
         connections: int = POSTGRESQL_CONNECTIONS,
         foreign_keys: bool = True,
+        dial: Dial = dial_sqlite,
     ) -> Self:
         """The database at `sqlite:///calgate.db`, `sqlite:////path` or `postgresql://...` (any form libpq takes).
 
         Nothing is dialled before the first transaction. `busy_seconds` is how long another process may keep the lock of
-        a SQLite file; `foreign_keys` False leaves them unchecked there, for migrations. Raises ValueError for any other URL.
+        a SQLite file, and `dial` makes the connections to it; `foreign_keys` False leaves them unchecked there, for
+        migrations. Raises ValueError for any other URL.
         """
         path = sqlite_path(url)
         if path is None:
@@ -83,8 +87,9 @@ class Database:
             # The snapshot that a SQLite reader has, on PostgreSQL too; it is part of BEGIN and costs nothing.
             reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return cls(url, "postgresql", None, engine, reader)
-        writer = _sqlite_engine(path, 1, busy_seconds, ["cache_size = -16384", f"foreign_keys = {foreign_keys:d}"])
-        reader = _sqlite_engine(path, SQLITE_READERS, busy_seconds, ["cache_size = -4096", "query_only = ON"])
+        keys = f"foreign_keys = {foreign_keys:d}"
+        writer = _sqlite_engine(path, 1, busy_seconds, dial, ["cache_size = -16384", keys])
+        reader = _sqlite_engine(path, SQLITE_READERS, busy_seconds, dial, ["cache_size = -4096", "query_only = ON"])
         return cls(url, "sqlite", path, writer, reader)
 
     @property
@@ -224,11 +229,11 @@ def postgresql_dsn(url: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) -> AsyncEngine:
-    async def dial() -> Any:
+def _sqlite_engine(path: Path, size: int, busy_seconds: float, dial: Dial, more: list[str]) -> AsyncEngine:
+    async def connect() -> Any:
         if not path.parent.is_dir():
             raise DatabaseUnavailable(f"CALGATE_DATABASE_URL: the folder {path.parent} does not exist")
-        connection = await dial_sqlite(path, busy_seconds)
+        connection = await dial(path, busy_seconds)
         try:
             await _use_wal(connection, busy_seconds)
         except BaseException:
@@ -238,7 +243,7 @@ def _sqlite_engine(path: Path, size: int, busy_seconds: float, more: list[str]) 
 
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        async_creator=dial,
+        async_creator=connect,
         pool_size=size,
         max_overflow=0,
         pool_timeout=QUEUE_SECONDS,

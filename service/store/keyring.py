@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Table, and_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.store import bot_tables
+from service.store import bot_tables, connection_tables, writing_tables
 from service.store.cipher import VARIABLE, Cipher, KeyRing, KeyRingError, Unreadable, place_of
 from service.store.database import Database, insert
 from webhooks.tables import metadata as webhooks_metadata
@@ -19,7 +19,8 @@ CANARY_PLACE: Final = place_of("", "keyring", "canary", 1)
 CHUNK: Final = 200
 _FOREIGN: Final = f"{VARIABLE} is not the key ring of this database: it needs the key that sealed it"
 
-_TABLES: Final = bot_tables.BotPlanRow.metadata.tables
+_METADATA: Final = next(each.Table.metadata for each in (bot_tables, connection_tables, writing_tables))
+_TABLES: Final = _METADATA.tables
 _KEYRING: Final = _TABLES["keyring"]
 _SEALED: Final[tuple[tuple[Table, str], ...]] = (
     (_TABLES["oauth_clients"], "client_secret"),
@@ -28,6 +29,9 @@ _SEALED: Final[tuple[tuple[Table, str], ...]] = (
     (_TABLES["idempotency_keys"], "answer"),
     (_TABLES["bot_plans"], "config"),
     (_TABLES["bot_runners"], "headers"),
+    (_TABLES["oauth_states"], "verifier"),
+    (_TABLES["event_writes"], "draft"),
+    (_TABLES["managed_events"], "draft"),
     (webhooks_metadata.tables["webhook_endpoints"], "secret"),
 )
 

@@ -52,7 +52,7 @@ class KeyringRow(Table, table=True):
 
 
 class ProjectRow(Table, table=True):
-    """A tenant; `seq` is the number of its newest change, `has_bots` that a bot was ever planned.
+    """A tenant; `seq` is the number of its newest change, `has_bots` and `has_managed` that there ever was a plan, a write.
 
     `gaps` are numbers that the log leaves out since a backup was restored, as pairs: the last one before and the last
     one left out; what they had stood for is lost. `meeting_hosts` is a list of what users gave: a host, or an object with `host` and `platform`.
@@ -68,6 +68,7 @@ class ProjectRow(Table, table=True):
     link_preference: str = "structured"
     meeting_hosts: list[Any] = Field(default_factory=list, sa_type=JSON)
     has_bots: bool = False
+    has_managed: bool = False
     version: int = 1
     created_at: datetime
     updated_at: datetime
@@ -87,50 +88,6 @@ class ApiKeyRow(Table, table=True):
     revoked_at: datetime | None = None
 
 
-class OAuthClientRow(Table, table=True):
-    """An integrator's OAuth client, stored once for thousands of calendars; `rejected_*` while it is at fault."""
-
-    __tablename__ = "oauth_clients"
-    __table_args__ = (UniqueConstraint("project_id", "provider", "client_id", "tenant"),)
-
-    id: UUID = Field(primary_key=True)
-    project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
-    provider: str
-    client_id: str
-    tenant: str = ""
-    client_secret: bytes = Field(sa_type=LargeBinary)
-    rejected_reason: str | None = None
-    rejected_until: datetime | None = None
-    rejection_announced: bool = False
-    created_at: datetime
-    updated_at: datetime
-
-
-class ConnectionRow(Table, table=True):
-    """One provider account under one client: its tokens, sealed, and the lease under which they are refreshed.
-
-    `token_version` rises with every write of the tokens; a write names the version that it replaces.
-    """
-
-    __tablename__ = "connections"
-    __table_args__ = (UniqueConstraint("project_id", "provider", "account"),)
-
-    id: UUID = Field(primary_key=True)
-    project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
-    oauth_client_id: UUID = Field(foreign_key="oauth_clients.id", index=True)
-    provider: str
-    account: str
-    email: str | None = None
-    refresh_token: bytes = Field(sa_type=LargeBinary)
-    access_token: bytes | None = Field(default=None, sa_type=LargeBinary)
-    access_expires_at: datetime | None = None
-    token_version: int = 1
-    refresh_lease: UUID | None = None
-    refresh_leased_until: datetime | None = None
-    created_at: datetime
-    updated_at: datetime
-
-
 class CalendarRow(Table, table=True):
     """One provider calendar: how it stands, what was last read of it, and, as its own job, when it is due.
 
@@ -141,6 +98,8 @@ class CalendarRow(Table, table=True):
     `link_preference` and `meeting_hosts` are the calendar's own (null: the project's); `link_rules` is what comes of
     both, a `core.meeting_links.evidence.LinkRules`. `link_epoch` rises whenever that changes; its events were last
     examined in `examined_epoch` by the tables of `examined_version`.
+
+    Until `writing_until` somebody writes to it at the provider, and nobody reads it.
 
     `stale_at` is how long its last whole round is good for (null: nothing is promised); `stale_since` is when it was
     announced that this was over, until the next whole round.
@@ -197,6 +156,7 @@ class CalendarRow(Table, table=True):
     due_cause: str = "poll"
     lease: UUID | None = None
     leased_until: datetime | None = None
+    writing_until: datetime | None = None
 
     push_until: datetime | None = None
     push_received_at: datetime | None = None

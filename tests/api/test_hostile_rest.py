@@ -19,7 +19,7 @@ from service.commands.patient_http import PatientProtocol
 from service.commands.serving import _config as config_of
 from service.providers import guarded_http
 from service.settings import Settings
-from service.store.tables import ConnectionRow
+from service.store.connection_tables import ConnectionRow
 
 pytestmark = pytest.mark.anyio
 CONNECTIONS = ConnectionRow.metadata.tables["connections"]

@@ -13,8 +13,9 @@ from office import Office, Seen
 from recording_receiver import Arrival, Receiver
 from sqlalchemy import select, update
 
+from service.store.connection_tables import ConnectionRow
 from service.store.database import Database
-from service.store.tables import CalendarRow, ConnectionRow
+from service.store.tables import CalendarRow
 from webhooks import tables
 
 CALENDARS = CalendarRow.metadata.tables["calendars"]

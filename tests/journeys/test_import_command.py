@@ -17,8 +17,9 @@ from sqlalchemy import insert, select
 from uuid_utils.compat import uuid7
 
 from service.__main__ import main
+from service.store.connection_tables import ConnectionRow, OAuthClientRow
 from service.store.database import Database
-from service.store.tables import CalendarRow, ConnectionRow, OAuthClientRow, ProjectRow, Table
+from service.store.tables import CalendarRow, ProjectRow, Table
 
 KEY = "mb-canary-key"
 TABLES = Table.metadata.tables
