@@ -20,7 +20,7 @@ from service.flows.gateway import Gateway
 from service.jobs import GRACE, Jobs, Workers, ticks_of_everybody, ticks_of_worker
 from service.observability import METRICS, AccessLog
 from service.providers.addresses import Policy
-from service.providers.guarded_http import Slots
+from service.providers.guarded_http import Slots, TransportFactory, open_transport
 from service.providers.quotas import Quotas
 from service.providers.registry import make_providers, make_push_readers
 from service.providers.tokens import Tokens
@@ -39,6 +39,7 @@ log: Final = logging.getLogger(__name__)
 
 Role = Literal["all", "api", "worker"]
 Clock = Callable[[], datetime]
+Connect = Callable[[str], Database]
 
 SPARE_SLOTS: Final = 40
 """Provider clients beyond those of the syncs: for connecting, listing and push channels."""
@@ -59,11 +60,21 @@ class App:
     Entering raises KeyRingError and DatabaseUnavailable; the database has to be at this program's version.
     """
 
-    def __init__(self, settings: Settings, role: Role, clock: Clock, draw: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        role: Role,
+        clock: Clock,
+        draw: Callable[[], float],
+        transport: TransportFactory,
+        connect: Connect,
+    ) -> None:
         self._settings = settings
         self._role = role
         self._clock = clock
         self._draw = draw
+        self._transport = transport
+        self._connect = connect
         self._draining = Draining()
         self._policy = webhook_policy(settings)
         self._stack = AsyncExitStack()
@@ -113,7 +124,7 @@ class App:
 
     async def _open_gateway(self, stack: AsyncExitStack) -> Gateway:
         settings = self._settings
-        database = await stack.enter_async_context(Database.connect(settings.database_url))
+        database = await stack.enter_async_context(self._connect(settings.database_url))
         unlocked = await keyring.unlock(database, settings.secret_keys)
         if unlocked.made_key_file:
             log.warning(
@@ -121,8 +132,8 @@ class App:
             )
         await self._carry_on(database)
         wake = await stack.enter_async_context(Wake(database))
-        slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS)
-        guarded_slots = _slots(stack, settings.sync_concurrency + SPARE_SLOTS, self._policy)
+        slots = self._slots(stack, settings.sync_concurrency + SPARE_SLOTS)
+        guarded_slots = self._slots(stack, settings.sync_concurrency + SPARE_SLOTS, self._policy)
         providers = make_providers(
             google_api_url=settings.google_api_url,
             google_token_url=settings.google_token_url,
@@ -133,7 +144,7 @@ class App:
             expander=await stack.enter_async_context(Expander()),
         )
         # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
-        tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, _slots(stack, TOKEN_SLOTS))
+        tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, self._slots(stack, TOKEN_SLOTS))
         stack.push_async_callback(tokens.drain)
         deliverer = None if self._role == "api" else self._make_deliverer(stack, database, unlocked.cipher)
         return Gateway(
@@ -166,15 +177,30 @@ class App:
     def _make_deliverer(self, stack: AsyncExitStack, database: Database, cipher: Cipher) -> Deliverer:
         # Our own tick looks for what is due; the deliverer's is only the net below it.
         bounds = DeliverySettings(user_agent=f"calgate/{version}", tick=30, prefixes=SIGNATURE_PREFIXES)
-        clients = _slots(stack, bounds.concurrency, self._policy)
+        clients = self._slots(stack, bounds.concurrency, self._policy)
         return Deliverer(database, clients, cipher, self._clock, bounds, observe=METRICS.delivered, jitter=self._draw)
+
+    def _slots(self, stack: AsyncExitStack, size: int, guard: Policy | None = None) -> Slots:
+        slots = Slots(size, guard, self._transport)
+        stack.push_async_callback(slots.aclose)
+        return slots
 
 
 def create_app(
-    settings: Settings, *, role: Role = "all", clock: Clock = utc_now, draw: Callable[[], float] = random.random
+    settings: Settings,
+    *,
+    role: Role = "all",
+    clock: Clock = utc_now,
+    draw: Callable[[], float] = random.random,
+    transport: TransportFactory = open_transport,
+    connect: Connect = Database.connect,
 ) -> App:
-    """A gateway, not yet open; nothing is dialled, opened or started before it is entered."""
-    return App(settings, role, clock, draw)
+    """A gateway, not yet open; nothing is dialled, opened or started before it is entered.
+
+    What comes from outside is an argument: the time, chance (a number in [0, 1)), how requests go out, and how the
+    database at a URL is opened. A simulation gives all four.
+    """
+    return App(settings, role, clock, draw, transport, connect)
 
 
 class _Work:
@@ -216,9 +242,3 @@ class _Work:
             await (self._workers.drain(0) if self._workers is not None else asyncio.sleep(0))
         except DatabaseUnavailable:
             log.warning("the database is away: leases cannot be given back, and run out by themselves")
-
-
-def _slots(stack: AsyncExitStack, size: int, guard: Policy | None = None) -> Slots:
-    slots = Slots(size, guard)
-    stack.push_async_callback(slots.aclose)
-    return slots

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
+import httpx
+
 from simulator.control import CONTROL_ROOT, MICROSOFT_ROOT, control
 from simulator.google.answers import Answer, Request
 from simulator.google.world import World
@@ -23,11 +25,13 @@ LONGEST_HANG = 300.0
 class SimulatorApp:
     """Bare ASGI: a poll that finds nothing new must cost next to nothing."""
 
-    def __init__(self, world: World | None, microsoft: MicrosoftWorld | None) -> None:
+    def __init__(
+        self, world: World | None, microsoft: MicrosoftWorld | None, transport: httpx.AsyncBaseTransport | None
+    ) -> None:
         self.world = world
         self.microsoft = microsoft
-        self.postman = Postman()
-        self.microsoft_postman = Postman()
+        self.postman = Postman(transport)
+        self.microsoft_postman = Postman(transport)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -75,14 +79,20 @@ class SimulatorApp:
             world.release(answer)
 
 
-def create_app(world: World | MicrosoftWorld, microsoft: MicrosoftWorld | None = None) -> SimulatorApp:
+def create_app(
+    world: World | MicrosoftWorld,
+    microsoft: MicrosoftWorld | None = None,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> SimulatorApp:
     """The application of a Google world, of a Microsoft world, or of both.
 
-    Deliveries start with the first request, with or without lifespan events.
+    Deliveries start with the first request, with or without lifespan events; they go out by `transport`, where one is
+    given, else by the network.
     """
     if isinstance(world, MicrosoftWorld):
-        return SimulatorApp(None, world)
-    return SimulatorApp(world, microsoft)
+        return SimulatorApp(None, world, transport)
+    return SimulatorApp(world, microsoft, transport)
 
 
 def _is_for_microsoft(path: str) -> bool:

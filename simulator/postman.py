@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 class Postman:
     """Carries the pushes of one world from the event loop it was attached on."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
         self._world: World | MicrosoftWorld | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: httpx.AsyncClient | None = None
@@ -95,5 +96,10 @@ class Postman:
 
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
-            self._client = httpx.AsyncClient(verify=False, trust_env=False, timeout=10)  # noqa: S501 - a simulator meets test certificates
+            self._client = httpx.AsyncClient(
+                transport=self._transport,
+                verify=False,  # noqa: S501 - a simulator meets test certificates
+                trust_env=False,
+                timeout=10,
+            )
         return self._client

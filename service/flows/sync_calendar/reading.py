@@ -1,6 +1,6 @@
 """One round of reading: the provider's pages against what the store knows, down to a decision; nothing is written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -226,7 +226,7 @@ def stored_cursor(text: str | None) -> Cursor | None:
     return cursor if cursor.version == sync.SYNC_VERSION else None
 
 
-def new_ids(make: Callable[[], UUID] = uuid7) -> Iterator[UUID]:
+def new_ids() -> Iterator[UUID]:
     """Fresh ids for ever, rising with time."""
     while True:
-        yield make()
+        yield uuid7()
