@@ -1,8 +1,11 @@
 """Everything that users do with endpoints and messages, wherever those live; what is refused is an exception."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from webhooks.endpoints import Endpoint, EndpointDraft
 from webhooks.history import Attempt, Delivery, Message
@@ -54,12 +57,31 @@ class Selection(NamedTuple):
     limit: int = 50
 
 
+class Deed(NamedTuple):
+    """What somebody did to an endpoint or a message: `endpoint.changed`, and the names of what is another now."""
+
+    action: str
+    object_id: UUID
+    fields: tuple[str, ...] = ()
+
+
+Record = Callable[[AsyncConnection, UUID, Deed], Awaitable[None]]
+"""Told what was done in a project, inside the transaction that does it and as its last statement.
+
+Deeds: `endpoint.created`, `.changed`, `.deleted`, `.secret_revealed`, `.secret_rotated`, `.tested`, `.recovered`, and
+`message.resent`.
+"""
+
+
 class Desk(Protocol):
     """What the routes talk to.
 
     Raises UnknownObject for whatever the project does not have, OutdatedVersion where a `version` is given, and
     Unavailable wherever another server is asked.
     """
+
+    def telling(self, record: Record) -> "Desk":
+        """The same desk for one caller: `record` is told of each deed. What was done before is not told again."""
 
     async def create(
         self, project_id: UUID, draft: EndpointDraft, *, endpoint_id: UUID, now: datetime

@@ -13,7 +13,9 @@ from webhooks import endpoints, health, history, outbox, redelivery
 from webhooks.delivery import Deliverer
 from webhooks.desk import (
     MOST_ENDPOINTS,
+    Deed,
     OutdatedVersion,
+    Record,
     Selection,
     TooMany,
     Unavailable,
@@ -40,10 +42,14 @@ def tell_nobody(_conn: AsyncConnection, _topic: str) -> None:
     """For one process alone."""
 
 
+async def keep_no_record(_conn: AsyncConnection, _project_id: UUID, _deed: Deed) -> None:
+    """For callers whose deeds nobody asks about."""
+
+
 class LocalDesk:
     """Satisfies `Desk`. `deliverer` is None in a process that sends nothing; `announce` reaches those that do.
 
-    `patience` is for how many seconds a test waits for one of them.
+    `patience` is for how many seconds a test waits for one of them; `record` is told what callers do.
     """
 
     def __init__(
@@ -54,12 +60,24 @@ class LocalDesk:
         *,
         announce: Announce = tell_nobody,
         patience: float = PATIENCE,
+        record: Record = keep_no_record,
     ) -> None:
         self._sessions = sessions
         self._cipher = cipher
         self._deliverer = deliverer
         self._announce = announce
         self._patience = patience
+        self._record = record
+
+    def telling(self, record: Record) -> "LocalDesk":
+        return LocalDesk(
+            self._sessions,
+            self._cipher,
+            self._deliverer,
+            announce=self._announce,
+            patience=self._patience,
+            record=record,
+        )
 
     async def create(
         self, project_id: UUID, draft: EndpointDraft, *, endpoint_id: UUID, now: datetime
@@ -71,7 +89,9 @@ class LocalDesk:
                 return known, await endpoints.reveal(conn, self._cipher, project_id, endpoint_id) or ""
             if len(await endpoints.page(conn, project_id, limit=MOST_ENDPOINTS)) >= MOST_ENDPOINTS:
                 raise TooMany(f"A project has at most {MOST_ENDPOINTS} webhook endpoints.")
-            return await endpoints.create(conn, self._cipher, project_id, draft, now=now, endpoint_id=endpoint_id)
+            made = await endpoints.create(conn, self._cipher, project_id, draft, now=now, endpoint_id=endpoint_id)
+            await self._record(conn, project_id, Deed("endpoint.created", endpoint_id))
+            return made
 
     async def page(self, project_id: UUID, *, after: UUID | None, limit: int, now: datetime) -> list[Endpoint]:
         async with self._sessions.read() as conn:
@@ -92,6 +112,8 @@ class LocalDesk:
                 self._announce(conn, "endpoints")
                 self._announce(conn, "deliver")
             shown = await _shown(conn, changed, now)
+            if changed.version != held.version:
+                await self._record(conn, project_id, Deed("endpoint.changed", endpoint_id, _differing(held, changed)))
         if changed.version != held.version:
             self._renew(endpoint_id, changed.version)
         return shown
@@ -101,26 +123,33 @@ class LocalDesk:
             await self._held(conn, project_id, endpoint_id, version)
             await endpoints.delete(conn, project_id, endpoint_id, now=now)
             self._announce(conn, "endpoints")
+            await self._record(conn, project_id, Deed("endpoint.deleted", endpoint_id))
         self._renew(endpoint_id, None)
 
     async def reveal(self, project_id: UUID, endpoint_id: UUID) -> str:
-        async with self._sessions.read() as conn:
+        # Not a mere look: who has seen a secret is to be known.
+        async with self._sessions.write() as conn:
             secret = await endpoints.reveal(conn, self._cipher, project_id, endpoint_id)
-        if secret is None:
-            raise UnknownObject
+            if secret is None:
+                raise UnknownObject
+            await self._record(conn, project_id, Deed("endpoint.secret_revealed", endpoint_id))
         return secret
 
     async def rotate(
         self, project_id: UUID, endpoint_id: UUID, *, grace: timedelta, rotation_id: UUID, now: datetime
     ) -> str:
         async with self._sessions.write() as conn:
+            held = await self._held(conn, project_id, endpoint_id, None)
             secret = await endpoints.rotate_secret(
                 conn, self._cipher, project_id, endpoint_id, now=now, overlap=grace, rotation_id=rotation_id
             )
-            if secret is None:
+            rotated = await endpoints.get(conn, project_id, endpoint_id)
+            if secret is None or rotated is None:
                 raise UnknownObject
             version = (await endpoints.versions(conn, [endpoint_id])).get(endpoint_id)
             self._announce(conn, "endpoints")
+            if rotated.version != held.version:
+                await self._record(conn, project_id, Deed("endpoint.secret_rotated", endpoint_id))
         self._renew(endpoint_id, version)
         return secret
 
@@ -133,6 +162,7 @@ class LocalDesk:
             delivery_id, dispatch = await outbox.put_once(conn, notice, endpoint_id, now=now, lease=lease)
             if dispatch is None:
                 self._announce(conn, "deliver")
+            await self._record(conn, project_id, Deed("endpoint.tested", endpoint_id))
         if self._deliverer is not None and dispatch is not None:
             await self._deliverer.deliver(dispatch)
         return await self._attempt(delivery_id)
@@ -177,6 +207,8 @@ class LocalDesk:
                 )
                 if piece:
                     self._announce(conn, "deliver")
+                if last is None:
+                    await self._record(conn, project_id, Deed("endpoint.recovered", endpoint_id))
             total += len(piece)
             if len(piece) < redelivery.PIECE:
                 self._wake()
@@ -217,6 +249,7 @@ class LocalDesk:
             if not count:
                 raise WrongState("None of the endpoints that this message was for can be sent to.")
             self._announce(conn, "deliver")
+            await self._record(conn, project_id, Deed("message.resent", message_id))
         self._wake()
         return count
 
@@ -260,6 +293,11 @@ async def _changed(conn: AsyncConnection, held: Endpoint, changes: dict[str, Any
     if result is None:
         raise UnknownObject
     return result
+
+
+def _differing(held: Endpoint, changed: Endpoint) -> tuple[str, ...]:
+    names = (*sorted(endpoints.CHANGEABLE), "state")
+    return tuple(name for name in names if getattr(held, name) != getattr(changed, name))
 
 
 async def _shown(conn: AsyncConnection, endpoint: Endpoint | None, now: datetime) -> Endpoint:

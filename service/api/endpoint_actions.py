@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from service.api.auth import ApiRequest
+from service.api.authorship import desk
 from service.api.bodies import Body
 from service.api.endpoint_shapes import Nothing, Recovery, Rotation
 from service.api.idempotency import once
@@ -45,7 +46,7 @@ async def rotate(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inje
     async def work(object_id: UUID) -> Response[RotatedView]:
         now, grace = gateway.clock(), timedelta(seconds=body.grace_seconds)
         with told_as_problems():
-            secret = await gateway.desk.rotate(
+            secret = await desk(request, gateway).rotate(
                 request.auth.project_id, endpoint_id, grace=grace, rotation_id=object_id, now=now
             )
         return Response(RotatedView(secret, now + grace), status_code=200)
@@ -68,7 +69,7 @@ async def test(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inject
 
     async def work(_object_id: UUID) -> Response[AttemptView]:
         with told_as_problems():
-            attempt = await gateway.desk.test(request.auth.project_id, endpoint_id, now=gateway.clock())
+            attempt = await desk(request, gateway).test(request.auth.project_id, endpoint_id, now=gateway.clock())
         return Response(attempt_view(attempt), status_code=200)
 
     return await once(gateway, request, work)
@@ -92,7 +93,7 @@ async def recover(
 
     async def work(_object_id: UUID) -> Response[RedeliveryView]:
         with told_as_problems():
-            count = await gateway.desk.recover(
+            count = await desk(request, gateway).recover(
                 request.auth.project_id,
                 endpoint_id,
                 since=body.since,

@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from msgspec import UNSET
 
 from service.api.auth import ApiRequest, presented_key
+from service.api.authorship import desk
 from service.api.bodies import Body
 from service.api.endpoint_shapes import EndpointChange, NewEndpoint
 from service.api.idempotency import once
@@ -64,7 +65,7 @@ async def create(
         await resolve_and_judge(draft.url, policy, "webhook")
         await _check_calendars(gateway, request.auth.project_id, draft.calendar_ids)
         with told_as_problems():
-            made, secret = await gateway.desk.create(
+            made, secret = await desk(request, gateway).create(
                 request.auth.project_id, draft, endpoint_id=object_id, now=gateway.clock()
             )
         return Response(new_endpoint_view(made, secret), status_code=201, headers=entity_tag(made.version))
@@ -130,7 +131,9 @@ async def change(
         await resolve_and_judge(body.url, policy, "webhook")
     await _check_calendars(gateway, project_id, wish.get("calendar_ids"))
     with told_as_problems():
-        changed = await gateway.desk.change(project_id, endpoint_id, wish, version=version, now=gateway.clock())
+        changed = await desk(request, gateway).change(
+            project_id, endpoint_id, wish, version=version, now=gateway.clock()
+        )
     return Response(endpoint_view(changed), headers=entity_tag(changed.version))
 
 
@@ -145,7 +148,7 @@ async def change(
 async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> None:
     version = expected_version(request)
     with told_as_problems():
-        await gateway.desk.delete(request.auth.project_id, endpoint_id, version=version, now=gateway.clock())
+        await desk(request, gateway).delete(request.auth.project_id, endpoint_id, version=version, now=gateway.clock())
 
 
 @get(
@@ -157,7 +160,7 @@ async def remove(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inje
 )
 async def reveal(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[SecretView]:
     with told_as_problems():
-        return Response(SecretView(await gateway.desk.reveal(request.auth.project_id, endpoint_id)))
+        return Response(SecretView(await desk(request, gateway).reveal(request.auth.project_id, endpoint_id)))
 
 
 async def _check_calendars(gateway: Gateway, project_id: UUID, calendar_ids: Iterable[UUID] | None) -> None:

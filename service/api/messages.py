@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from service.api.auth import ApiRequest
+from service.api.authorship import desk
 from service.api.bodies import Body
 from service.api.endpoint_shapes import Resending
 from service.api.idempotency import once
@@ -136,7 +137,7 @@ async def resend(
 
     async def work(_object_id: UUID) -> Response[RedeliveryView]:
         with told_as_problems():
-            count = await gateway.desk.resend(
+            count = await desk(request, gateway).resend(
                 request.auth.project_id, message_id, endpoint_id=body.endpoint_id, now=gateway.clock()
             )
         return Response(RedeliveryView(count), status_code=202)
