@@ -13,7 +13,10 @@ ProviderError                   the provider's answer, ended by a flow, where it
 ├── Throttled                   slow down; `retry_at` says until when, where the provider said so
 ├── TransientFault              an outage, a broken answer, a timeout: try again later
 └── RequestRefused              the provider will not do this one thing, ever
-    └── PushUnsupported         this calendar cannot be watched: poll it
+    ├── PushUnsupported         this calendar cannot be watched: poll it
+    ├── ReadOnly                this account may not write this event, or to this calendar
+    ├── EventGone               the event that is to be written is not there (any more)
+    └── Outdated                the event has changed at the provider since it was read
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,6 +122,18 @@ class TransientFault(ProviderError):
 
 class RequestRefused(ProviderError):
     """The provider refuses this request for good, for a reason that is not the credentials."""
+
+
+class ReadOnly(RequestRefused):
+    """The account may read, and not write: a calendar that is shared so, or an event of somebody else."""
+
+
+class EventGone(RequestRefused):
+    """The provider knows no such event, or knows that it was deleted."""
+
+
+class Outdated(RequestRefused):
+    """A condition on the event's version does not hold: somebody else has written it meanwhile."""
 
 
 class PushUnsupported(RequestRefused):
