@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from service.api.auth import ApiRequest
+from service.api.authorship import author
 from service.api.bodies import Body
 from service.api.injection import Injected
 from service.api.paging import entity_tag
@@ -183,7 +184,7 @@ async def put_runner(request: ApiRequest, gateway: Injected[Gateway], policy: In
     _check_headers(wish)
     if wish.url is not None:
         await resolve_and_judge(wish.url, policy, "webhook")
-    row = await runner.name(gateway, request.auth.project_id, wish.kind, wish.url, wish.headers)
+    row = await runner.name(gateway, request.auth.project_id, wish.kind, wish.url, wish.headers, author(request))
     return Response(_runner_view(row), headers=entity_tag(row.version))
 
 
@@ -203,7 +204,7 @@ async def show_runner(request: ApiRequest, gateway: Injected[Gateway]) -> Runner
     opt={"scope": "admin", "statuses": (404,)},
 )
 async def remove_runner(request: ApiRequest, gateway: Injected[Gateway]) -> None:
-    if not await runner.remove(gateway, request.auth.project_id):
+    if not await runner.remove(gateway, request.auth.project_id, author(request)):
         raise not_found()
 
 

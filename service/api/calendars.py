@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import UNSET
 
 from service.api.auth import ApiRequest
+from service.api.authorship import author
 from service.api.bodies import Body
 from service.api.credentials import (
     CHANGE,
@@ -103,7 +104,7 @@ async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[Ca
     )
 
     async def work(object_id: UUID) -> Response[CalendarView]:
-        row, created = await connect.add(gateway, request.auth.project_id, wish, object_id)
+        row, created = await connect.add(gateway, request.auth.project_id, wish, object_id, author(request))
         return _answer(row, status=201 if created else 200)
 
     return await once(gateway, request, work)
@@ -165,7 +166,7 @@ async def change(
         meeting_hosts=stored_hosts(body.meeting_hosts) if isinstance(body.meeting_hosts, list) else body.meeting_hosts,
         expected_version=expected_version(request),
     )
-    return _answer(await connect.change(gateway, request.auth.project_id, calendar_id, wanted))
+    return _answer(await connect.change(gateway, request.auth.project_id, calendar_id, wanted, author(request)))
 
 
 @delete(
@@ -178,7 +179,7 @@ async def change(
     opt={"conditional": True},
 )
 async def remove(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> None:
-    await connect.remove(gateway, request.auth.project_id, calendar_id, expected_version(request))
+    await connect.remove(gateway, request.auth.project_id, calendar_id, expected_version(request), author(request))
 
 
 @post(
@@ -197,7 +198,7 @@ async def resync(
     wish = await RESYNC.read(request)
 
     async def work(_object_id: UUID) -> Response[CalendarView]:
-        await connect.resync(gateway, request.auth.project_id, calendar_id, full=wish.full)
+        await connect.resync(gateway, request.auth.project_id, calendar_id, full=wish.full, by=author(request))
         return await _shown(gateway, request, calendar_id, status=202)
 
     return await once(gateway, request, work)
@@ -215,7 +216,7 @@ async def resync_all(request: ApiRequest, gateway: Injected[Gateway]) -> Respons
     wish = await RESYNC.read(request)
 
     async def work(_object_id: UUID) -> Response[ResyncView]:
-        count = await connect.resync_all(gateway, request.auth.project_id, full=wish.full)
+        count = await connect.resync_all(gateway, request.auth.project_id, full=wish.full, by=author(request))
         return Response(ResyncView(count), status_code=202)
 
     return await once(gateway, request, work)

@@ -7,6 +7,7 @@ from litestar import Response, get, patch
 from msgspec import UNSET, Meta, UnsetType
 
 from service.api.auth import ApiRequest
+from service.api.authorship import author
 from service.api.bodies import Body
 from service.api.injection import Injected
 from service.api.link_choices import LinkPreference, MeetingHosts, check_hosts, stored_hosts
@@ -82,7 +83,7 @@ async def change(request: ApiRequest, gateway: Injected[Gateway]) -> Response[Pr
         meeting_hosts=stored_hosts(body.meeting_hosts) if isinstance(body.meeting_hosts, list) else body.meeting_hosts,
         expected_version=expected_version(request),
     )
-    return _answer(await project.change(gateway, request.auth.project_id, wanted))
+    return _answer(await project.change(gateway, request.auth.project_id, wanted, author(request)))
 
 
 def _answer(row: Found) -> Response[ProjectView]:

@@ -8,9 +8,10 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.core.audit import GATEWAY, Author
 from service.errors import FieldProblem, GatewayError
 from service.flows.gateway import Gateway
-from service.store import examinations, projects, starts
+from service.store import audit, examinations, projects, starts
 from service.store.tables import LEAD_SECONDS, Found
 
 
@@ -27,7 +28,7 @@ class ProjectPatch(msgspec.Struct, frozen=True, kw_only=True):
     expected_version: int | None = None
 
 
-async def change(gateway: Gateway, project_id: UUID, patch: ProjectPatch) -> Found:
+async def change(gateway: Gateway, project_id: UUID, patch: ProjectPatch, by: Author = GATEWAY) -> Found:
     """Change a project: its row as this has written it. Raises GatewayError 409 for a name that another has, and 412.
 
     Calendars that decide nothing themselves about links have their stored events examined by the new rules.
@@ -35,13 +36,13 @@ async def change(gateway: Gateway, project_id: UUID, patch: ProjectPatch) -> Fou
     try:
         async with gateway.database.write() as conn:
             await examinations.hold_choices(conn, project_id, alone=True)
-            return await _change(gateway, conn, project_id, patch)
+            return await _change(gateway, conn, project_id, patch, by)
     except IntegrityError as error:
         taken = FieldProblem("name", "another project has it")
         raise GatewayError(409, "conflict", "Another project has this name.", errors=[taken]) from error
 
 
-async def _change(gateway: Gateway, conn: AsyncConnection, project_id: UUID, patch: ProjectPatch) -> Found:
+async def _change(gateway: Gateway, conn: AsyncConnection, project_id: UUID, patch: ProjectPatch, by: Author) -> Found:
     now = gateway.clock()
     before = await projects.settings(conn, project_id)
     if patch.expected_version not in {None, before.version}:
@@ -59,6 +60,8 @@ async def _change(gateway: Gateway, conn: AsyncConnection, project_id: UUID, pat
     if values.get("starting_lead_seconds", before.starting_lead_seconds) != before.starting_lead_seconds:
         await starts.rearm(conn, project_id, now, before.starting_lead_seconds)
         gateway.wake.after(conn, "starting")
+    fields = [name for name, value in values.items() if value != getattr(before, name)]
+    await audit.append(conn, project_id, by.did("project.changed", project_id, fields=fields), now)
     return await projects.settings(conn, project_id)
 
 

@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.api.auth import ApiRequest
+from service.api.authorship import author
 from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.meeting_baas.asking import OBJECT, Query, credentials_of, optional_text, provider_named, uuid_of
@@ -50,7 +51,7 @@ async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[by
     )
 
     async def work(object_id: UUID) -> Response[bytes]:
-        row, _created = await connect.add(gateway, request.auth.project_id, wish, object_id)
+        row, _created = await connect.add(gateway, request.auth.project_id, wish, object_id, author(request))
         return answer(v1.ConnectedV1(await _shown(gateway, row)))
 
     return await once(gateway, request, work)
@@ -78,7 +79,7 @@ async def change(uuid: FromPath[str], request: ApiRequest, gateway: Injected[Gat
     async with gateway.database.read() as conn:
         row = await known_calendar(conn, request, uuid)
     wanted = connect.CalendarPatch(credentials=credentials_of(body, provider_named(body, *PROVIDER)))
-    changed = await connect.change(gateway, request.auth.project_id, row.id, wanted)
+    changed = await connect.change(gateway, request.auth.project_id, row.id, wanted, author(request))
     return answer(v1.ConnectedV1(await _shown(gateway, changed)))
 
 
@@ -86,7 +87,7 @@ async def change(uuid: FromPath[str], request: ApiRequest, gateway: Injected[Gat
 async def remove(uuid: FromPath[str], request: ApiRequest, gateway: Injected[Gateway]) -> Response[bytes]:
     async with gateway.database.read() as conn:
         row = await known_calendar(conn, request, uuid)
-    await connect.remove(gateway, request.auth.project_id, row.id)
+    await connect.remove(gateway, request.auth.project_id, row.id, by=author(request))
     return Response(b"", status_code=200, media_type="text/plain")
 
 
@@ -96,7 +97,7 @@ async def resync_all(request: ApiRequest, gateway: Injected[Gateway]) -> Respons
     Query(request).whole("days", 30, -LARGEST_INT32, LARGEST_INT32)
 
     async def work(_object_id: UUID) -> Response[bytes]:
-        read, lost = await connect.resync_each(gateway, request.auth.project_id)
+        read, lost = await connect.resync_each(gateway, request.auth.project_id, author(request))
         return answer(v1.ResyncedV1(synced_calendars=read, errors=[(calendar_id, _LOST) for calendar_id in lost]))
 
     return await once(gateway, request, work)

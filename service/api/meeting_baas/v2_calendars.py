@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.api.auth import ApiRequest
+from service.api.authorship import author
 from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.meeting_baas.asking import OBJECT, Query, credentials_of, optional_text, provider_named, uuid_of
@@ -62,7 +63,7 @@ async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[by
 
     async def work(object_id: UUID) -> Response[bytes]:
         try:
-            row, _created = await connect.add(gateway, request.auth.project_id, wish, object_id)
+            row, _created = await connect.add(gateway, request.auth.project_id, wish, object_id, author(request))
         except connect.AlreadyConnected as error:
             raise DialectError(
                 409,
@@ -121,7 +122,7 @@ async def change(calendar_id: FromPath[str], request: ApiRequest, gateway: Injec
     if row.provider not in OAUTH:
         raise invalid("calendar_id", f"is a calendar of provider {row.provider}, which has no OAuth credentials")
     patched = connect.CalendarPatch(credentials=credentials_of(body, row.provider))
-    changed = await connect.change(gateway, request.auth.project_id, wanted, patched)
+    changed = await connect.change(gateway, request.auth.project_id, wanted, patched, author(request))
     return answer(v2.Answer(data=v2.changed(changed)))
 
 
@@ -130,7 +131,7 @@ async def remove(calendar_id: FromPath[str], request: ApiRequest, gateway: Injec
     wanted = path_uuid(calendar_id, "calendar_id")
     async with gateway.database.read() as conn:
         await known_calendar(conn, request, wanted)
-    await connect.remove(gateway, request.auth.project_id, wanted)
+    await connect.remove(gateway, request.auth.project_id, wanted, by=author(request))
     return answer(v2.Answer(data=v2.Message("The calendar is disconnected, and its events are forgotten.")))
 
 
@@ -142,7 +143,7 @@ async def sync(calendar_id: FromPath[str], request: ApiRequest, gateway: Injecte
         async with gateway.database.read() as conn:
             await known_calendar(conn, request, wanted)
         try:
-            await connect.resync(gateway, request.auth.project_id, wanted, full=True)
+            await connect.resync(gateway, request.auth.project_id, wanted, full=True, by=author(request))
         except GatewayError as error:
             raise _reconnecting(error) from error
         return answer(v2.Answer(data=v2.Message("The calendar is being read anew.")))
@@ -158,7 +159,7 @@ async def resubscribe(calendar_id: FromPath[str], request: ApiRequest, gateway: 
         async with gateway.database.read() as conn:
             await known_calendar(conn, request, wanted)
         try:
-            at = await push.renew(gateway, request.auth.project_id, wanted)
+            at = await push.renew(gateway, request.auth.project_id, wanted, author(request))
         except GatewayError as error:
             raise _reconnecting(error) from error
         return answer(v2.Answer(data=v2.Resubscribed(calendar_id=wanted, resubscribed_at=at)))

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core import lifecycle
+from service.core.audit import GATEWAY, Author
 from service.core.blame import BLAMES
 from service.core.credentials import Credentials, renewed
 from service.core.lifecycle import Standing, State
@@ -18,10 +19,11 @@ from service.flows.connect.admission import Admission, admit, choose, provider_o
 from service.flows.connect.news import announce, check_version, deliver, unknown
 from service.flows.gateway import Gateway
 from service.providers.protocol import RawCalendar
-from service.store import calendars, channels, connections, examinations, freshness, projects
+from service.store import audit, calendars, channels, connections, examinations, freshness, projects
 from service.store.tables import Found
 
 _CHOICES: Final = ("link_preference", "meeting_hosts")
+_SETTINGS: Final = ("name", "metadata", "horizon_days", *_CHOICES)
 
 
 class AlreadyConnected(GatewayError):
@@ -72,7 +74,9 @@ class CalendarPatch(msgspec.Struct, frozen=True, kw_only=True):
     expected_version: int | None = None
 
 
-async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: UUID) -> tuple[Found, bool]:
+async def add(
+    gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: UUID, by: Author = GATEWAY
+) -> tuple[Found, bool]:
     """Connect a calendar, or give a connected one these credentials: its row, and whether it is new (`object_id`).
 
     The row is as this has written it: a worker may have read the calendar before the answer is on its way. The
@@ -96,20 +100,25 @@ async def add(gateway: Gateway, project_id: UUID, wish: NewCalendar, object_id: 
             if most is not None and await calendars.are_there_more(conn, project_id, most):
                 raise _full(most)
             dispatches = await announce(gateway, conn, row, "calendar.created", now, previous=None)
+            act = by.did("calendar.created", row.id, provider=row.provider)
         else:
             wanted = _wished(row, project, wish, now) | _described(raw)
             await calendars.change(conn, row.id, _reconnected(row, now) | wanted, now)
-            row = await calendars.by_raw_id(conn, connection_id, raw.id)
+            before, row = row, await calendars.by_raw_id(conn, connection_id, raw.id)
             dispatches = []
+            act = by.did("calendar.reconnected", row.id, fields=_differing(before, row))
         await _want_push(gateway, conn, row, now)
         await freshness.watch(conn, row.id, now)
         gateway.wake.after(conn, "sync")
+        await audit.append(conn, project_id, act, now)
     deliver(gateway, dispatches)
     gateway.tokens.forget(connection_id)
     return row, created
 
 
-async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: CalendarPatch) -> Found:
+async def change(
+    gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: CalendarPatch, by: Author = GATEWAY
+) -> Found:
     """Change a calendar; new credentials must belong to its account, and start it anew. Raises GatewayError.
 
     Its row as this has written it.
@@ -140,6 +149,8 @@ async def change(gateway: Gateway, project_id: UUID, calendar_id: UUID, patch: C
         if row.connection_id != before.connection_id:
             await connections.forget_unused(conn, before.connection_id)
         gateway.wake.after(conn, "sync")
+        action = "calendar.changed" if readmitted is None else "calendar.reconnected"
+        await audit.append(conn, project_id, by.did(action, row.id, fields=_differing(before, row)), now)
     gateway.tokens.forget(row.connection_id)
     return row
 
@@ -320,6 +331,10 @@ def _patched(gateway: Gateway, row: Found, project: Found, patch: CalendarPatch,
             values["due_at"] = now
     chosen = {name: value for name in _CHOICES if (value := getattr(patch, name)) is not msgspec.UNSET}
     return values | _chosen(row, project, chosen, now)
+
+
+def _differing(before: Found, row: Found) -> list[str]:
+    return [name for name in _SETTINGS if getattr(before, name) != getattr(row, name)]
 
 
 async def _want_push(gateway: Gateway, conn: AsyncConnection, row: Found, now: datetime) -> None:

@@ -4,17 +4,20 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
+from service.core.audit import GATEWAY, Author
 from service.errors import ProviderError
 from service.flows.connect.news import announce, check_version, deliver, unknown
 from service.flows.gateway import Gateway
 from service.providers.protocol import Access
-from service.store import bots, calendars, channels, connections
+from service.store import audit, bots, calendars, channels, connections
 from service.store.tables import Found
 
 _log = logging.getLogger(__name__)
 
 
-async def remove(gateway: Gateway, project_id: UUID, calendar_id: UUID, expected_version: int | None = None) -> None:
+async def remove(
+    gateway: Gateway, project_id: UUID, calendar_id: UUID, expected_version: int | None = None, by: Author = GATEWAY
+) -> None:
     """Stop provider push, forget secrets and events, announce `calendar.deleted`. The user's grant is left alone."""
     async with gateway.database.read() as conn:
         row = await calendars.one(conn, project_id, calendar_id)
@@ -35,6 +38,7 @@ async def remove(gateway: Gateway, project_id: UUID, calendar_id: UUID, expected
         await calendars.remove(conn, calendar_id)
         await connections.forget_unused(conn, row.connection_id)
         dispatches = await announce(gateway, conn, row, "calendar.deleted", now, previous=row.status)
+        await audit.append(conn, project_id, by.did("calendar.deleted", row.id, provider=row.provider), now)
     deliver(gateway, dispatches)
     gateway.tokens.forget(row.connection_id)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 from service.core import schedule
+from service.core.audit import GATEWAY, Author
 from service.core.lifecycle import State
 from service.errors import (
     AccessRejected,
@@ -25,7 +26,7 @@ from service.errors import (
 )
 from service.flows.gateway import Gateway
 from service.providers.protocol import Access, OpenedChannel
-from service.store import calendars, channels
+from service.store import audit, calendars, channels
 from service.store.tables import Found
 
 CLAIM: Final = timedelta(seconds=60)
@@ -39,7 +40,7 @@ Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 
-async def renew(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> datetime:
+async def renew(gateway: Gateway, project_id: UUID, calendar_id: UUID, by: Author = GATEWAY) -> datetime:
     """Open a new push channel for a calendar now, or prolong the one it has, and read it; when that was.
 
     Raises GatewayError: 404; 409 when it cannot be watched, being disconnected or polled; 422 and 503 as the provider says.
@@ -56,6 +57,7 @@ async def renew(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> dateti
         # As if it had been claimed: the tick leaves it alone meanwhile, and takes it over should we die.
         await channels.want(conn, calendar_id, project_id, now + CLAIM)
         wanted = await channels.wanted(conn, calendar_id)
+        await audit.append(conn, project_id, by.did("calendar.resubscribed", calendar_id), now)
     if (error := await open_channel(gateway, wanted)) is not None:
         raise _judged(error)
     return gateway.clock()
