@@ -53,20 +53,20 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 class Patch(msgspec.Struct, frozen=True, kw_only=True):
     """Some fields of an event, as in Draft; what is UNSET stays, and lists replace the whole list."""
 
-    title: str | None | UnsetType = UNSET
-    description: str | None | UnsetType = UNSET
-    location: str | None | UnsetType = UNSET
-    starts_at: datetime | None | UnsetType = UNSET
-    ends_at: datetime | None | UnsetType = UNSET
-    start_date: date | None | UnsetType = UNSET
-    end_date: date | None | UnsetType = UNSET
-    time_zone: str | None | UnsetType = UNSET
+    title: str | UnsetType | None = UNSET
+    description: str | UnsetType | None = UNSET
+    location: str | UnsetType | None = UNSET
+    starts_at: datetime | UnsetType | None = UNSET
+    ends_at: datetime | UnsetType | None = UNSET
+    start_date: date | UnsetType | None = UNSET
+    end_date: date | UnsetType | None = UNSET
+    time_zone: str | UnsetType | None = UNSET
     recurrence: list[str] | UnsetType = UNSET
     attendees: list[Guest] | UnsetType = UNSET
-    conference: str | None | UnsetType = UNSET
-    visibility: str | None | UnsetType = UNSET
+    conference: str | UnsetType | None = UNSET
+    visibility: str | UnsetType | None = UNSET
     is_busy: bool | UnsetType = UNSET
-    reminders: list[int] | None | UnsetType = UNSET
+    reminders: list[int] | UnsetType | None = UNSET
     notify: bool = True
 
     @property
