@@ -91,7 +91,15 @@ class DeliveryRow(Table, table=True):
         UniqueConstraint("message_id", "endpoint_id"),
         ForeignKeyConstraint(["message_id"], ["webhook_messages.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoints.id"], ondelete="CASCADE"),
-        _where("ix_webhook_deliveries_due", "rank", "next_at", "endpoint_id", condition="state = 'pending'"),
+        _where("ix_webhook_deliveries_due", "rank", "next_at", condition="state = 'pending'"),
+        _where(
+            "ix_webhook_deliveries_turn",
+            "rank",
+            "project_id",
+            "endpoint_id",
+            "next_at",
+            condition="state = 'pending' AND fifo_key IS NULL",
+        ),
         _where(
             "ix_webhook_deliveries_fifo",
             "endpoint_id",

@@ -840,7 +840,7 @@ def create_webhook_deliveries() -> None:
     op.create_index(
         "ix_webhook_deliveries_due",
         "webhook_deliveries",
-        ["rank", "next_at", "endpoint_id"],
+        ["rank", "next_at"],
         unique=False,
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
@@ -876,6 +876,14 @@ def create_webhook_deliveries() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'parked'"),
         postgresql_where=sa.text("state = 'parked'"),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_turn",
+        "webhook_deliveries",
+        ["rank", "project_id", "endpoint_id", "next_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending' AND fifo_key IS NULL"),
+        postgresql_where=sa.text("state = 'pending' AND fifo_key IS NULL"),
     )
 
 
