@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, exists, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from webhooks.message import DeliveryState, Dispatch, EndpointState, Lease, Rank, Target
+from webhooks.message import RELAY, DeliveryState, Dispatch, EndpointState, Lease, Rank, Target, about
 from webhooks.tables import deliveries, endpoints, messages
 
 Item = TypeVar("Item")
@@ -59,6 +59,8 @@ _LOAD = (
         deliveries.c.rank,
         messages.c.type,
         messages.c.body,
+        messages.c.calendar_id,
+        messages.c.also_calendar_ids,
         endpoints.c.id.label("endpoint_id"),
         endpoints.c.project_id,
         endpoints.c.version,
@@ -189,6 +191,7 @@ def _dispatch(row: Any, lease: Lease) -> Dispatch:
         ordered=row.fifo_key is not None,
         rank=row.rank,
         mergeable=row.merge_key is not None and row.attempts == 0,
+        calendar_ids=about(row.calendar_id, row.also_calendar_ids) if row.format == RELAY else (),
     )
 
 

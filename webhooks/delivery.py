@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import httpx
+
 from webhooks import health
 from webhooks.attempt import Sender
 from webhooks.claims import any_due, claim
@@ -18,8 +20,8 @@ from webhooks.endpoints import versions
 from webhooks.journal import Entry, Journal, Outage
 from webhooks.keyring import Keyring
 from webhooks.lanes import Lanes
-from webhooks.message import Dispatch, Lease, Outcome, Rank
-from webhooks.ports import Cipher, Clients, Clock, Observe, Sessions
+from webhooks.message import RELAY, Dispatch, Lease, Outcome, Rank
+from webhooks.ports import Cipher, Clients, Clock, Observe, Sends, Sessions
 from webhooks.retry import told_to_stop
 from webhooks.settings import DeliverySettings
 from webhooks.settlement import Result, Settled, settle
@@ -41,7 +43,10 @@ def unobserved(kind: str, seconds: float) -> None:
 
 
 class Deliverer:
-    """Sends webhooks. One per process and event loop; `owner` is what its leases say."""
+    """Sends webhooks. One per process and event loop; `owner` is what its leases say.
+
+    `relay` makes the attempts that go to the relay, where there is one.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class Deliverer:
         *,
         observe: Observe = unobserved,
         jitter: Callable[[], float] = random.random,
+        relay: Sends | None = None,
     ) -> None:
         self.owner: UUID = uuid4()
         self._sessions = sessions
@@ -61,6 +67,7 @@ class Deliverer:
         self._settings = settings
         self._observe = observe
         self._jitter = jitter
+        self._relay = relay
         self._sender = Sender(
             Keyring(cipher),
             clock,
@@ -172,7 +179,7 @@ class Deliverer:
         self._held.add(dispatch.delivery_id)
         try:
             async with self._clients.borrow() as client:
-                outcome = await self._sender.send(client, dispatch)
+                outcome = await self._send(client, dispatch)
             result = Result(dispatch, outcome)
             async with self._sessions.write() as conn:
                 settled = await settle(
@@ -189,6 +196,13 @@ class Deliverer:
         self._observe(outcome.error_kind or "delivered", outcome.duration)
         self._written([result], settled)
         return outcome
+
+    async def _send(self, client: httpx.AsyncClient, dispatch: Dispatch) -> Outcome:
+        if dispatch.target.format != RELAY:
+            return await self._sender.send(client, dispatch)
+        if self._relay is None:
+            return Outcome(self._clock(), 0.0, error_kind="unavailable", error_detail="this process has no relay")
+        return await self._relay.send(client, dispatch)
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  a deadline for the work, not for this call
         """Stop: nothing new is begun, what waits goes back at once, what is in flight has `timeout` seconds to end."""
@@ -246,7 +260,7 @@ class Deliverer:
             async with self._clients.borrow() as client:
                 since = loop.time()
                 while current is not None:
-                    outcome = await self._sender.send(client, current)
+                    outcome = await self._send(client, current)
                     sent, current = current, None
                     self._record(sent, outcome)
                     now = loop.time()

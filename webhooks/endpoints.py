@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from webhooks.keyring import place
-from webhooks.message import STANDARD, DeliveryState, EndpointState, Rank
+from webhooks.message import RELAY, STANDARD, DeliveryState, EndpointState, Rank
 from webhooks.ports import Cipher
 from webhooks.signing import SigningKey, new_secret, packed, unpacked
 from webhooks.tables import deliveries, endpoints
@@ -77,6 +77,7 @@ def _known(project_id: UUID, endpoint_id: UUID) -> Any:
         endpoints.c.id == endpoint_id,
         endpoints.c.project_id == project_id,
         endpoints.c.state != EndpointState.DELETED.value,
+        endpoints.c.format != RELAY,
     )
 
 
@@ -125,7 +126,9 @@ async def page(
 ) -> list[Endpoint]:
     """The project's endpoints by id, which is by age; `after` is the last id of the page before."""
     query = select(*_SHOWN).where(
-        endpoints.c.project_id == project_id, endpoints.c.state != EndpointState.DELETED.value
+        endpoints.c.project_id == project_id,
+        endpoints.c.state != EndpointState.DELETED.value,
+        endpoints.c.format != RELAY,
     )
     if after is not None:
         query = query.where(endpoints.c.id > after)
@@ -279,7 +282,7 @@ async def _keys(
 async def reseal(conn: AsyncConnection, cipher: Cipher, *, after: UUID | None = None, limit: int = 100) -> UUID | None:
     """Seal up to `limit` secrets anew, under the cipher's first key; the last id done, to go on after, or None."""
     query = select(endpoints.c.id, endpoints.c.project_id, endpoints.c.secret).where(
-        endpoints.c.state != EndpointState.DELETED.value
+        endpoints.c.state != EndpointState.DELETED.value, endpoints.c.format != RELAY
     )
     if after is not None:
         query = query.where(endpoints.c.id > after)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, exists, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from webhooks.claims import PENDING
-from webhooks.message import DeliveryState, EndpointState, Rank
+from webhooks.message import RELAY, DeliveryState, EndpointState, Rank
 from webhooks.tables import attempts, deliveries, endpoints, messages
 
 
@@ -163,8 +163,8 @@ async def delivery_attempt(conn: AsyncConnection, delivery_id: UUID) -> Attempt 
 async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
     """Since when the longest waiting delivery is due, or None: how far this side is behind.
 
-    Endpoints that keep failing are left out, because their backlog says nothing about us, and so is what is sent again,
-    which waits for the rest.
+    Endpoints that keep failing are left out, because their backlog says nothing about us, and so are relays, which wait
+    for another server, and what is sent again, which waits for the rest.
     """
     query = (
         select(deliveries.c.next_at)
@@ -174,6 +174,7 @@ async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
             deliveries.c.rank == Rank.NEWS.value,
             deliveries.c.next_at <= now,
             endpoints.c.first_failure_at.is_(None),
+            endpoints.c.format != RELAY,
             endpoints.c.state == EndpointState.ENABLED.value,
         )
         .order_by(deliveries.c.next_at)

@@ -1,6 +1,6 @@
 """The values that travel through this package: a notice becomes a dispatch to a target, which becomes an outcome."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 STANDARD = "standard"
 """The format of a body in the envelope of Standard Webhooks; other formats are bodies that the caller makes."""
+
+RELAY = "relay"
+"""The format of the hidden endpoints behind which somebody else's server addresses and sends; they get all that is standard."""
 
 
 class EndpointState(StrEnum):
@@ -104,6 +107,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     `schedule_start` is how many attempts came before the present round of retries: a resend starts a new round.
     Without a `lease` it only says that a row is due, and a deliverer has to claim it. `ordered` means that another
     delivery may wait for this one to end, `mergeable` that a newer one may take it in as long as nobody holds it.
+    `calendar_ids` are all that the message is about.
     """
 
     delivery_id: UUID
@@ -117,6 +121,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     ordered: bool = False
     rank: int = Rank.NEWS
     mergeable: bool = False
+    calendar_ids: tuple[str, ...] = ()
 
     @property
     def round_attempt(self) -> int:
@@ -152,6 +157,12 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def ended_at(self) -> datetime:
         return self.at + timedelta(seconds=self.duration)
+
+
+def about(calendar_id: UUID | None, also: Iterable[UUID | str] | None) -> tuple[str, ...]:
+    """All calendars that a message is about, each once."""
+    named = [calendar_id] if calendar_id is not None else []
+    return tuple(dict.fromkeys(str(each) for each in [*named, *(also or ())]))
 
 
 class _Envelope(msgspec.Struct):

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from webhooks.coalescing import take_in
 from webhooks.merging import MERGEABLE
 from webhooks.message import (
+    RELAY,
     STANDARD,
     DeliveryState,
     Dispatch,
@@ -27,8 +28,10 @@ from webhooks.message import (
     Placed,
     Rank,
     Target,
+    about,
     body,
 )
+from webhooks.relay import rows as relays
 from webhooks.retry import SCHEDULE
 from webhooks.tables import deliveries, endpoints, messages
 
@@ -84,7 +87,7 @@ async def put(
     """
     if not notices:
         return []
-    subscribers = await _subscribers(conn, notices, only)
+    subscribers = await _subscribers(conn, notices, only, now)
     notices = [*notices, *await _told_otherwise(conn, notices, subscribers)]
     placed = fan_out(notices, subscribers, now=now, lease=lease)
     placed = await take_in(conn, placed, now=now)
@@ -99,7 +102,7 @@ async def put_once(
 
     Raises ValueError when there is no such endpoint to send to.
     """
-    placed = fan_out([notice], await _subscribers(conn, [notice], endpoint_id), now=now, lease=lease)
+    placed = fan_out([notice], await _subscribers(conn, [notice], endpoint_id, now), now=now, lease=lease)
     if not placed.deliveries:
         raise ValueError("there is no such endpoint")
     # As if nine attempts had been made: this one is the last.
@@ -116,8 +119,16 @@ async def _insert(conn: AsyncConnection, placed: Placed) -> None:
         await conn.execute(_INSERT_DELIVERY, placed.deliveries)
 
 
-async def _subscribers(conn: AsyncConnection, notices: Sequence[Notice], only: UUID | None) -> list[Subscriber]:
-    rows = await conn.execute(_SUBSCRIBERS, {"projects": list({notice.project_id for notice in notices})})
+async def _subscribers(
+    conn: AsyncConnection, notices: Sequence[Notice], only: UUID | None, now: datetime
+) -> list[Subscriber]:
+    projects = {notice.project_id for notice in notices}
+    rows = (await conn.execute(_SUBSCRIBERS, {"projects": [*projects, relays.SWITCH]})).all()
+    if only is None and any(row.id == relays.SWITCH for row in rows):
+        if missing := projects - {row.project_id for row in rows if row.format == RELAY}:
+            await relays.add(conn, missing, now=now)
+            rows = (await conn.execute(_SUBSCRIBERS, {"projects": list(projects)})).all()
+        rows = [row for row in rows if row.format == RELAY]
     return [
         Subscriber(
             target=Target(row.id, row.project_id, row.version, row.url, row.rate_limit, row.secret, row.format),
@@ -137,7 +148,7 @@ async def _told_otherwise(
     """The notices in every other format that an endpoint of their project wants."""
     wanted: dict[UUID, set[str]] = defaultdict(set)
     for subscriber in subscribers:
-        if subscriber.format != STANDARD:
+        if subscriber.format not in (STANDARD, RELAY):
             wanted[subscriber.target.project_id].add(subscriber.format)
     if not wanted:
         return []
@@ -172,6 +183,7 @@ def fan_out(
                 "project_id": notice.project_id,
                 "type": notice.type,
                 "calendar_id": notice.calendar_id,
+                "also_calendar_ids": [str(calendar_id) for calendar_id in notice.also] or None,
                 "body": content,
                 "at": notice.at,
                 "created_at": now,
@@ -179,7 +191,8 @@ def fan_out(
         )
         for subscriber in wanting:
             fifo_key = notice.calendar_id if subscriber.fifo else None
-            merge_key = notice.calendar_id if is_mergeable(notice) else None
+            # Who relays tells one from the other by ids: what was merged into another would be one that never came.
+            merge_key = notice.calendar_id if is_mergeable(notice) and subscriber.format != RELAY else None
             dispatch = Dispatch(
                 delivery_id=uuid7(),
                 message_id=message_id,
@@ -189,6 +202,7 @@ def fan_out(
                 lease=lease if fifo_key is None else None,
                 ordered=fifo_key is not None,
                 mergeable=merge_key is not None,
+                calendar_ids=about(notice.calendar_id, notice.also) if subscriber.format == RELAY else (),
             )
             placed.deliveries.append(_row(dispatch, fifo_key, merge_key, now))
             if lease is not None:
@@ -225,12 +239,14 @@ def wants(subscriber: Subscriber, notice: Notice) -> bool:
     No list of types means all but those of `ON_REQUEST`; `event.*` means the family, `*` everything. A notice that
     belongs to no calendar passes the filter by calendar.
     """
+    if subscriber.format == RELAY:
+        return notice.format == STANDARD
     if notice.format != subscriber.format:
         return False
     calendars = subscriber.calendar_ids
     if calendars is not None and notice.calendar_id is not None:
-        about = (notice.calendar_id, *notice.also)
-        if not any(str(calendar_id) in calendars for calendar_id in about):
+        named = about(notice.calendar_id, notice.also)
+        if not any(calendar_id in calendars for calendar_id in named):
             return False
     if subscriber.event_types is None:
         return not notice.type.startswith(ON_REQUEST)

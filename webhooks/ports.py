@@ -8,6 +8,8 @@ from typing import Protocol
 import httpx
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from webhooks.message import Dispatch, Outcome
+
 Clock = Callable[[], datetime]
 """Answers the present moment as an aware datetime."""
 
@@ -33,6 +35,13 @@ class Clients(Protocol):
 
         A refused address is a subclass of `httpx.ConnectError` whose `kind` says why (`blocked_address`, `dns`).
         """
+
+
+class Sends(Protocol):
+    """Makes attempts its own way; `client` is a slot that it may use or not."""
+
+    async def send(self, client: httpx.AsyncClient, dispatch: Dispatch) -> Outcome:
+        """Attempt a dispatch within the deadline. Nothing comes out as an exception."""
 
 
 class Cipher(Protocol):

@@ -41,17 +41,19 @@ class Decision(msgspec.Struct, frozen=True):
     disable: str | None = None
 
 
-def decide(attempt_number: int, outcome: Outcome, health: Health, now: datetime, jitter: float) -> Decision:
+def decide(
+    attempt_number: int, outcome: Outcome, health: Health, now: datetime, jitter: float, *, may_disable: bool = True
+) -> Decision:
     """Judge attempt `attempt_number` (from 1) of a round of ten.
 
     `now` is when the attempt ended and `jitter` a number in [0, 1): up to a tenth is added to a pause and nothing
-    ever taken off, so no attempt is early.
+    ever taken off, so no attempt is early. Who may not be disabled is tried until the round ends.
     """
-    disable = told_to_stop(outcome)
+    disable = told_to_stop(outcome) if may_disable else None
     if outcome.error_kind is None:
         return Decision(DeliveryState.DELIVERED, Health(), disable=disable)
     health = failed(health, attempt_number, now)
-    disable = disable or ("failing" if is_given_up(health, now) else None)
+    disable = disable or ("failing" if may_disable and is_given_up(health, now) else None)
     if asks(outcome) == "abort-message" or attempt_number > len(SCHEDULE):
         return Decision(DeliveryState.FAILED, health, disable=disable)
     if disable is not None:

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from webhooks import outbox
 from webhooks.claims import PENDING, padded
 from webhooks.health import Tally, counted
-from webhooks.message import DeliveryState, Dispatch, EndpointState, Lease, Notice, Outcome
+from webhooks.message import RELAY, DeliveryState, Dispatch, EndpointState, Lease, Notice, Outcome
 from webhooks.retry import Decision, Health, decide
 from webhooks.tables import attempts, deliveries, endpoints
 
@@ -171,7 +171,8 @@ def _judge(result: Result, standings: dict[UUID, Standing], jitter: float) -> De
     dispatch, outcome = result
     standing = standings.get(dispatch.target.endpoint_id)
     health = standing.health if standing else Health()
-    decision = decide(dispatch.round_attempt, outcome, health, outcome.ended_at, jitter)
+    is_ours = dispatch.target.format != RELAY
+    decision = decide(dispatch.round_attempt, outcome, health, outcome.ended_at, jitter, may_disable=is_ours)
     if standing is None:
         return decision
     standing.changed = standing.changed or decision.health != health

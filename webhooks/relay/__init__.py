@@ -1,0 +1,1 @@
+"""The relay: endpoints live at a Svix server, and our outbox hands every message over to it."""
