@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     google_auth_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
     microsoft_graph_url: str = "https://graph.microsoft.com/v1.0"
     microsoft_login_url: str = "https://login.microsoftonline.com"
+    zoom_api_url: str = "https://api.zoom.us/v2"
+    zoom_token_url: str = "https://zoom.us/oauth/token"  # noqa: S105 (an address)
+    zoom_auth_url: str = "https://zoom.us/oauth/authorize"
     svix_token: str | None = None
     svix_server_url: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -194,6 +197,9 @@ _READERS: Final[dict[str, _Reader]] = {
     "google_auth_url": _ADDRESS,
     "microsoft_graph_url": _ADDRESS,
     "microsoft_login_url": _ADDRESS,
+    "zoom_api_url": _ADDRESS,
+    "zoom_token_url": _ADDRESS,
+    "zoom_auth_url": _ADDRESS,
     "svix_token": _Reader("a Svix token", str),
     "svix_server_url": _ADDRESS,
     "log_level": _one_of("debug", "info", "warning", "error"),
