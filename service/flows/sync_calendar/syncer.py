@@ -13,7 +13,6 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core import lifecycle, schedule
-from service.core.announcements import entries, views
 from service.core.decision import Decision
 from service.core.lifecycle import Fact, Standing, State
 from service.errors import ProviderError
@@ -21,7 +20,6 @@ from service.flows.gateway import Gateway
 from service.flows.sync_calendar.examination import decide_alone, is_due_for_examination_alone
 from service.flows.sync_calendar.facts import fact_of
 from service.flows.sync_calendar.reading import Reading, read_calendar
-from service.flows.sync_calendar.settlement import Settled, Settlement, settle
 from service.observability import METRICS
 from service.providers.tokens import PAIRING
 from service.store import calendars, events, leases, starts
@@ -29,6 +27,7 @@ from service.store.cipher import Unreadable
 from service.store.database import DatabaseUnavailable
 from service.store.group_commit import GroupCommit
 from service.store.leases import Claimed
+from service.store.settlement import Settled, Settlement, news_of, settle
 from service.store.tables import LEAD_SECONDS, Found
 from service.store.turns import Turns
 
@@ -289,17 +288,7 @@ class Syncer:
         )
 
     def _news(self, row: Found, decision: Decision, now: datetime) -> dict[str, Any]:
-        """A decision, and what it comes to in rows and in entries of the change log, as fields of a settlement."""
-        shown = views(decision.upserts, row.id, now)
-        lead_seconds = self._gateway.lead_seconds.get(row.project_id, LEAD_SECONDS)
-        placed = {"project_id": row.project_id, "calendar_id": row.id, "now": now}
-        return {
-            "decision": decision,
-            "entries": entries(decision.changes, shown, row.id, now),
-            "event_rows": events.rows(decision.upserts, shown, **placed, lead_seconds=lead_seconds),
-            "source_rows": events.sources(decision.upserts),
-            "lead_seconds": lead_seconds,
-        }
+        return news_of(row, decision, now, self._gateway.lead_seconds.get(row.project_id, LEAD_SECONDS))
 
     async def _next_meeting(self, row: Found, decision: Decision, now: datetime) -> datetime | None:
         """When the next meeting starts, as far as the pace of polling needs to know it."""

@@ -1,4 +1,4 @@
-"""The end of every sync: what it found is written in one transaction, under the lease, together with the news of it.
+"""What was read, or written, at a provider goes into the store in one transaction, together with the news of it.
 
     guard the leases → events and their sources → how the calendars stand → numbers → change log → outbox
 
@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.announcements import Entry, state_change, sync_notice
+from service.core.announcements import Entry, entries, state_change, sync_notice, views
 from service.core.decision import Decision
 from service.core.lifecycle import Standing, State
 from service.core.meeting_links import evidence
@@ -29,7 +29,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     `entries` are the changes of `decision`, encoded; `rejected_client` marks a fault that is the OAuth client's and is
     announced once for all of its calendars. `lead_seconds` are those that `event_rows` were made with.
-    Without `is_examined` the stored events are still to be examined for links.
+    Without `is_examined` the stored events are still to be examined for links. What `is_ours` was written by us, and stands
+    in the change log without being anybody's news.
     """
 
     row: Found
@@ -47,6 +48,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     source_rows: Sequence[dict[str, Any]] = ()
     rejected_client: bool = False
     is_examined: bool = True
+    is_ours: bool = False
     lead_seconds: tuple[int, ...] = LEAD_SECONDS
 
     @property
@@ -84,6 +86,32 @@ class Settled(msgspec.Struct, frozen=True):
     applied: bool
     dispatches: Sequence[Dispatch] = ()
     has_bots: bool = False
+
+
+def news_of(row: Found, decision: Decision, now: datetime, lead_seconds: tuple[int, ...]) -> dict[str, Any]:
+    """A decision, and what it comes to in rows and in entries of the change log, as fields of a settlement."""
+    shown = views(decision.upserts, row.id, now)
+    placed = {"project_id": row.project_id, "calendar_id": row.id, "now": now}
+    return {
+        "decision": decision,
+        "entries": entries(decision.changes, shown, row.id, now),
+        "event_rows": events.rows(decision.upserts, shown, **placed, lead_seconds=lead_seconds),
+        "source_rows": events.sources(decision.upserts),
+        "lead_seconds": lead_seconds,
+    }
+
+
+async def settle_written(
+    conn: AsyncConnection, written: Settlement, lead_seconds: MutableMapping[UUID, tuple[int, ...]]
+) -> bool:
+    """Store what we have written to a calendar that is locked by this transaction; whether bots have to look at it.
+
+    How the calendar stands, and where its next read goes on, is nothing of ours.
+    """
+    with_bots: set[UUID] = set()
+    await _write_events(conn, [written])
+    await _publish(conn, [written], lead_seconds, with_bots)
+    return await _look_at_bots(conn, [written], with_bots)
 
 
 async def settle(
@@ -190,7 +218,8 @@ async def _publish(
                 now=settlement.now,
             )
             numbered.extend(rows)
-            notices.extend(_change_notices(settlement, seq))
+            if not settlement.is_ours:
+                notices.extend(_change_notices(settlement, seq))
             seq += len(rows)
     if numbered:
         await changes.append(conn, numbered)
