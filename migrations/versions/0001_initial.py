@@ -674,6 +674,8 @@ def create_managed_events() -> None:
         sa.Column("series_id", sa.String(), nullable=True),
         sa.Column("draft", sa.LargeBinary(), nullable=False),
         sa.Column("written", sa.LargeBinary(), nullable=False),
+        sa.Column("buffer_before", sa.Integer(), nullable=False),
+        sa.Column("buffer_after", sa.Integer(), nullable=False),
         sa.Column("buffers", sa.JSON(), nullable=False),
         sa.Column("zoom_connection_id", sa.Uuid(), nullable=True),
         sa.Column("zoom_meeting_id", sa.String(), nullable=True),

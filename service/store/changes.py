@@ -25,7 +25,9 @@ _take = (
     update(_projects)
     .where(_projects.c.id == bindparam("project"))
     .values(seq=_projects.c.seq + bindparam("count"))
-    .returning(_projects.c.seq, _projects.c.starting_lead_seconds, _projects.c.has_bots)
+    .returning(
+        _projects.c.seq, _projects.c.starting_lead_seconds, _projects.c.has_bots, _projects.c.has_managed
+    )
 )
 _insert: Final = BulkInsert(lambda _dialect: insert(_changes), _c.keys())
 
@@ -36,12 +38,13 @@ class Taken(NamedTuple):
     first: int
     lead_seconds: tuple[int, ...]
     has_bots: bool
+    has_managed: bool
 
 
 async def take_numbers(conn: AsyncConnection, project_id: UUID, count: int) -> Taken:
     """Take `count` new numbers of the project; its row stays locked until the transaction ends."""
-    last, lead_seconds, has_bots = (await conn.execute(_take, {"project": project_id, "count": count})).one()
-    return Taken(last - count + 1, tuple(lead_seconds), has_bots)
+    row = (await conn.execute(_take, {"project": project_id, "count": count})).one()
+    return Taken(row.seq - count + 1, tuple(row.starting_lead_seconds), row.has_bots, row.has_managed)
 
 
 def rows(

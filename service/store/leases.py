@@ -4,7 +4,8 @@ A claim is a lease: a random name and a time. While it lasts `due_at` is `leased
 its calendars due again, and a `due_at` that is sooner says that somebody (a push, a user) asked for another read
 meanwhile. That wish survives the settling of the read in flight, which keeps the earlier of the two times. A calendar
 that is disconnected is due for one thing only: to have its events examined by new rules for links. Results are applied
-only `WHERE lease = mine`: a holder that came back from a long pause can change nothing.
+only `WHERE lease = mine`: a holder that came back from a long pause can change nothing. While somebody writes to a
+calendar at its provider (`writing_until`) nobody claims it.
 
 Rows are locked in the order of their ids by whoever locks many, so that nobody waits in a circle.
 """
@@ -26,7 +27,11 @@ _c = _calendars.c
 
 
 def _is_free(rows: FromClause) -> ColumnElement[bool]:
-    return or_(rows.c.leased_until.is_(None), rows.c.leased_until <= bindparam("now"))
+    # Nobody reads what somebody is writing to: it would be told as news.
+    return and_(
+        or_(rows.c.leased_until.is_(None), rows.c.leased_until <= bindparam("now")),
+        or_(rows.c.writing_until.is_(None), rows.c.writing_until <= bindparam("now")),
+    )
 
 
 _queue: Final = Queue(_calendars, is_free=_is_free)

@@ -55,7 +55,8 @@ class ManagedEventRow(Table, table=True):
     """An event that was written here. `draft` is what its author said, whole, sealed: what the provider shows may be less.
 
     `series_id` is set where it recurs. `written` is the fingerprint of the event as the provider answered our last write:
-    an event with this fingerprint holds nothing that we did not say. `buffers` are the provider ids of the events that
+    an event with this fingerprint holds nothing that we did not say. `buffer_before` and `buffer_after` are
+    minutes that are kept free around it; `buffers` are the provider ids of the events that
     keep the time before and after it free, `zoom_meeting_id` its meeting at Zoom. `look_at` is when it is to be looked at,
     because its event differs from what was written.
     """
@@ -79,6 +80,8 @@ class ManagedEventRow(Table, table=True):
     series_id: str | None = None
     draft: bytes = Field(sa_type=LargeBinary)
     written: bytes = Field(sa_type=LargeBinary)
+    buffer_before: int = 0
+    buffer_after: int = 0
     buffers: list[Any] = Field(default_factory=list, sa_type=JSON)
     zoom_connection_id: UUID | None = None
     zoom_meeting_id: str | None = None
