@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from service.commands.session import DONE, CommandFailed, load_settings, run, say, utc_now
+from service.core.audit import Author
 from service.store import restores, workers
 from service.store.database import Database, sqlite_path
 from service.store.migrations import is_current
@@ -82,7 +83,7 @@ async def _restored() -> int:
                     "a gateway works with this database: stop all of them first, and wait half a minute"
                 )
             await restores.claim_copy(conn)
-            count = await restores.carry_on(conn, now)
+            count = await restores.carry_on(conn, now, Author.of_command("restored"))
     say(f"{count} projects go on from this copy: start the gateway, which reads every calendar anew")
     return DONE
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.commands.session import DONE, CommandFailed, load_settings, run, say, utc_now
+from service.core.audit import Author
 from service.store import api_keys, projects
 from service.store.database import Database
 from service.store.migrations import is_current, upgrade
@@ -34,8 +35,9 @@ async def _create(options: argparse.Namespace) -> int:
     if not 1 <= len(name) <= 200 or not name.isprintable():
         raise CommandFailed("a project's name is 1 to 200 printable characters")
     async with _database(may_make=True) as database, database.write() as conn:
-        project_id = await projects.create_project(conn, name, utc_now())
-        key = await api_keys.create_key(conn, project_id, options.scope, utc_now())
+        by = Author.of_command("keys create")
+        project_id = await projects.create_project(conn, name, utc_now(), by)
+        key = await api_keys.create_key(conn, project_id, options.scope, utc_now(), by)
     say(key)
     return DONE
 
@@ -59,7 +61,7 @@ async def _revoke(options: argparse.Namespace) -> int:
     except ValueError:
         raise CommandFailed("a key's id is a UUID, as `calgate keys list` shows it") from None
     async with _database() as database, database.write() as conn:
-        if not await api_keys.revoke(conn, key_id, utc_now()):
+        if not await api_keys.revoke(conn, key_id, utc_now(), Author.of_command("keys revoke")):
             raise CommandFailed(f"there is no key {key_id}")
     return DONE
 

@@ -15,6 +15,7 @@ from service.app import App, create_app
 from service.commands.listening import Server, bound, on_signal, url_of
 from service.commands.patient_http import PatientProtocol
 from service.commands.session import DONE, CommandFailed, load_settings, run, say, utc_now
+from service.core.audit import Author
 from service.jobs import GRACE
 from service.observability import configure_logging
 from service.settings import Settings, version
@@ -71,8 +72,9 @@ async def _first_key(database: Database) -> str | None:
     async with database.write() as conn:
         if database.dialect == "postgresql":  # replicas that start together take turns
             await conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _FIRST_START_LOCK})
-        project_id = await projects.ensure_default(conn, utc_now())
-        return await api_keys.create_key(conn, project_id, "admin", utc_now()) if project_id else None
+        by = Author.of_command("serve")
+        project_id = await projects.ensure_default(conn, utc_now(), by)
+        return await api_keys.create_key(conn, project_id, "admin", utc_now(), by) if project_id else None
 
 
 async def _answer(app: App, listener: socket.socket, settings: Settings) -> None:

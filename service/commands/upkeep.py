@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import select
 
-from service.commands.session import DONE, CommandFailed, fail, load_settings, run, say
+from service.commands.session import DONE, CommandFailed, fail, load_settings, run, say, utc_now
+from service.core.audit import Author
 from service.settings import Settings, SettingsError
-from service.store import keyring, readiness
+from service.store import audit, keyring, readiness
 from service.store.cipher import KeyRing, KeyRingError
 from service.store.database import Database, DatabaseUnavailable
 from service.store.migrations import MigrationError, head, is_current, upgrade
@@ -52,6 +53,9 @@ async def _rotate() -> int:
             raise CommandFailed("the database is not at this version: run `calgate migrate` first")
         unlocked = await keyring.unlock(database, settings.secret_keys)
         rotated = await keyring.rotate(database, unlocked.cipher)
+        async with database.write() as conn:
+            act = Author.of_command("secrets rotate").did("secrets.rotated", "", left=rotated.unreadable)
+            await audit.append_to_all(conn, act, utc_now())
     say(f"{rotated.resealed} values sealed anew under the key {unlocked.cipher.ring.first!r}")
     if rotated.unreadable:
         raise CommandFailed(f"{rotated.unreadable} values cannot be opened by any key of the ring; keep the old keys")

@@ -39,7 +39,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "message.resent": "A message was to be sent again",
     "bot_runner.set": "An HTTP API or the webhook was named as who launches bots: `runner`",
     "bot_runner.removed": "The webhook was to launch bots again",
-    "secrets.rotated": "Every stored secret was sealed anew under the first key of the ring",
+    "secrets.rotated": "The stored secrets were sealed anew under the first key of the ring, but for `left`",
     "project.restored": "The project went on from a copy of the database; what was written since is lost",
 }
 """What is written, by name; before the dot stands the kind of the object."""

@@ -16,6 +16,8 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
+from service.core.audit import GATEWAY, Author
+from service.store import audit
 from service.store.tables import ApiKeyRow, ProjectRow
 
 Scope = Literal["read", "write", "admin"]
@@ -51,12 +53,13 @@ class KeyListing(NamedTuple):
     revoked_at: datetime | None
 
 
-async def create_key(conn: AsyncConnection, project_id: UUID, scope: Scope, now: datetime) -> str:
+async def create_key(conn: AsyncConnection, project_id: UUID, scope: Scope, now: datetime, by: Author = GATEWAY) -> str:
     """A new key, in plain: the only time that anybody sees it."""
     prefix = "".join(secrets.choice(_ALPHABET) for _ in range(8))
     key = f"cgk_{prefix}_{secrets.token_urlsafe(32)}"
     row = {"id": uuid7(), "project_id": project_id, "prefix": prefix, "scope": scope, "created_at": now}
     await conn.execute(insert(_KEYS), row | {"digest": _digest(key)})
+    await audit.append(conn, project_id, by.did("key.created", str(row["id"]), scope=scope), now)
     return key
 
 
@@ -85,10 +88,12 @@ async def list_keys(conn: AsyncConnection, project_id: UUID | None = None) -> li
     ]
 
 
-async def revoke(conn: AsyncConnection, key_id: UUID, now: datetime) -> bool:
+async def revoke(conn: AsyncConnection, key_id: UUID, now: datetime, by: Author = GATEWAY) -> bool:
     """Whether there was such a key; it is refused from the commit on."""
-    found = (await conn.execute(select(_KEYS.c.id).where(_KEYS.c.id == key_id))).first()
-    await conn.execute(update(_KEYS).where(_KEYS.c.id == key_id, _KEYS.c.revoked_at.is_(None)).values(revoked_at=now))
+    found = (await conn.execute(select(_KEYS.c.project_id).where(_KEYS.c.id == key_id))).one_or_none()
+    valid = update(_KEYS).where(_KEYS.c.id == key_id, _KEYS.c.revoked_at.is_(None))
+    if found is not None and (await conn.execute(valid.values(revoked_at=now))).rowcount:
+        await audit.append(conn, found.project_id, by.did("key.revoked", key_id), now)
     return found is not None
 
 

@@ -8,20 +8,21 @@ The head's row is locked until the transaction ends, so that a chain has neither
 that a transaction locks, and who needs those of several projects takes them by project id.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import JSON, BigInteger, Index, or_, select, update
+from sqlalchemy import JSON, BigInteger, Index, bindparam, or_, select, update
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import Field
 
-from service.core.audit import Act, Actor, Entry, Head, Subject, next_entry, start_of
+from service.core.audit import Act, Actor, Entry, Head, Subject, next_entry, start_of, verify
 from service.store.database import insert
 from service.store.tables import Found, ProjectRow, Table
+from webhooks.claims import padded
 
 PIECE: Final = 1000
 
@@ -63,6 +64,8 @@ _entries: Final = Table.metadata.tables[str(AuditEntryRow.__tablename__)]
 _h = _heads.c
 _e = _entries.c
 
+_MOVE: Final = update(_heads).where(_h.project_id == bindparam("of")).values(seq=bindparam("to"), hash=bindparam("by"))
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries to list: those that fit all that is not None. `before` is the last number of the page before."""
@@ -77,21 +80,17 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 async def append(conn: AsyncConnection, project_id: UUID, act: Act, now: datetime) -> Entry:
     """Write an act into the log of a project, if and when this transaction is committed."""
-    entry = next_entry(project_id, await _hold(conn, project_id), act, now)
-    await conn.execute(plain_insert(_entries), _stored(entry))
-    await conn.execute(update(_heads).where(_h.project_id == project_id).values(seq=entry.seq, hash=entry.hash))
+    (entry,) = await _append(conn, {project_id: act}, now)
     return entry
 
 
-async def append_to_all(conn: AsyncConnection, act: Act, now: datetime) -> int:
-    """Write an act that concerns every project, such as a rotation of keys, into all logs; how many there are.
-
-    An act upon a project is told there as one upon itself, whatever its `object_id`.
-    """
+async def append_to_all(conn: AsyncConnection, act: Act, now: datetime) -> None:
+    """Write an act that concerns every project, such as a rotation of keys, into each log, as one upon that project."""
     ids = (await conn.execute(select(_projects.c.id).order_by(_projects.c.id))).scalars().all()
-    for project_id in ids:
-        await append(conn, project_id, msgspec.structs.replace(act, object_id=str(project_id)), now)
-    return len(ids)
+    for start in range(0, len(ids), PIECE):
+        piece = ids[start : start + PIECE]
+        acts = {project_id: msgspec.structs.replace(act, object_id=str(project_id)) for project_id in piece}
+        await _append(conn, acts, now)
 
 
 async def page(conn: AsyncConnection, project_id: UUID, wanted: Wanted, limit: int) -> list[Entry]:
@@ -122,27 +121,65 @@ async def pieces(conn: AsyncConnection, project_id: UUID) -> AsyncIterator[list[
         after = piece[-1].seq
 
 
+class Verdict(NamedTuple):
+    """What came of an examination: where the log ends (as far as it is whole), and the first number that is not right.
+
+    `broken` is None for a log that is whole; it has `head.seq` entries then.
+    """
+
+    head: Head
+    broken: int | None
+
+
+async def examine(conn: AsyncConnection, project_id: UUID, noted: Head | None = None) -> Verdict:
+    """Whether a project's log is as it was written; `noted` is a head that somebody has kept elsewhere.
+
+    To be asked on one snapshot (`Database.read`). Reads all of it, a piece at a time.
+    """
+    end = start_of(project_id)
+    async for piece in pieces(conn, project_id):
+        found = [verify(piece, end), *(entry.seq for entry in piece if noted is not None and _belies(entry, noted))]
+        if broken := [seq for seq in found if seq is not None]:
+            return Verdict(end, min(broken))
+        if piece:
+            end = Head(piece[-1].seq, piece[-1].hash)
+    expected = await head(conn, project_id)
+    if noted is not None and noted.seq > end.seq:
+        return Verdict(end, end.seq + 1)
+    if expected.seq != end.seq:
+        return Verdict(end, min(expected.seq, end.seq) + 1)
+    return Verdict(end, None if expected == end else end.seq)
+
+
+def _belies(entry: Entry, noted: Head) -> bool:
+    return entry.seq == noted.seq and entry.hash != noted.hash
+
+
 async def head(conn: AsyncConnection, project_id: UUID) -> Head:
     """Where a project's chain is to end."""
     row = (await conn.execute(select(_h.seq, _h.hash).where(_h.project_id == project_id))).one_or_none()
     return start_of(project_id) if row is None else Head(row.seq, row.hash)
 
 
-async def logs(conn: AsyncConnection) -> Sequence[Found]:
-    """The id and the name of every project that has a log, by name; the name is null where the project is gone."""
-    query = select(_h.project_id, _projects.c.name).outerjoin(_projects, _projects.c.id == _h.project_id)
-    return (await conn.execute(query.order_by(_projects.c.name, _h.project_id))).all()
+async def _append(conn: AsyncConnection, acts: Mapping[UUID, Act], now: datetime) -> list[Entry]:
+    """One entry in each of these logs; the ids are in order."""
+    heads = await _hold(conn, list(acts))
+    made = [next_entry(project_id, heads[project_id], act, now) for project_id, act in acts.items()]
+    await conn.execute(plain_insert(_entries), [_stored(entry) for entry in made])
+    await conn.execute(_MOVE, [{"of": entry.project_id, "to": entry.seq, "by": entry.hash} for entry in made])
+    return made
 
 
-async def _hold(conn: AsyncConnection, project_id: UUID) -> Head:
-    query = select(_h.seq, _h.hash).where(_h.project_id == project_id).with_for_update()
-    row = (await conn.execute(query)).one_or_none()
-    if row is None:
-        first = start_of(project_id)
+async def _hold(conn: AsyncConnection, project_ids: Sequence[UUID]) -> dict[UUID, Head]:
+    query = select(_heads).where(_h.project_id.in_(padded(project_ids))).order_by(_h.project_id).with_for_update()
+    found = {row.project_id: Head(row.seq, row.hash) for row in await conn.execute(query)}
+    if lacking := [project_id for project_id in project_ids if project_id not in found]:
+        firsts = [{"project_id": project_id, **start_of(project_id)._asdict()} for project_id in lacking]
         statement = insert(conn.dialect.name, _heads).on_conflict_do_nothing(index_elements=[_h.project_id])
-        await conn.execute(statement, {"project_id": project_id, "seq": first.seq, "hash": first.hash})
-        row = (await conn.execute(query)).one()  # another transaction may have been first
-    return Head(row.seq, row.hash)
+        await conn.execute(statement, firsts)
+        # Read again, for another transaction may have been first.
+        found = {row.project_id: Head(row.seq, row.hash) for row in await conn.execute(query)}
+    return found
 
 
 def _stored(entry: Entry) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.core.audit import GATEWAY, Author
 from service.core.lifecycle import State
+from service.store import audit
 from service.store.tables import CalendarRow, KeyringRow, ProjectRow, PushRow, Table
 
 JUMP: Final = 1_000_000_000
@@ -37,7 +39,7 @@ async def claim_copy(conn: AsyncConnection) -> datetime | None:
     return copied_at if (await conn.execute(mine)).rowcount else None
 
 
-async def carry_on(conn: AsyncConnection, now: datetime) -> int:
+async def carry_on(conn: AsyncConnection, now: datetime, by: Author = GATEWAY) -> int:
     """Go on as of `now` with a database that is older: see above; how many projects it has. No gateway may be running."""
     projects = (await conn.execute(select(_projects.c.id, _projects.c.seq, _projects.c.gaps).with_for_update())).all()
     for row in projects:
@@ -47,4 +49,5 @@ async def carry_on(conn: AsyncConnection, now: datetime) -> int:
     again = {"due_at": now, "due_cause": "resync", "lease": None, "leased_until": None, "push_until": None}
     await conn.execute(update(_calendars).where(_calendars.c.status != State.DISCONNECTED.value).values(again))
     await conn.execute(update(_pushes).where(_pushes.c.due_at.is_not(None)).values(due_at=now, failures=0))
+    await audit.append_to_all(conn, by.did("project.restored", ""), now)
     return len(projects)
