@@ -508,6 +508,7 @@ def create_calendars() -> None:
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("writing_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("min_poll_seconds", sa.Integer(), nullable=True),
         sa.Column("push_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("push_received_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stale_at", sa.DateTime(timezone=True), nullable=True),

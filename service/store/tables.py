@@ -99,7 +99,8 @@ class CalendarRow(Table, table=True):
     both, a `core.meeting_links.evidence.LinkRules`. `link_epoch` rises whenever that changes; its events were last
     examined in `examined_epoch` by the tables of `examined_version`.
 
-    Until `writing_until` somebody writes to it at the provider, and nobody reads it.
+    Until `writing_until` somebody writes to it at the provider, and nobody reads it. `min_poll_seconds` are at least between
+    two polls, where its connection says so: a copy of that setting, for who has claimed the calendar alone.
 
     `stale_at` is how long its last whole round is good for (null: nothing is promised); `stale_since` is when it was
     announced that this was over, until the next whole round.
@@ -157,6 +158,7 @@ class CalendarRow(Table, table=True):
     lease: UUID | None = None
     leased_until: datetime | None = None
     writing_until: datetime | None = None
+    min_poll_seconds: int | None = None
 
     push_until: datetime | None = None
     push_received_at: datetime | None = None
