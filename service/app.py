@@ -177,7 +177,7 @@ class App:
     def _make_deliverer(self, stack: AsyncExitStack, database: Database, cipher: Cipher) -> Deliverer:
         # Our own tick looks for what is due; the deliverer's is only the net below it.
         bounds = DeliverySettings(user_agent=f"calgate/{version}", tick=30, prefixes=SIGNATURE_PREFIXES)
-        clients = self._slots(stack, bounds.concurrency, self._policy)
+        clients = self._slots(stack, bounds.slots, self._policy)
         return Deliverer(database, clients, cipher, self._clock, bounds, observe=METRICS.delivered, jitter=self._draw)
 
     def _slots(self, stack: AsyncExitStack, size: int, guard: Policy | None = None) -> Slots:
