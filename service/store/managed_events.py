@@ -1,0 +1,107 @@
+"""Events that were written here: what their author said, and when to look whether the provider shows something else."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.core.decision import Change
+from service.store.cipher import Cipher, place_of
+from service.store.database import insert
+from service.store.tables import Found, ProjectRow, Table
+from service.store.writing_tables import ManagedEventRow
+from webhooks.claims import padded
+
+_managed = Table.metadata.tables[str(ManagedEventRow.__tablename__)]
+_projects = Table.metadata.tables[str(ProjectRow.__tablename__)]
+_m = _managed.c
+
+
+async def put(conn: AsyncConnection, cipher: Cipher, values: dict[str, Any], draft: bytes) -> None:
+    """Keep an event as ours, or what is new of it; `values` are its columns but for the draft."""
+    sealed = cipher.seal(draft, _place(values["project_id"], values["event_id"]))
+    await conn.execute(update(_projects).where(_projects.c.id == values["project_id"]).values(has_managed=True))
+    add = insert(conn.dialect.name, _managed).values(**values, draft=sealed)
+    kept = {name: add.excluded[name] for name in (*values, "draft") if name not in {"event_id", "created_at"}}
+    await conn.execute(add.on_conflict_do_update(index_elements=[_m.event_id], set_=kept))
+
+
+async def change(
+    conn: AsyncConnection, cipher: Cipher, row: Found, values: dict[str, Any], draft: bytes | None = None
+) -> None:
+    """Set columns of one."""
+    if draft is not None:
+        values = {**values, "draft": cipher.seal(draft, _place(row.project_id, row.event_id))}
+    await conn.execute(update(_managed).where(_m.event_id == row.event_id).values(**values))
+
+
+def opened(cipher: Cipher, row: Found) -> bytes:
+    """What its author said, whole. Raises Unreadable."""
+    return cipher.open(row.draft, _place(row.project_id, row.event_id))
+
+
+async def of_event(
+    conn: AsyncConnection, calendar_id: UUID, provider_event_id: str, series_id: str | None = None
+) -> Found | None:
+    """The managed event behind an event of a calendar: its own, else its series'."""
+    mine = _m.provider_event_id == provider_event_id
+    if series_id is not None:
+        mine = or_(mine, _m.provider_event_id == series_id)
+    query = select(_managed).where(_m.calendar_id == calendar_id, mine).order_by(_m.series_id.is_not(None)).limit(1)
+    return (await conn.execute(query)).one_or_none()
+
+
+async def remove(conn: AsyncConnection, event_id: UUID) -> None:
+    """Forget that an event is ours."""
+    await conn.execute(delete(_managed).where(_m.event_id == event_id))
+
+
+async def mark(conn: AsyncConnection, calendar_id: UUID, changes: Iterable[Change], now: datetime) -> bool:
+    """Have those looked at whose event was found changed; whether there are any."""
+    found = [change.upsert.event for change in changes]
+    ids = {event.provider_event_id for event in found} | {event.series_id for event in found if event.series_id}
+    if not ids:
+        return False
+    marked = False
+    listed = sorted(ids)
+    for start in range(0, len(listed), 500):
+        chunk = padded(listed[start : start + 500])
+        mine = and_(_m.calendar_id == calendar_id, _m.provider_event_id.in_(chunk))
+        marked = bool((await conn.execute(update(_managed).where(mine).values(look_at=now))).rowcount) or marked
+    return marked
+
+
+async def claim(conn: AsyncConnection, *, now: datetime, until: datetime, owner: UUID, most: int) -> Sequence[Found]:
+    """Lease up to `most` that are to be looked at, the longest waiting first."""
+    due = select(_m.event_id).where(_m.look_at <= now).order_by(_m.look_at).limit(most)
+    ids = (await conn.execute(due.with_for_update(skip_locked=True))).scalars().all()
+    if not ids:
+        return []
+    taken = update(_managed).where(_m.event_id.in_(ids)).values(lease=owner, look_at=until).returning(*_m)
+    return (await conn.execute(taken)).all()
+
+
+async def looked_at(conn: AsyncConnection, taken: Found, again_at: datetime | None) -> bool:
+    """End a look at a row of `claim`; `again_at` is when to look again. False when somebody else looks by now.
+
+    A look that was asked for meanwhile stays due.
+    """
+    event_id, lease = taken.event_id, taken.lease
+    again = literal(again_at, _m.look_at.type)
+    values = {"look_at": case((_m.look_at == taken.look_at, again), else_=_m.look_at), "lease": null()}
+    return (
+        await conn.execute(update(_managed).where(_m.event_id == event_id, _m.lease == lease).values(**values))
+    ).rowcount == 1
+
+
+async def next_look(conn: AsyncConnection) -> datetime | None:
+    """When the next one is to be looked at."""
+    found: datetime | None = (await conn.execute(select(func.min(_m.look_at)))).scalar()
+    return found
+
+
+def _place(project_id: UUID, event_id: UUID) -> str:
+    return place_of(project_id, "managed_events", "draft", event_id)
