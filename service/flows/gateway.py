@@ -12,6 +12,7 @@ from service.providers.protocol import Provider, PushReader
 from service.providers.quotas import Quotas
 from service.providers.rotations import Rotations
 from service.providers.tokens import Tokens
+from service.providers.writing import BusyReader, QuickAdder, Writer
 from service.settings import Settings
 from service.store.cipher import Cipher
 from service.store.database import Database
@@ -31,7 +32,8 @@ class Gateway:
     `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
     sends no webhooks, `desk` is where users' wishes about endpoints and messages go. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
     budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
-    when last seen, the default of those that are not in it; `rotations` the refresh tokens that came for somebody who
+    when last seen, the default of those that are not in it; `writers`, `quick_adders` and `busy_readers` are what providers
+    can do beside being read; `rotations` the refresh tokens that came for somebody who
     was only looking; `admitting` lets in those who connect, so many at once.
     """
 
@@ -49,6 +51,9 @@ class Gateway:
     draw: Callable[[], float]
     desk: Desk
     deliverer: Deliverer | None = None
+    writers: Mapping[str, Writer] = field(default_factory=dict)
+    quick_adders: Mapping[str, QuickAdder] = field(default_factory=dict)
+    busy_readers: Mapping[str, BusyReader] = field(default_factory=dict)
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
     lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)
     rotations: Rotations = field(default_factory=Rotations)
