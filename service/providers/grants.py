@@ -24,6 +24,9 @@ ASSUMED_LIFE: Final = timedelta(minutes=10)
 LONGEST_LIFE: Final = timedelta(hours=24)
 
 TRANSIENT: Final = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
+GRANT: Final = frozenset({"invalid_grant", "redirect_uri_mismatch"})
+"""The second is said of codes only, which are good for one redirect_uri."""
+
 CLIENT: Final = frozenset(
     {"invalid_client", "deleted_client", "disabled_client", "unauthorized_client", "unsupported_grant_type"}
 )
@@ -104,8 +107,8 @@ def _judge_denial(status: int, headers: Mapping[str, str], body: bytes, now: dat
 
 
 def _judge_word(error: str, denied: _Denied) -> ProviderError | None:
-    if error == "invalid_grant":
-        return GrantRejected(f"invalid_grant: {denied.error_subtype}" if denied.error_subtype else "invalid_grant")
+    if error in GRANT:
+        return GrantRejected(f"{error}: {denied.error_subtype}" if denied.error_subtype else error)
     if error in CLIENT:
         return ClientRejected(error)
     if error in POLICY:
