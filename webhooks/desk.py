@@ -37,6 +37,10 @@ class TooMany(Refused):
     """The project has as many endpoints as it may."""
 
 
+class Unsupported(Refused):
+    """Whoever sends the webhooks cannot do this, now or later."""
+
+
 class Unavailable(Refused):
     """Nobody can do it for the moment; trying again later is worth it."""
 
@@ -55,6 +59,13 @@ class Selection(NamedTuple):
     until: datetime | None = None
     before: UUID | None = None
     limit: int = 50
+
+
+class Portal(NamedTuple):
+    """A link for people to endpoints and messages of their project, and until when it may be opened."""
+
+    url: str
+    expires_at: datetime
 
 
 class Deed(NamedTuple):
@@ -77,7 +88,7 @@ class Desk(Protocol):
     """What the routes talk to.
 
     Raises UnknownObject for whatever the project does not have, OutdatedVersion where a `version` is given, and
-    Unavailable wherever another server is asked.
+    Unavailable and Unsupported wherever another server is asked.
     """
 
     def telling(self, record: Record) -> "Desk":
@@ -133,3 +144,6 @@ class Desk(Protocol):
 
     async def resend(self, project_id: UUID, message_id: UUID, *, endpoint_id: UUID | None, now: datetime) -> int:
         """Send a message again, to one endpoint or to all that it was for; how many. Raises WrongState."""
+
+    async def portal(self, project_id: UUID, *, now: datetime) -> Portal:
+        """A way in for people, where there is one. Raises WrongState."""

@@ -124,6 +124,12 @@ async def message(conn: AsyncConnection, project_id: UUID, message_id: UUID) -> 
     return (_message(row), await message_deliveries(conn, project_id, [message_id])) if row else None
 
 
+async def some(conn: AsyncConnection, project_id: UUID, message_ids: list[UUID]) -> list[Message]:
+    """The project's messages of these ids, in no order."""
+    query = _MESSAGE.where(messages.c.project_id == project_id, messages.c.id.in_(message_ids))
+    return [_message(row) for row in await conn.execute(query)]
+
+
 def _message(row: Any) -> Message:
     return Message(**row._asdict() | {"body": msgspec.Raw(row.body)})
 

@@ -15,6 +15,7 @@ from webhooks.desk import (
     MOST_ENDPOINTS,
     Deed,
     OutdatedVersion,
+    Portal,
     Record,
     Selection,
     TooMany,
@@ -252,6 +253,9 @@ class LocalDesk:
             await self._record(conn, project_id, Deed("message.resent", message_id))
         self._wake()
         return count
+
+    async def portal(self, project_id: UUID, *, now: datetime) -> Portal:  # noqa: ARG002  (the protocol has it)
+        raise WrongState("This gateway sends its webhooks itself; there is a portal once CALGATE_SVIX_TOKEN is set.")
 
     async def _held(self, conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, version: int | None) -> Endpoint:
         held = await endpoints.hold(conn, project_id, endpoint_id)
