@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     revoke = _command(keys, "revoke", "keys:revoke", "a key stops working at once")
     revoke.add_argument("id", help="the key's id, as `keys list` shows it")
 
+    _add_audit(commands)
     secrets = commands.add_parser("secrets", help="stored secrets").add_subparsers(metavar="ACTION", required=True)
     _command(secrets, "rotate", "upkeep:rotate", "re-encrypt everything under the first key, while the gateway runs")
 
@@ -80,6 +81,19 @@ def parser() -> argparse.ArgumentParser:
 
     _command(commands, "openapi", "documents:openapi", "print the OpenAPI document")
     return top
+
+
+def _add_audit(commands: Any) -> None:
+    audit = commands.add_parser("audit", help="who did what").add_subparsers(metavar="ACTION", required=True)
+    show = _command(audit, "list", "auditing:show", "the newest entries of a project's audit log")
+    show.add_argument("--project", default="default", help="whose log (default)")
+    show.add_argument("--limit", type=_count, default=50, help="how many at most (50)")
+    show.add_argument("--json", action="store_true", help="one JSON object a line, with everything that is hashed")
+    verify = _command(
+        audit, "verify", "auditing:verify", "find out whether entries were changed, removed, put in or moved"
+    )
+    verify.add_argument("--project", help="one project's log only")
+    verify.add_argument("--head", metavar="SEQ:HASH", help="what an earlier run has printed, and you have kept")
 
 
 def _add_imports(commands: Any) -> None:
@@ -112,6 +126,12 @@ def _command(group: Any, name: str, runs: str, says: str) -> argparse.ArgumentPa
     command: argparse.ArgumentParser = group.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
     command.set_defaults(runs=runs)
     return command
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of entries")
+    return int(text)
 
 
 def _port(text: str) -> int:

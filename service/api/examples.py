@@ -66,11 +66,26 @@ PROBLEM: Final[dict[str, Any]] = {
     "errors": [{"field": "refresh_token", "message": "is required"}],
 }
 
+AUDIT_ENTRY: Final[dict[str, Any]] = {
+    "project_id": PROJECT["id"],
+    "seq": 2,
+    "at": "2026-03-02T09:00:00Z",
+    "actor": {"kind": "api_key", "id": "0199f3a2-5a0c-7d11-9a20-1c5f7a1e2b3c"},
+    "action": "project.changed",
+    "object": {"kind": "project", "id": PROJECT["id"]},
+    "request_id": "7b0f9c1e2d3a4b5c8d9e0f1a2b3c4d5e",
+    "address": "203.0.113.7",
+    "details": {"fields": ["starting_lead_seconds"]},
+    "previous": "fdf083dabb883d1be8900729f8cc5803a4bf4c14bb80adf4e53d52b0622eaa17",
+    "hash": "c74719ad50ff9329e8fa2b248447016349e89a4c7ba8784af2c6f47e8a1949a0",
+}
+
 EXAMPLES: Final = {
     "ProjectView": PROJECT,
     "CalendarView": CALENDAR,
     "EventView": EVENT,
     "Change": CHANGE,
     "MeetingView": MEETING,
+    "AuditEntryView": AUDIT_ENTRY,
     "Problem": PROBLEM,
 }

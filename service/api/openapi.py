@@ -36,6 +36,7 @@ _TAGS: Final = {
     "Meetings": "What a bot scheduler asks.",
     "Changes": "The change log.",
     "Webhooks": "Where webhooks go, and what became of them.",
+    "Audit": "Who did what.",
     "Push": "For the providers' servers.",
     "Operations": "For those who run the gateway.",
 }

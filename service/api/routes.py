@@ -15,6 +15,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from service.api import (
+    audit_log,
     bots,
     calendars,
     changes,
@@ -53,6 +54,7 @@ ROUTES: Final[Sequence[HTTPRouteHandler]] = [
     *endpoints.ROUTES,
     *endpoint_actions.ROUTES,
     *messages.ROUTES,
+    *audit_log.ROUTES,
     *push.ROUTES,
     *health.ROUTES,
 ]

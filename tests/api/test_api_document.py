@@ -15,6 +15,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from service.api import examples
+from service.api.audit_log import AuditEntryView
 from service.api.bodies import Body
 from service.api.calendars import create, look
 from service.api.meeting_baas.routes import ROUTES as MEETING_BAAS
@@ -183,6 +184,7 @@ def test_each_provider_has_a_schema_an_example_and_its_spellings(
         (examples.EVENT, EventView),
         (examples.CHANGE, Change),
         (examples.MEETING, MeetingView),
+        (examples.AUDIT_ENTRY, AuditEntryView),
         (examples.PROBLEM, Problem),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
