@@ -50,6 +50,19 @@ class StaleNotice(CalendarNotice, frozen=True, kw_only=True):
     last_synced_at: datetime | None
 
 
+class ConnectionNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of `integration.synced`, `.error` and `.disconnected`; `user_id` is the integrator's own name of its user."""
+
+    connection_id: UUID
+    user_id: str | None
+    provider: str
+    email: str | None
+    status: str
+    previous_status: str | None
+    error_code: str | None
+    error_message: str | None
+
+
 class EndpointNotice(msgspec.Struct, frozen=True):
     """The `data` of `webhook.endpoint_disabled` and `webhook.test`."""
 

@@ -10,11 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from service.core.credentials import OAuthClient, StoredTokens, TokenGrant
+from service.store import connection_standing
 from service.store.cipher import Cipher, place_of
 from service.store.connection_tables import ConnectionRow, OAuthClientRow
 from service.store.database import Database, insert
 from service.store.tables import CalendarRow, Found, Table
+from webhooks import outbox
 from webhooks.claims import padded
+from webhooks.message import Notice
 
 _connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
@@ -23,6 +26,7 @@ _c = _connections.c
 _o = _clients.c
 
 MOST_LOADED: Final = 256
+MENDED: Final[dict[str, Any]] = {"error_code": None, "error_message": None}
 ACCEPTED: Final[dict[str, Any]] = {"rejected_reason": None, "rejected_until": None, "rejection_announced": False}
 
 _stored = (
@@ -104,8 +108,11 @@ class ConnectionTokens:
     async def save(self, connection_id: UUID, version: int, grant: TokenGrant, now: datetime) -> bool:
         """Replace the tokens of `version` and end the lease; False, with nothing written, when they are newer."""
         async with self._database.write() as conn:
-            project_id = (await conn.execute(select(_c.project_id).where(_c.id == connection_id))).scalar_one_or_none()
+            query = select(_c.project_id, _c.error_code).where(_c.id == connection_id)
+            row = (await conn.execute(query)).one_or_none()
+            project_id = row.project_id if row is not None else None
             values: dict[str, Any] = {
+                **MENDED,
                 "access_token": self._seal(project_id, connection_id, "access_token", grant.access_token),
                 "access_expires_at": grant.expires_at,
                 "token_version": version + 1,
@@ -116,7 +123,10 @@ class ConnectionTokens:
             if grant.refresh_token is not None:
                 values["refresh_token"] = self._seal(project_id, connection_id, "refresh_token", grant.refresh_token)
             statement = update(_connections).where(_c.id == connection_id, _c.token_version == version)
-            return (await conn.execute(statement.values(**values))).rowcount == 1
+            is_saved = (await conn.execute(statement.values(**values))).rowcount == 1
+            if is_saved and row is not None and row.error_code is not None:
+                await outbox.put(conn, await connection_standing.news(conn, [connection_id], now), now=now)
+            return is_saved
 
     async def release(self, connection_id: UUID, owner: UUID) -> None:
         """End the lease, if it is the owner's."""
@@ -160,6 +170,12 @@ class ConnectionTokens:
 
     def _seal(self, project_id: UUID | None, connection_id: UUID, column: str, secret: str) -> bytes:
         return self._cipher.seal(secret.encode(), place_of(project_id, "connections", column, connection_id))
+
+
+async def stored_settings(conn: AsyncConnection, connection_id: UUID) -> dict[str, Any]:
+    """The settings of a connection, as `core.connection.read_settings` reads them."""
+    found: dict[str, Any] | None = (await conn.execute(select(_c.settings).where(_c.id == connection_id))).scalar()
+    return found or {}
 
 
 async def stored_credentials(
@@ -256,22 +272,39 @@ async def put_connection(
         "token_version": _c.token_version + 1,
         "refresh_lease": null(),
         "refresh_leased_until": null(),
+        **MENDED,
         "updated_at": now,
     }
     await conn.execute(update(_connections).where(_c.id == found).values(**values))
     return found, row.oauth_client_id
 
 
-async def forget_unused(conn: AsyncConnection, connection_id: UUID) -> None:
-    """Forget a connection that has no calendars any more, and then its client if it has no other connections."""
+async def forget_unused(conn: AsyncConnection, connection_id: UUID, now: datetime) -> list[Notice]:
+    """Forget a held connection that nobody wants any more, and then its client if nobody else does.
+
+    It is wanted as long as it has calendars, or a user has connected it as such. What the world is to be told of it,
+    whether it goes or stays.
+    """
+    row = (await conn.execute(select(_connections).where(_c.id == connection_id))).one_or_none()
     used = select(_calendars.c.id).where(_calendars.c.connection_id == connection_id).exists()
-    ended = delete(_connections).where(_c.id == connection_id, ~used).returning(_c.oauth_client_id)
-    client_id = (await conn.execute(ended)).scalar_one_or_none()
-    if client_id is not None:
-        await forget_unused_client(conn, client_id)
+    ended = delete(_connections).where(_c.id == connection_id, ~used, _c.is_kept.is_(False))
+    if row is None or (await conn.execute(ended)).rowcount == 0:
+        return await connection_standing.news(conn, [connection_id], now)
+    await forget_unused_client(conn, row.oauth_client_id)
+    return connection_standing.farewell(row, now)
+
+
+async def forget(conn: AsyncConnection, row: Found, now: datetime) -> list[Notice]:
+    """Forget a held connection, which has no calendars any more; what the world is to be told of it."""
+    await conn.execute(delete(_connections).where(_c.id == row.id))
+    await forget_unused_client(conn, row.oauth_client_id)
+    return connection_standing.farewell(row, now)
 
 
 async def forget_unused_client(conn: AsyncConnection, oauth_client_id: UUID) -> None:
-    """Forget a client that has no connections any more: a secret that nobody uses can only leak."""
+    """Forget a client that has no connections any more: a secret that nobody uses can only leak.
+
+    One that the integrator has registered stays until the integrator deletes it.
+    """
     used = select(_c.id).where(_c.oauth_client_id == oauth_client_id).exists()
-    await conn.execute(delete(_clients).where(_o.id == oauth_client_id, ~used))
+    await conn.execute(delete(_clients).where(_o.id == oauth_client_id, ~used, _o.is_registered.is_(False)))

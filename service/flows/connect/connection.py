@@ -16,11 +16,21 @@ from service.core.lifecycle import Standing, State
 from service.core.meeting_links.choices import inherited_rules
 from service.errors import FieldProblem, GatewayError
 from service.flows.connect.admission import Admission, admit, choose, provider_of
-from service.flows.connect.news import announce, check_version, deliver, unknown
+from service.flows.connect.news import announce, check_version, deliver, tell, unknown
 from service.flows.gateway import Gateway
 from service.providers.protocol import RawCalendar
-from service.store import audit, calendars, channels, connections, examinations, freshness, projects
+from service.store import (
+    audit,
+    calendars,
+    channels,
+    connection_standing,
+    connections,
+    examinations,
+    freshness,
+    projects,
+)
 from service.store.tables import Found
+from webhooks.message import Notice
 
 _CHOICES: Final = ("link_preference", "meeting_hosts")
 _SETTINGS: Final = ("name", "metadata", "horizon_days", *_CHOICES)
@@ -109,6 +119,7 @@ async def add(
             act = by.did("calendar.reconnected", row.id, fields=_differing(before, row))
         await _want_push(gateway, conn, row, now)
         await freshness.watch(conn, row.id, now)
+        dispatches += await tell(gateway, conn, await connection_standing.news(conn, [connection_id], now), now)
         gateway.wake.after(conn, "sync")
         await audit.append(conn, project_id, act, now)
     deliver(gateway, dispatches)
@@ -133,24 +144,34 @@ async def change(
         readmitted = await _readmit(gateway, row, patch.credentials, now)
     async with gateway.database.write() as conn:
         await examinations.hold_choices(conn, project_id, alone=False)
+        # Clients and connections are locked before calendars, as by everybody.
+        joined = None
+        if readmitted is not None:
+            joined = await _connect(gateway, conn, project_id, *readmitted, now)
+            await connection_standing.hold(conn, [row.connection_id])
         row = await calendars.locked(conn, project_id, calendar_id)
         if row is None:
             raise unknown()
         check_version(row, patch.expected_version)
         values = _patched(gateway, row, await projects.settings(conn, project_id), patch, now)
-        if readmitted is not None:
-            values |= await _reconnect(gateway, conn, row, *readmitted, now)
+        if joined is not None and readmitted is not None:
+            values |= await _reconnect(conn, row, joined, readmitted[1], now)
             await _want_push(gateway, conn, row, now)
             await freshness.watch(conn, row.id, now)
         if not values:
             return row
         await calendars.change(conn, calendar_id, values, now)
         before, row = row, await calendars.stored(conn, calendar_id)
+        notices: list[Notice] = []
         if row.connection_id != before.connection_id:
-            await connections.forget_unused(conn, before.connection_id)
+            notices += await connections.forget_unused(conn, before.connection_id, now)
+        if joined is not None:
+            notices += await connection_standing.news(conn, [row.connection_id], now)
+        dispatches = await tell(gateway, conn, notices, now)
         gateway.wake.after(conn, "sync")
         action = "calendar.changed" if readmitted is None else "calendar.reconnected"
         await audit.append(conn, project_id, by.did(action, row.id, fields=_differing(before, row)), now)
+    deliver(gateway, dispatches)
     gateway.tokens.forget(row.connection_id)
     return row
 
@@ -181,15 +202,10 @@ async def _completed(gateway: Gateway, row: Found, given: NewSecret) -> Credenti
 
 
 async def _reconnect(
-    gateway: Gateway,
-    conn: AsyncConnection,
-    row: Found,
-    credentials: Credentials,
-    admission: Admission,
-    now: datetime,
+    conn: AsyncConnection, row: Found, joined: tuple[UUID, UUID], admission: Admission, now: datetime
 ) -> dict[str, Any]:
-    """Store new credentials of a calendar: what changes of its row. A feed at a new address is another connection."""
-    connection_id, client_id = await _connect(gateway, conn, row.project_id, credentials, admission, now)
+    """What changes of a calendar's row by new credentials. A feed at a new address is another connection."""
+    connection_id, client_id = joined
     values = _reconnected(row, now)
     if connection_id != row.connection_id:
         if await calendars.has_raw_id(conn, connection_id, row.raw_calendar_id):

@@ -17,10 +17,16 @@ async def announce(
 ) -> list[Dispatch]:
     """Put a calendar's news into the outbox, inside the transaction that makes it true; what `deliver` is to send."""
     data = calendars.notice(row, calendars.standing(row), previous)
+    otherwise = dialects.of_calendar(row, calendars.standing(row), event_type.rpartition(".")[2], now)
+    return await tell(gateway, conn, [Notice(row.project_id, event_type, data, now, row.id, tell=otherwise)], now)
+
+
+async def tell(gateway: Gateway, conn: AsyncConnection, notices: list[Notice], now: datetime) -> list[Dispatch]:
+    """Put news into the outbox, inside the transaction that makes it true; what `deliver` is to send."""
+    if not notices:
+        return []
     lease = gateway.deliverer.lease(now) if gateway.deliverer is not None else None
-    tell = dialects.of_calendar(row, calendars.standing(row), event_type.rpartition(".")[2], now)
-    notice = Notice(row.project_id, event_type, data, now, row.id, tell=tell)
-    dispatches = await outbox.put(conn, [notice], now=now, lease=lease)
+    dispatches = await outbox.put(conn, notices, now=now, lease=lease)
     if lease is None:
         gateway.wake.after(conn, "deliver")
     return dispatches
