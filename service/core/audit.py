@@ -39,6 +39,11 @@ ACTIONS: Final[Mapping[str, str]] = {
     "message.resent": "A message was to be sent again",
     "bot_runner.set": "An HTTP API or the webhook was named as who launches bots: `runner`",
     "bot_runner.removed": "The webhook was to launch bots again",
+    "client.registered": "An OAuth client was registered, by which users are signed in",
+    "client.changed": "A registered OAuth client was changed: `fields`",
+    "client.deleted": "A registered OAuth client was deleted",
+    "connection.created": "A user let us into an account, which was not connected before",
+    "connection.renewed": "A user signed in to a connected account again",
     "secrets.rotated": "The stored secrets were sealed anew under the first key of the ring, but for `left`",
     "project.restored": "The project went on from a copy of the database; what was written since is lost",
 }

@@ -45,8 +45,9 @@ LONGEST_CODE: Final = 4096
 LONGEST_STATE: Final = 256
 LONGEST_URL: Final = 2048
 
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _PLAIN: Final = re.compile(r"[!-~]+")
+_NEVER_PLAIN: Final = frozenset('\\"<>^`{|}')
 _ERRORS: Final[Mapping[str, FailureCode]] = {
     "access_denied": "access_denied",
     "consent_required": "access_denied",
@@ -166,22 +167,40 @@ def fault_of_redirect(url: str) -> str | None:
 
     Absolute https, or http on loopback; no user, no fragment, nothing that a browser reads otherwise than we do.
     """
-    if len(url) > LONGEST_URL:
-        return f"is longer than {LONGEST_URL} characters"
-    if not _PLAIN.fullmatch(url) or set(url) & set('\\"<>^`{|}'):
-        return "has a character that an address cannot have as it is: encode it"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is not an address"
-    if not url.startswith(("https://", "http://")) or not host:
-        return "is not an absolute address such as https://app.example.com/connected"
-    if parts.scheme == "http" and host not in _LOOPBACK:
-        return "has to begin with https:// (http is for loopback alone)"
-    if "@" in parts.netloc:
-        return "has a user name in it"
-    return "has a fragment (#...)" if "#" in url else None
+    is_absolute = url.startswith(("https://", "http://")) and bool(host)
+    faults = (
+        (len(url) > LONGEST_URL, f"is longer than {LONGEST_URL} characters"),
+        (
+            not _PLAIN.fullmatch(url) or bool(set(url) & _NEVER_PLAIN),
+            "has a character that an address cannot have as it is: encode it",
+        ),
+        (not is_absolute, "is not an absolute address such as https://app.example.com/connected"),
+        (parts.scheme == "http" and host not in LOOPBACK, "has to begin with https:// (http is for loopback alone)"),
+        ("@" in parts.netloc, "has a user name in it"),
+        ("#" in url, "has a fragment (#...)"),
+    )
+    return next((why for is_so, why in faults if is_so), None)
+
+
+def own_address(public_url: str | None, host: str) -> str | None:
+    """Where providers send browsers back to: the public URL, or without one the request's own host if that is loopback."""
+    if public_url is not None:
+        return public_url
+    try:
+        name = urlsplit(f"http://{host}").hostname
+    except ValueError:
+        return None
+    return f"http://{host}" if name in LOOPBACK and fault_of_redirect(f"http://{host}") is None else None
+
+
+def callback_address(own_url: str, provider: str) -> str:
+    """The `redirect_uri` that is to be registered with the provider."""
+    return f"{own_url}/connect/{provider}/callback"
 
 
 def redirect_back(redirect_url: str, outcome: Outcome) -> str:
