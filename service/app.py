@@ -11,7 +11,7 @@ from collections.abc import Callable, MutableMapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from service.api.draining import Draining
 from service.api.routes import create_api, webhook_policy
@@ -32,8 +32,13 @@ from service.store.connections import ConnectionTokens
 from service.store.database import Database, DatabaseUnavailable
 from service.store.wake import Wake
 from webhooks.delivery import Deliverer
+from webhooks.desk import Desk
 from webhooks.local_desk import LocalDesk
+from webhooks.relay import rows
 from webhooks.settings import DeliverySettings
+
+if TYPE_CHECKING:
+    from service.flows.svix import Svix
 
 log: Final = logging.getLogger(__name__)
 
@@ -146,7 +151,8 @@ class App:
         # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
         tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, self._slots(stack, TOKEN_SLOTS))
         stack.push_async_callback(tokens.drain)
-        deliverer = None if self._role == "api" else self._make_deliverer(stack, database, unlocked.cipher)
+        svix = await self._open_svix(stack, database)
+        deliverer = None if self._role == "api" else self._make_deliverer(stack, database, unlocked.cipher, svix)
         return Gateway(
             settings=settings,
             database=database,
@@ -160,7 +166,7 @@ class App:
             wake=wake,
             clock=self._clock,
             draw=self._draw,
-            desk=LocalDesk(database, unlocked.cipher, deliverer, announce=wake.after),
+            desk=_open_desk(database, unlocked.cipher, deliverer, wake, svix),
             deliverer=deliverer,
         )
 
@@ -174,11 +180,27 @@ class App:
                     "this database is a copy from %s: every calendar is read anew", f"{copied_at:%Y-%m-%dT%H:%M:%SZ}"
                 )
 
-    def _make_deliverer(self, stack: AsyncExitStack, database: Database, cipher: Cipher) -> Deliverer:
+    async def _open_svix(self, stack: AsyncExitStack, database: Database) -> "Svix | None":
+        """The Svix server that webhooks are handed over to; None where this gateway sends them itself."""
+        if self._settings.svix_token is None:
+            async with database.write() as conn:
+                if await rows.turn_off(conn, now=self._clock()):
+                    log.warning("CALGATE_SVIX_TOKEN is gone: webhooks go to the endpoints of this database again")
+            return None
+        from service.flows.svix import SLOTS, turn_on  # noqa: PLC0415  start-up: its client takes 0.3 s and 30 MiB
+
+        return await turn_on(database, self._settings, self._slots(stack, SLOTS), self._clock)
+
+    def _make_deliverer(
+        self, stack: AsyncExitStack, database: Database, cipher: Cipher, svix: "Svix | None"
+    ) -> Deliverer:
         # Our own tick looks for what is due; the deliverer's is only the net below it.
         bounds = DeliverySettings(user_agent=f"calgate/{version}", tick=30, prefixes=SIGNATURE_PREFIXES)
         clients = self._slots(stack, bounds.slots, self._policy)
-        return Deliverer(database, clients, cipher, self._clock, bounds, observe=METRICS.delivered, jitter=self._draw)
+        relay = svix.sender if svix is not None else None
+        return Deliverer(
+            database, clients, cipher, self._clock, bounds, observe=METRICS.delivered, jitter=self._draw, relay=relay
+        )
 
     def _slots(self, stack: AsyncExitStack, size: int, guard: Policy | None = None) -> Slots:
         slots = Slots(size, guard, self._transport)
@@ -201,6 +223,16 @@ def create_app(
     database at a URL is opened. A simulation gives all four.
     """
     return App(settings, role, clock, draw, transport, connect)
+
+
+def _open_desk(
+    database: Database, cipher: Cipher, deliverer: Deliverer | None, wake: Wake, svix: "Svix | None"
+) -> Desk:
+    if svix is None:
+        return LocalDesk(database, cipher, deliverer, announce=wake.after)
+    from webhooks.relay.desk import SvixDesk  # noqa: PLC0415  start-up: with the client of Svix
+
+    return SvixDesk(database, svix.remote, deliverer, announce=wake.after)
 
 
 class _Work:

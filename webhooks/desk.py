@@ -79,8 +79,8 @@ class Deed(NamedTuple):
 Record = Callable[[AsyncConnection, UUID, Deed], Awaitable[None]]
 """Told what was done in a project, inside the transaction that does it and as its last statement.
 
-Deeds: `endpoint.created`, `.changed`, `.deleted`, `.secret_revealed`, `.secret_rotated`, `.tested`, `.recovered`, and
-`message.resent`.
+Deeds: `endpoint.created`, `.changed`, `.deleted`, `.secret_revealed`, `.secret_rotated`, `.tested`, `.recovered`,
+`message.resent`, and `portal.opened` for the project.
 """
 
 

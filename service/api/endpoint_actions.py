@@ -18,12 +18,20 @@ from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.paging import Page, json_page
 from service.api.webhook_refusals import told_as_problems
-from service.api.webhook_views import AttemptView, EventTypeView, RedeliveryView, RotatedView, attempt_view
+from service.api.webhook_views import (
+    AttemptView,
+    EventTypeView,
+    PortalView,
+    RedeliveryView,
+    RotatedView,
+    attempt_view,
+)
 from service.core.catalogue import CATALOGUE, schema_of
 from service.flows.gateway import Gateway
 
 ROTATION: Final = Body[Rotation](Rotation, example={"grace_seconds": 86_400}, when_empty=Rotation())
 TEST: Final = Body[Nothing](Nothing, example={}, when_empty=Nothing())
+PORTAL: Final = TEST
 RECOVERY: Final = Body[Recovery](
     Recovery, example={"since": "2026-03-02T09:00:00Z", "until": "2026-03-02T12:00:00Z", "event_types": ["calendar.*"]}
 )
@@ -106,6 +114,28 @@ async def recover(
     return await once(gateway, request, work)
 
 
+@post(
+    "/webhooks/portal",
+    status_code=200,
+    operation_id="openPortal",
+    summary="Make a link to the portal of endpoints",
+    description="Whoever opens it sees and changes the project's endpoints at Svix, their secrets and what was sent; give it to "
+    "the one person whom it is for. 409 where the gateway sends webhooks itself: there is a portal once `CALGATE_SVIX_TOKEN` "
+    "is set.",
+    tags=["Webhooks"],
+    opt={"body": PORTAL, "scope": "admin"},
+)
+async def portal(request: ApiRequest, gateway: Injected[Gateway]) -> Response[PortalView]:
+    await PORTAL.read(request)
+
+    async def work(_object_id: UUID) -> Response[PortalView]:
+        with told_as_problems():
+            made = await desk(request, gateway).portal(request.auth.project_id, now=gateway.clock())
+        return Response(PortalView(made.url, made.expires_at), status_code=200)
+
+    return await once(gateway, request, work)
+
+
 @get(
     "/webhooks/event_types",
     operation_id="listEventTypes",
@@ -134,4 +164,4 @@ def _catalogue() -> tuple[bytes, ...]:
     )
 
 
-ROUTES: Final = [rotate, test, recover, list_event_types]
+ROUTES: Final = [rotate, test, recover, portal, list_event_types]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from service.api.problems import not_found
 from service.errors import GatewayError
-from webhooks.desk import OutdatedVersion, TooMany, Unavailable, UnknownObject, WrongState
+from webhooks.desk import OutdatedVersion, TooMany, Unavailable, UnknownObject, Unsupported, WrongState
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def told_as_problems() -> Iterator[None]:
         raise GatewayError(412, "precondition_failed", str(error)) from None
     except WrongState as error:
         raise GatewayError(409, "conflict", str(error)) from None
-    except TooMany as error:
+    except (TooMany, Unsupported) as error:
         raise GatewayError(422, "validation_failed", str(error)) from None
     except Unavailable as error:
         raise GatewayError(503, "unavailable", str(error), headers={"retry-after": "5"}) from None

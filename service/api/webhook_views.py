@@ -59,6 +59,13 @@ class RotatedView(msgspec.Struct, frozen=True):
     old_secrets_sign_until: datetime
 
 
+class PortalView(msgspec.Struct, frozen=True):
+    """A link that opens the portal to whoever has it, and until when it does."""
+
+    url: str
+    expires_at: datetime
+
+
 class RedeliveryView(msgspec.Struct, frozen=True):
     """How many deliveries are due again."""
 

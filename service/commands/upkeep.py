@@ -2,16 +2,20 @@
 
 import argparse
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from sqlalchemy import select
 
 from service.commands.session import DONE, CommandFailed, fail, load_settings, run, say, utc_now
 from service.core.audit import Author
+from service.providers.guarded_http import Slots
 from service.settings import Settings, SettingsError
 from service.store import audit, keyring, readiness
 from service.store.cipher import KeyRing, KeyRingError
 from service.store.database import Database, DatabaseUnavailable
 from service.store.migrations import MigrationError, head, is_current, upgrade
+
+SVIX_SECONDS: Final = 10.0
 
 
 def migrate(_options: argparse.Namespace) -> int:
@@ -69,6 +73,7 @@ async def _check(settings: Settings) -> int:
         ("migrations", _check_migrations),
         ("key ring", _check_keys),
         ("clock", _check_clock),
+        *([("Svix", _check_svix)] if settings.svix_token or settings.svix_server_url else []),
     )
     code = DONE
     async with database:
@@ -102,6 +107,30 @@ async def _check_keys(database: Database, settings: Settings) -> None:
     if _is_missing(database) or not await is_current(database):
         return  # the ring is bound to the database at the first start
     await keyring.check(database, settings.secret_keys)
+
+
+async def _check_svix(_database: Database, settings: Settings) -> None:
+    """Make one call that needs the token."""
+    if settings.svix_token is None:
+        raise CommandFailed(
+            "CALGATE_SVIX_SERVER_URL is set and CALGATE_SVIX_TOKEN is not, so that nothing goes there: set both or neither"
+        )
+    from service.flows.svix import open_remote  # noqa: PLC0415  start-up: its client takes 0.3 s
+    from webhooks.relay.channel import SvixFailed, SvixRefused
+
+    slots = Slots(1)
+    try:
+        await open_remote(settings, slots, deadline=SVIX_SECONDS).check()
+    except SvixRefused as error:
+        if error.status not in (401, 403):
+            raise CommandFailed(f"{error}; look at the server, or correct CALGATE_SVIX_SERVER_URL") from None
+        raise CommandFailed(
+            f"the server refuses the token ({error.status}): set CALGATE_SVIX_TOKEN to a valid one of its environment"
+        ) from None
+    except SvixFailed as error:
+        raise CommandFailed(f"{error}; look at the network, or correct CALGATE_SVIX_SERVER_URL") from None
+    finally:
+        await slots.aclose()
 
 
 async def _check_clock(database: Database, _settings: Settings) -> None:

@@ -37,6 +37,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "endpoint.tested": "A test message was sent to an endpoint",
     "endpoint.recovered": "What an endpoint had failed to take was to be sent again",
     "message.resent": "A message was to be sent again",
+    "portal.opened": "A link to the portal of the project's webhooks was made",
     "bot_runner.set": "An HTTP API or the webhook was named as who launches bots: `runner`",
     "bot_runner.removed": "The webhook was to launch bots again",
     "client.registered": "An OAuth client was registered, by which users are signed in",

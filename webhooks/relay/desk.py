@@ -289,6 +289,7 @@ class SvixDesk:
         options = AuthenticationAppPortalAccessOptions()
         with told_as_refusals():
             access = await self._remote.call(lambda svix: svix.authentication.app_portal_access(app_id, wish, options))
+        await self._write_down(project_id, Deed("portal.opened", project_id))
         return Portal(access.url, now + OPEN_FOR)
 
     async def _sent_again(self, project_id: UUID, message_id: UUID, endpoint_id: UUID | None) -> int:
