@@ -14,6 +14,7 @@ from service.store import audit, keyring, readiness
 from service.store.cipher import KeyRing, KeyRingError
 from service.store.database import Database, DatabaseUnavailable
 from service.store.migrations import MigrationError, head, is_current, upgrade
+from webhooks.relay.channel import SvixFailed, SvixRefused
 
 SVIX_SECONDS: Final = 10.0
 
@@ -116,7 +117,6 @@ async def _check_svix(_database: Database, settings: Settings) -> None:
             "CALGATE_SVIX_SERVER_URL is set and CALGATE_SVIX_TOKEN is not, so that nothing goes there: set both or neither"
         )
     from service.flows.svix import open_remote  # noqa: PLC0415  start-up: its client takes 0.3 s
-    from webhooks.relay.channel import SvixFailed, SvixRefused
 
     slots = Slots(1)
     try:
