@@ -4,15 +4,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from service.providers.addresses import Policy
 from service.providers.caldav.client import CaldavCalendar
+from service.providers.google.busy import GoogleBusy
 from service.providers.google.client import GoogleCalendar
 from service.providers.google.push import GooglePush
+from service.providers.google.writing import GoogleWriter
 from service.providers.ics.client import IcsFeed
 from service.providers.microsoft.client import GRAPH_URL, LOGIN_URL, MicrosoftCalendar
 from service.providers.microsoft.push import MicrosoftPush
 from service.providers.protocol import Provider, PushReader
 from service.providers.vevent.expansion import Expander
+from service.providers.writing import BusyReader, QuickAdder, Writer
 
 CALDAV: Final = "caldav"
 GOOGLE: Final = "google"
@@ -50,3 +55,23 @@ def make_providers(
 def make_push_readers() -> Mapping[str, PushReader]:
     """The readers of the providers that push over HTTP."""
     return {GOOGLE: GooglePush(), MICROSOFT: MicrosoftPush()}
+
+
+class Hands(msgspec.Struct, frozen=True, kw_only=True):
+    """What providers do besides reading, by name, each on the connections and quotas of its reading."""
+
+    writers: Mapping[str, Writer]
+    quick_adders: Mapping[str, QuickAdder]
+    busy_readers: Mapping[str, BusyReader]
+
+
+def make_hands(providers: Mapping[str, Provider]) -> Hands:
+    """The writers, and what goes with them, of those providers of `make_providers` that have any."""
+    writers: dict[str, Writer] = {}
+    quick_adders: dict[str, QuickAdder] = {}
+    busy_readers: dict[str, BusyReader] = {}
+    for name, provider in providers.items():
+        if isinstance(provider, GoogleCalendar):
+            writers[name] = quick_adders[name] = GoogleWriter(provider.api)
+            busy_readers[name] = GoogleBusy(provider.api)
+    return Hands(writers=writers, quick_adders=quick_adders, busy_readers=busy_readers)

@@ -40,12 +40,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class Written(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider holds now. `item` is its row as read, None for a series, whose occurrences `Provider.series` has.
 
-    `series_id` is set where what was written recurs.
+    `series_id` is set where what was written recurs. `conference` is `pending` or `failed` where one was asked for that
+    the event does not have (yet); the event itself is written.
     """
 
     provider_event_id: str
     item: Item | None = None
     series_id: str | None = None
+    conference: str | None = None
 
 
 class Busy(msgspec.Struct, frozen=True):
@@ -53,6 +55,19 @@ class Busy(msgspec.Struct, frozen=True):
 
     starts_at: datetime
     ends_at: datetime
+
+
+def merge_busy(stretches: Sequence[Busy]) -> list[Busy]:
+    """The same busy time in stretches that neither overlap nor touch, by start; empty ones are left out."""
+    merged: list[Busy] = []
+    for each in sorted(stretches, key=lambda stretch: stretch.starts_at):
+        if each.ends_at <= each.starts_at:
+            continue
+        if merged and each.starts_at <= merged[-1].ends_at:
+            merged[-1] = Busy(merged[-1].starts_at, max(merged[-1].ends_at, each.ends_at))
+        else:
+            merged.append(each)
+    return merged
 
 
 class Writer(Protocol):

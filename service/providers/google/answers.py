@@ -12,9 +12,12 @@ from service.errors import (
     CalendarGone,
     ClientRejected,
     CursorExpired,
+    EventGone,
+    Outdated,
     PolicyForbids,
     ProviderError,
     PushUnsupported,
+    ReadOnly,
     RequestRefused,
     ScopeMissing,
     Throttled,
@@ -39,6 +42,9 @@ _POLICY: Final = frozenset({"domainPolicy", "notACalendarUser"})
 _CURSOR: Final = frozenset({"fullSyncRequired", "updatedMinTooLongAgo"})
 _PUSH: Final = frozenset({"pushNotSupportedForRequestedResource"})
 _REFUSED: Final = frozenset({"requiredAccessLevel", "forbiddenForNonOrganizer", "forbiddenForServiceAccounts"})
+_READ_ONLY: Final = frozenset(
+    {"requiredAccessLevel", "forbiddenForNonOrganizer", "forbidden", "cannotChangeOrganizer", "eventTypeRestriction"}
+)
 _QUOTA_WORDS: Final = ("quota exceeded", "rate limit exceeded", "limits exceeded", "limit exceeded")
 _CURSOR_WORDS: Final = ("sync token", "synctoken", "page token", "pagetoken")
 
@@ -66,6 +72,22 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
     if status == 429 or (status == 403 and reason not in _REFUSED and _sounds_like_quota(error, cause)):
         return _throttled(reason or f"http_{status}", error, asked, now)
     return _by_status(status, reason, cause, error, asked)
+
+
+def judge_write(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderError:
+    """The same of a write: a version that no longer holds, an event that is gone, and what this account may not write."""
+    error = judge(status, headers, body, now)
+    if status == 412:
+        return Outdated(error.reason)
+    if status == 409 and error.reason != "duplicate":
+        return TransientFault(error.reason)
+    if not isinstance(error, RequestRefused):
+        return error
+    if status == 410:
+        return EventGone(error.reason)
+    if status == 403 and (error.reason in _READ_ONLY or error.reason == "http_403"):
+        return ReadOnly(error.reason)
+    return error
 
 
 def _by_reason(reason: str, error: WireError, asked: datetime | None, now: datetime) -> ProviderError | None:

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
 import httpx
 import msgspec
@@ -12,10 +11,10 @@ import msgspec
 from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRules
 from service.core.schedule import Window
 from service.core.sync import Item, Page
-from service.errors import CalendarGone, TransientFault
-from service.observability import METRICS
-from service.providers.exchange import Answer, ask
+from service.errors import TransientFault
+from service.providers.exchange import ask
 from service.providers.google.answers import judge
+from service.providers.google.api import HEADERS, CalendarApi, events_path, segment
 from service.providers.google.push import read_channel, watch_body
 from service.providers.google.reading import read_evidence, read_page, read_rows
 from service.providers.google.wire import CALENDAR_FIELDS, PAGE_FIELDS, WireCalendar, WirePage
@@ -29,9 +28,6 @@ TOKEN_DEADLINE: Final = 20.0
 MOST_PAGES: Final = 1000
 ROWS_AT_ONCE: Final = 250
 """Rows read between two turns of the event loop: about ten milliseconds."""
-
-_HEADERS: Final = {"accept-encoding": "gzip", "user-agent": "calgate (gzip)"}
-"""Google compresses only when both say gzip (guides/performance)."""
 
 _calendar: Final = msgspec.json.Decoder(WireCalendar)
 
@@ -51,7 +47,7 @@ class GoogleCalendar:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._api_url = api_url.rstrip("/")
+        self.api = CalendarApi(api_url, clock)
         self._token_url = token_url
         self._clock = clock
 
@@ -66,7 +62,7 @@ class GoogleCalendar:
             "grant_type": "refresh_token",
         }
         answer = await ask(
-            http, "POST", self._token_url, headers=_HEADERS, form=form, limit=LARGEST_ANSWER, deadline=TOKEN_DEADLINE
+            http, "POST", self._token_url, headers=HEADERS, form=form, limit=LARGEST_ANSWER, deadline=TOKEN_DEADLINE
         )
         return judge_refresh(answer.status, answer.headers, answer.body, now)
 
@@ -95,7 +91,7 @@ class GoogleCalendar:
     ) -> AsyncIterator[Page]:
         """A round of events.list with expanded series; a sync token forbids timeMin and timeMax (guides/sync)."""
         params = _listing() | ({"syncToken": token} if token else _within(window))
-        async for page in self._pages(access, _events_path(raw_calendar_id), params):
+        async for page in self._pages(access, events_path(raw_calendar_id), params):
             items = await _read_items(page, time_zone, rules)
             if page.next_page_token:
                 yield Page(items, time_zone=page.time_zone)
@@ -114,7 +110,7 @@ class GoogleCalendar:
         rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Item]:
         """A windowed events.list whose sync token nobody keeps."""
-        async for page in self._pages(access, _events_path(raw_calendar_id), _listing() | _within(window)):
+        async for page in self._pages(access, events_path(raw_calendar_id), _listing() | _within(window)):
             for item in await _read_items(page, time_zone, rules):
                 yield item
 
@@ -129,8 +125,8 @@ class GoogleCalendar:
         rules: LinkRules = DEFAULT_RULES,
     ) -> AsyncIterator[Item]:
         """events.instances; a series that is deleted (404, 410) has no occurrences."""
-        events = _events_path(raw_calendar_id)
-        path = f"{events}/{_segment(series_id)}/instances"
+        events = events_path(raw_calendar_id)
+        path = f"{events}/{segment(series_id)}/instances"
         params = _listing() | _within(window) | {"showDeleted": "false"}
         del params["singleEvents"]
         async for page in self._pages(access, path, params, parent=events):
@@ -152,8 +148,8 @@ class GoogleCalendar:
         now: datetime,
     ) -> OpenedChannel:
         """events.watch; raises PushUnsupported, and TransientFault when the id has been used before."""
-        path = f"{_events_path(raw_calendar_id)}/watch"
-        answer = await self._call(access, "POST", path, json=watch_body(channel_id, secret, address))
+        path = f"{events_path(raw_calendar_id)}/watch"
+        answer = await self.api.call(access, "POST", path, json=watch_body(channel_id, secret, address))
         if not answer.is_good:
             raise judge(answer.status, answer.headers, answer.body, now)
         return read_channel(answer.body, now)
@@ -161,7 +157,7 @@ class GoogleCalendar:
     async def close_channel(self, access: Access, *, channel_id: str, resource_id: str) -> None:
         """channels.stop; 404 says that the channel has gone already."""
         body = {"id": channel_id, "resourceId": resource_id}
-        answer = await self._call(access, "POST", "/channels/stop", json=body)
+        answer = await self.api.call(access, "POST", "/channels/stop", json=body)
         if not answer.is_good and answer.status != 404:
             raise judge(answer.status, answer.headers, answer.body, self._clock())
 
@@ -176,10 +172,10 @@ class GoogleCalendar:
         seen: set[str] = set()
         while True:
             asked = {**params, "pageToken": page_token} if page_token else params
-            answer = await self._call(access, "GET", path, params=asked)
+            answer = await self.api.call(access, "GET", path, params=asked)
             if parent and answer.status in {404, 410}:
                 # A 404 may also be the calendar's: that must not look like a series without occurrences.
-                answer = await self._call(access, "GET", parent, params={"maxResults": "1", "fields": "timeZone"})
+                answer = await self.api.call(access, "GET", parent, params={"maxResults": "1", "fields": "timeZone"})
                 if answer.status == 200:
                     return
             if answer.status != 200:
@@ -192,36 +188,6 @@ class GoogleCalendar:
             if page_token in seen or len(seen) >= MOST_PAGES:
                 raise TransientFault("the pages do not end")
             seen.add(page_token)
-
-    async def _call(
-        self, access: Access, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
-    ) -> Answer:
-        await access.take_turn(self._clock)
-        outcome = "no_answer"
-        try:
-            answer = await ask(
-                access.http,
-                method,
-                self._api_url + path,
-                params={"prettyPrint": "false", **(params or {})},
-                headers={**_HEADERS, "authorization": f"Bearer {access.token}"},
-                json=json,
-            )
-            outcome = "ok" if answer.is_good else str(answer.status)
-        finally:
-            METRICS.called(self.name, outcome)
-        return answer
-
-
-def _events_path(raw_calendar_id: str) -> str:
-    return f"/calendars/{_segment(raw_calendar_id)}/events"
-
-
-def _segment(identifier: str) -> str:
-    # "." and ".." cannot be escaped in a path, and would lead to another resource.
-    if identifier in {"", ".", ".."}:
-        raise CalendarGone("not an id")
-    return quote(identifier, safe="")
 
 
 def _listing() -> dict[str, str]:

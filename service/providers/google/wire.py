@@ -136,6 +136,13 @@ EVENT_FIELDS: Final = (
     f"attendees({PEOPLE},organizer,resource,optional,responseStatus),"
     "conferenceData(entryPoints(entryPointType,uri,passcode,password,pin,accessCode,meetingCode))"
 )
+WRITTEN_FIELDS: Final = (
+    "id,status,etag,created,iCalUID,recurrence,recurringEventId,summary,description,location,transparency,visibility,eventType,"
+    f"hangoutLink,htmlLink,start({MOMENT}),end({MOMENT}),originalStartTime({MOMENT}),organizer({PEOPLE}),attendees,"
+    "extendedProperties(private),conferenceData(createRequest,entryPoints)"
+)
+"""The same of an event that is written, and what else has to be known for that: attendees go back whole, or lose something."""
+
 PAGE_FIELDS: Final = f"nextPageToken,nextSyncToken,timeZone,items({EVENT_FIELDS})"
 CALENDAR_FIELDS: Final = (
     "nextPageToken,items(id,summary,summaryOverride,description,primary,timeZone,accessRole,backgroundColor)"
