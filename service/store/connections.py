@@ -236,13 +236,14 @@ async def put_connection(
     access_token: str,
     access_expires_at: datetime,
     now: datetime,
-) -> tuple[UUID, UUID]:
+) -> tuple[UUID, UUID, bool]:
     """Store a provider account's tokens under a client, or replace those that it had.
 
-    The connection's id, and the id of the client that it was under until now.
+    The connection's id, the id of the client that it was under until now, and whether it is new.
     """
+    new_id = uuid7()
     fresh = {
-        "id": uuid7(),
+        "id": new_id,
         "project_id": project_id,
         "oauth_client_id": oauth_client_id,
         "provider": provider,
@@ -276,7 +277,7 @@ async def put_connection(
         "updated_at": now,
     }
     await conn.execute(update(_connections).where(_c.id == found).values(**values))
-    return found, row.oauth_client_id
+    return found, row.oauth_client_id, found == new_id
 
 
 async def forget_unused(conn: AsyncConnection, connection_id: UUID, now: datetime) -> list[Notice]:

@@ -41,11 +41,18 @@ UNKNOWN_HOST: Final = f"network: {HostUnknown.__name__}"
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider said to credentials: the tokens, the calendars behind them, and whose account it is."""
+    """What a provider said to credentials: the tokens, the calendars behind them, and whose account it is.
+
+    `secret` is what the account is to be asked with from now on.
+    """
 
     grant: TokenGrant
+    secret: str
     calendars: list[RawCalendar]
     account: Account
+
+    def __repr__(self) -> str:
+        return f"Admission(account={self.account.id!r})"
 
 
 async def look(gateway: Gateway, credentials: Credentials) -> list[RawCalendar]:
@@ -72,7 +79,7 @@ async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Ad
         raise _in_field(error, BLAMES[provider.name].address) from error
     if account is None:
         raise GatewayError(422, "calendar_not_found", "The account has no calendars.")
-    return Admission(grant=grant, calendars=found, account=account)
+    return Admission(grant=grant, secret=grant.refresh_token or credentials.secret, calendars=found, account=account)
 
 
 async def _refresh(
