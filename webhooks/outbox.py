@@ -35,7 +35,7 @@ from webhooks.relay import rows as relays
 from webhooks.retry import SCHEDULE
 from webhooks.tables import deliveries, endpoints, messages
 
-ON_REQUEST = ("event.",)
+ON_REQUEST = ("event.", "integration.")
 """Families of types that only those endpoints get which name them."""
 
 FIFO = "fifo"

@@ -39,7 +39,7 @@ def check_types(patterns: Iterable[str] | UnsetType | None, formats: Iterable[st
 
 
 class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A receiver to be. `event_types` are exact or end in `.*`; without any, all but the `event.*` family are sent.
+    """A receiver to be. `event_types` are exact or end in `.*`; without any, all but the `event.*` and `integration.*` families are sent.
 
     `format` is whose words the webhooks are in: ours, or those that Meeting BaaS's v1 or v2 sends of calendars.
     """

@@ -11,6 +11,7 @@ from service.core.announcements import (
     BotNotice,
     CalendarNotice,
     Change,
+    ConnectionNotice,
     EndpointNotice,
     MeetingStarting,
     StaleNotice,
@@ -31,11 +32,15 @@ class EventType(NamedTuple):
     on_request: bool = False
 
 
+ON_REQUEST: Final = ("event.", "integration.")
+"""The families of types that are sent only to endpoints that name them."""
+
+
 def _listed(
     name: str, struct: type[msgspec.Struct], description: str, data: Mapping[str, Any], *, at: str = samples.NOW
 ) -> EventType:
     example = {"type": name, "timestamp": at, "data": data}
-    return EventType(name, struct, description, example, on_request=name.startswith("event."))
+    return EventType(name, struct, description, example, on_request=name.startswith(ON_REQUEST))
 
 
 CATALOGUE: Final[tuple[EventType, ...]] = (
@@ -124,6 +129,24 @@ CATALOGUE: Final[tuple[EventType, ...]] = (
         samples.bot("cancelled"),
     ),
     _listed("bot.failed", BotNotice, "A bot could not be launched; `reason` says why.", samples.bot("missed")),
+    _listed(
+        "integration.synced",
+        ConnectionNotice,
+        "A user's connection is active and all of its calendars have been read: for the first time, or again.",
+        samples.connection("active", None),
+    ),
+    _listed(
+        "integration.error",
+        ConnectionNotice,
+        "A connection has come to `token_expired`, where the user has to sign in again, or to `error`.",
+        samples.connection("token_expired", "active", "credentials_rejected", samples.SIGN_IN),
+    ),
+    _listed(
+        "integration.disconnected",
+        ConnectionNotice,
+        "A connection was deleted, or the provider has none of its calendars any more.",
+        samples.connection("disconnected", "active"),
+    ),
     _listed(
         "webhook.endpoint_disabled",
         EndpointNotice,

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 CALENDAR_ID: Final = "0199f3a2-6b1e-7c31-9d0a-5f2b8c7e4a10"
 EVENT_ID: Final = "0199f3a2-8d44-7b02-a3c5-1e9f60d2b711"
+CONNECTION_ID: Final = "0199f3a2-6b1e-7a02-8f31-c40d5e6b7a88"
 ENDPOINT_ID: Final = "0199f3a2-7a10-7f3e-b1d4-6c8e0a9f5b22"
 BOT_ID: Final = "0199f3a2-9c55-7d10-8e21-3b7a4f6c1d22"
 MEETING_KEY: Final = "4f1q7s0b2m@google.com"
@@ -136,6 +137,26 @@ def calendar(status: str, previous: str | None, code: str | None = None, message
         "error_code": code,
         "error_message": message,
         "metadata": {"user": "42"},
+    }
+
+
+SIGN_IN: Final = (
+    "The account does not let us in any more: let the user sign in again and PATCH the calendar with the new refresh_token; "
+    "at a CalDAV server, let the user make a new app-specific password and PATCH that. (invalid_grant)"
+)
+
+
+def connection(status: str, previous: str | None, code: str | None = None, message: str | None = None) -> dict[str, Any]:
+    """The news that the calendar's connection has come to a status from a previous one."""
+    return {
+        "connection_id": CONNECTION_ID,
+        "user_id": "42",
+        "provider": "google",
+        "email": "ana@example.com",
+        "status": status,
+        "previous_status": previous,
+        "error_code": code,
+        "error_message": message,
     }
 
 

@@ -18,7 +18,7 @@ from service.core.announcements import Entry, entries, state_change, sync_notice
 from service.core.decision import Decision
 from service.core.lifecycle import Standing, State
 from service.core.meeting_links import evidence
-from service.store import bots, calendars, changes, dialects, events, leases, meetings, starts
+from service.store import bots, calendars, changes, connection_standing, dialects, events, leases, meetings, starts
 from service.store.tables import LEAD_SECONDS, Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Lease, Notice
@@ -60,6 +60,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     def accepts_client(self) -> bool:
         """Whether an OAuth client that was at fault works again: its next fault is news."""
         return self.row.error_code == "client_rejected" and self.standing.status is State.ACTIVE
+
+    @property
+    def turns_connection(self) -> bool:
+        """Whether the calendar's connection may stand otherwise from now on."""
+        return (self.standing.status, self.standing.error_code) != (self.row.status, self.row.error_code)
 
     @property
     def is_first_sync(self) -> bool:
@@ -125,6 +130,8 @@ async def settle(
     `lead_seconds` learns the lead times of the projects that had news.
     """
     news = [settlement for settlement in settlements if settlement.is_news]
+    turned = {each.row.connection_id for each in settlements if each.turns_connection}
+    await connection_standing.hold(conn, turned)
     held: set[UUID] = set()
     if news:
         # All of the group, though only the news is asked about: rows are locked in one order.
@@ -137,6 +144,7 @@ async def settle(
         await calendars.forget_rejection(conn, client_id)
     await leases.settle(conn, [_calendar_values(each, announced.get(each.row.id)) for each in settlements])
     notices = [notice for each in news for notice in _state_notices(each, announced[each.row.id])]
+    notices += await connection_standing.news(conn, turned, settlements[0].now)
     with_bots: set[UUID] = set()
     notices += await _publish(conn, news, lead_seconds, with_bots)
     dispatches = await outbox.put(conn, notices, now=settlements[0].now, lease=delivery) if notices else []
