@@ -1,47 +1,45 @@
-"""Claiming due deliveries: a lease is put on each, so that of all processes one sends it."""
+"""Leases on deliveries: one is put on each that is taken, so that of all processes one sends it."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, exists, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from webhooks.message import RELAY, DeliveryState, Dispatch, EndpointState, Lease, Rank, Target, about
 from webhooks.tables import deliveries, endpoints, messages
 
 Item = TypeVar("Item")
-ROUNDS = 8
 
-# A literal, not a parameter: only then do both databases see that the partial index serves.
-PENDING = deliveries.c.state == literal_column(f"'{DeliveryState.PENDING.value}'")
-_DUE = and_(PENDING, deliveries.c.next_at <= bindparam("now"))
-_OF_RANK = deliveries.c.rank == bindparam("rank")
-_earlier = deliveries.alias("earlier")
-_FIRST_IN_ORDER = or_(
-    deliveries.c.fifo_key.is_(None),
-    ~exists().where(
-        _earlier.c.state == literal_column(f"'{DeliveryState.PENDING.value}'"),
-        _earlier.c.fifo_key.is_not(None),
-        _earlier.c.endpoint_id == deliveries.c.endpoint_id,
-        _earlier.c.fifo_key == deliveries.c.fifo_key,
-        _earlier.c.id < deliveries.c.id,
-    ),
+
+def pending(rows: FromClause) -> ColumnElement[bool]:
+    """That a row of deliveries waits to be sent, or is leased to be.
+
+    A literal, not a parameter: only then do both databases see that a partial index serves.
+    """
+    is_pending: ColumnElement[bool] = rows.c.state == literal_column(f"'{DeliveryState.PENDING.value}'")
+    return is_pending
+
+
+PENDING = pending(deliveries)
+_ANY_DUE = (
+    select(deliveries.c.id)
+    .where(PENDING, deliveries.c.next_at <= bindparam("now"), deliveries.c.rank.in_([rank.value for rank in Rank]))
+    .limit(1)
 )
-_ANY_DUE = select(deliveries.c.id).where(_DUE, deliveries.c.rank.in_([rank.value for rank in Rank])).limit(1)
-_CANDIDATES = (
-    select(deliveries.c.id, deliveries.c.endpoint_id)
-    .where(_DUE, _OF_RANK, _FIRST_IN_ORDER, deliveries.c.endpoint_id.not_in(bindparam("full", expanding=True)))
-    .order_by(deliveries.c.next_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True, of=deliveries)
+_free = deliveries.alias("free")
+_FREE = (
+    select(_free.c.id)
+    .where(_free.c.id.in_(bindparam("ids", expanding=True)), pending(_free), _free.c.next_at <= bindparam("now"))
+    .with_for_update(skip_locked=True)
 )
 _TAKE = (
     update(deliveries)
-    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+    .where(deliveries.c.id.in_(_FREE))
     .values(lease=bindparam("owner"), next_at=bindparam("until"))
+    .returning(deliveries.c.id)
 )
 _SHELVE = (
     update(deliveries)
@@ -86,24 +84,6 @@ _RELEASE = (
 )
 
 
-class Room(Protocol):
-    """What the claiming process can take."""
-
-    def load(self, rank: int) -> int: ...
-
-    def room(self, endpoint_id: UUID, rank: int) -> int: ...
-
-    def full(self, rank: int) -> Collection[UUID]: ...
-
-
-class Claimed(NamedTuple):
-    """The dispatches that are ours now; the endpoints with more due than they have room for; whether others have too."""
-
-    dispatches: list[Dispatch]
-    crowded: Collection[UUID]
-    cut_short: bool
-
-
 def padded(ids: Sequence[Item]) -> list[Item]:
     """The values repeated up to a power of two: PostgreSQL prepares a statement per length, and few lengths are few."""
     size = 1 << max(0, len(ids) - 1).bit_length()
@@ -115,34 +95,16 @@ async def any_due(conn: AsyncConnection, now: datetime) -> bool:
     return (await conn.execute(_ANY_DUE, {"now": now})).first() is not None
 
 
-async def claim(
-    conn: AsyncConnection,
-    lease: Lease,
-    *,
-    now: datetime,
-    limits: Mapping[Rank, int],
-    room: Room,
-    held: Collection[UUID],
-) -> Claimed:
-    """Lease due deliveries, of each rank up to its limit, the longest due first, of each endpoint as `room` has for it.
+async def take(conn: AsyncConnection, lease: Lease, ids: Sequence[UUID], *, now: datetime) -> list[Dispatch]:
+    """Lease these deliveries, as far as they are still due and nobody else is just taking them.
 
-    `held` are deliveries that this process has in memory, whatever their leases say. Deliveries of endpoints that are
-    disabled or deleted are parked or cancelled on the way.
+    Those of endpoints that are disabled or deleted are parked or cancelled on the way.
     """
-    picked: list[UUID] = []
-    crowded: set[UUID] = set()
-    cut_short = False
-    for rank, limit in limits.items():
-        found: list[UUID] = []
-        if limit > 0:
-            found, full = await _pick(conn, rank, now=now, limit=limit, room=room, held=held)
-            picked, crowded = picked + found, crowded | full
-        cut_short = cut_short or len(found) >= limit
-    if not picked:
-        return Claimed([], crowded, cut_short=cut_short)
-    ids = padded(picked)
-    await conn.execute(_TAKE, {"ids": ids, "owner": lease.owner, "until": lease.until})
-    rows = (await conn.execute(_LOAD, {"ids": ids})).all()
+    asked = {"ids": padded(ids), "owner": lease.owner, "until": lease.until, "now": now}
+    taken = list((await conn.execute(_TAKE, asked)).scalars()) if ids else []
+    if not taken:
+        return []
+    rows = (await conn.execute(_LOAD, {"ids": padded(taken)})).all()
     for state, to in (
         (EndpointState.DISABLED, DeliveryState.PARKED),
         (EndpointState.DELETED, DeliveryState.CANCELLED),
@@ -150,32 +112,7 @@ async def claim(
         idle = [row.id for row in rows if row.state == state.value]
         if idle:
             await conn.execute(_SHELVE, {"ids": padded(idle), "to": to.value, "now": now})
-    ours = [_dispatch(row, lease) for row in rows if row.state == EndpointState.ENABLED.value]
-    return Claimed(ours, crowded, cut_short=cut_short)
-
-
-async def _pick(
-    conn: AsyncConnection, rank: Rank, *, now: datetime, limit: int, room: Room, held: Collection[UUID]
-) -> tuple[list[UUID], set[UUID]]:
-    """Choose ids; an endpoint whose backlog fills a page is left out of the next, so that it hides nobody else."""
-    picked: list[UUID] = []
-    per_endpoint: Counter[UUID] = Counter()
-    closed, passed = set(room.full(rank)), set(held)
-    page: dict[str, Any] = {"now": now, "rank": rank.value, "most": limit + len(held)}
-    for _ in range(ROUNDS):
-        found = (await conn.execute(_CANDIDATES, {**page, "full": padded(sorted(closed))})).all()
-        for row in found:
-            if row.id in passed or len(picked) >= limit:
-                continue
-            if per_endpoint[row.endpoint_id] >= room.room(row.endpoint_id, rank):
-                closed.add(row.endpoint_id)
-                continue
-            per_endpoint[row.endpoint_id] += 1
-            passed.add(row.id)
-            picked.append(row.id)
-        if len(found) < page["most"] or len(picked) >= limit:
-            break
-    return picked, closed
+    return [_dispatch(row, lease) for row in rows if row.state == EndpointState.ENABLED.value]
 
 
 def _dispatch(row: Any, lease: Lease) -> Dispatch:

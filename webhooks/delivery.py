@@ -15,16 +15,18 @@ import httpx
 
 from webhooks import health
 from webhooks.attempt import Sender
-from webhooks.claims import any_due, claim
+from webhooks.claims import any_due
 from webhooks.endpoints import versions
 from webhooks.journal import Entry, Journal, Outage
 from webhooks.keyring import Keyring
 from webhooks.lanes import Lanes
 from webhooks.message import RELAY, Dispatch, Lease, Outcome, Rank
+from webhooks.places import free_of
 from webhooks.ports import Cipher, Clients, Clock, Observe, Sends, Sessions
 from webhooks.retry import told_to_stop
 from webhooks.settings import DeliverySettings
 from webhooks.settlement import Result, Settled, settle
+from webhooks.turns import Turns, claim
 
 SOON = timedelta(seconds=60)
 """A retry within this is waited for to the moment, so that jitter is all that is added to its pause."""
@@ -75,7 +77,9 @@ class Deliverer:
             deadline=settings.deadline,
             prefixes=settings.prefixes,
         )
-        self._lanes = Lanes(settings.endpoint_concurrency, most_slow=max(1, settings.concurrency // 2))
+        most = settings.concurrency
+        self._lanes = Lanes(settings.endpoint_concurrency, most_slow=max(1, most // 2), most=most)
+        self._turns = Turns()
         self._journal = Journal(
             sessions, clock, settings, owner=self.owner, lease=self.lease, written=self._written, jitter=jitter
         )
@@ -156,20 +160,22 @@ class Deliverer:
     async def claim_due(self) -> int:
         """Lease what is due, as far as there is room in memory, and begin to send it; how many that was."""
         async with self._claiming:
-            limits = {
-                Rank.NEWS: 2 * self._settings.concurrency - self._lanes.load(Rank.NEWS),
-                Rank.BACKFILL: self._settings.concurrency - self._lanes.load(Rank.BACKFILL),
-            }
-            if self._closing or max(limits.values()) <= 0:
-                self._cut_short = True
+            if self._closing:
                 return 0
+            most = self._settings.concurrency
+            limits = {
+                Rank.NEWS: free_of(2 * most, self._lanes.loads(Rank.NEWS)),
+                Rank.BACKFILL: free_of(most, self._lanes.loads(Rank.BACKFILL)),
+            }
             now = self._clock()
             async with self._sessions.read() as conn:
                 if not await any_due(conn, now):
                     self._crowded, self._cut_short = (), False
                     return 0
             async with self._sessions.write() as conn:
-                claimed = await claim(conn, self.lease(now), now=now, limits=limits, room=self._lanes, held=self._held)
+                claimed = await claim(
+                    conn, self.lease(now), now=now, limits=limits, room=self._lanes, held=self._held, turns=self._turns
+                )
             self._crowded, self._cut_short = claimed.crowded, claimed.cut_short
             self.submit(claimed.dispatches)
             return len(claimed.dispatches)
@@ -222,12 +228,12 @@ class Deliverer:
     def _pump(self) -> None:
         """Fill free slots from the lanes."""
         loop = asyncio.get_running_loop()
-        while len(self._slots) < self._settings.concurrency and (dispatch := self._next(None, loop.time())):
+        while len(self._slots) < self._settings.slots and (dispatch := self._next(None, loop.time())):
             slot = asyncio.create_task(self._work(dispatch), name="webhooks slot")
             self._slots.add(slot)
             slot.add_done_callback(self._freed)
         pause = self._lanes.pause(loop.time())
-        if pause is not None and not self._closing and len(self._slots) < self._settings.concurrency:
+        if pause is not None and not self._closing and len(self._slots) < self._settings.slots:
             if self._alarm:
                 self._alarm.cancel()
             self._alarm = loop.call_later(pause, self._pump)
@@ -268,6 +274,7 @@ class Deliverer:
                         current = self._next(sent.target.endpoint_id, now)
                     if current is None:
                         since, current = now, self._next(None, now)
+                    self._pump()  # the place that was given back may let several go on
         except Exception as error:  # a client that cannot be had is a failed attempt: given back, it would spin
             log.exception("a webhook slot broke off")
             if current is not None:

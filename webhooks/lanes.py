@@ -1,17 +1,23 @@
-"""Whose turn it is: a queue per endpoint, taken in rotation, none with more than its share in flight, news first."""
+"""Whose turn it is: a queue per endpoint; projects in rotation, and the endpoints of each; news first.
+
+No endpoint and no project has more than its share in flight.
+"""
 
 import heapq
-from collections import deque
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
 from itertools import count
 from uuid import UUID
 
 from webhooks.message import Dispatch, Rank
+from webhooks.places import Places
 
 
 class Lane:
     """One endpoint's dispatches in memory: those that wait, by rank, and how many are in flight."""
 
-    def __init__(self, cap: int) -> None:
+    def __init__(self, project_id: UUID, cap: int) -> None:
+        self.project_id = project_id
         self.cap = cap
         self.slow = False  # its last attempt timed out
         self.pace: int | None = None  # messages per second
@@ -46,23 +52,52 @@ class Lane:
         return None
 
 
+class Rotation:
+    """Lanes that wait for a slot: a project's turn comes after that of all others, however many lanes it has."""
+
+    def __init__(self) -> None:
+        self._projects: OrderedDict[UUID, deque[Lane]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._projects)
+
+    def add(self, lane: Lane) -> None:
+        self._projects.setdefault(lane.project_id, deque()).append(lane)
+
+    def next(self, may_go: Callable[[UUID], bool]) -> Lane | None:
+        """The next lane of the first project that may go; it stands here no more."""
+        project_id = next((each for each in self._projects if may_go(each)), None)
+        if project_id is None:
+            return None
+        lane = self._projects[project_id].popleft()
+        if self._projects[project_id]:
+            self._projects.move_to_end(project_id)
+        else:
+            del self._projects[project_id]
+        return lane
+
+
 class Lanes:
     """All lanes. Times are seconds of a monotonic clock.
 
-    An endpoint that timed out gets a single slot until it answers in time again, and all of those together no more
-    than `most_slow`, so that hanging receivers, few or many, leave slots for the others. In the same way all that is
-    made up for leaves slots for news.
+    One project alone has up to `most` in flight, and leaves slots for the others. An endpoint that timed out gets a
+    single slot until it answers in time again, and all of those of a project together no more than `most_slow`, so that
+    hanging receivers, few or many, leave slots for the others. In the same way all that is made up for leaves slots for news.
     """
 
-    def __init__(self, cap: int, most_slow: int) -> None:
+    def __init__(self, cap: int, most_slow: int, most: int) -> None:
         self._cap = cap
-        self._most_slow = self._most_backfill = most_slow
+        self._places, self._slow_places, self._backfill_places = Places(most), Places(most_slow), Places(most_slow)
         self._lanes: dict[UUID, Lane] = {}
         self._slow: set[UUID] = set()
-        self._rotations: dict[str, deque[Lane]] = {kind: deque() for kind in ("news", "slow", "backfill")}
+        self._rotations = {kind: Rotation() for kind in ("news", "slow", "backfill")}
         self._paced: list[tuple[float, int, Lane]] = []
-        self._backfill_in_flight = 0
         self._tie = count()
+        self._may_go: dict[str, Callable[[UUID], bool]] = {
+            "news": self._places.has_one_for,
+            "slow": lambda mine: self._places.has_one_for(mine) and self._slow_places.has_one_for(mine),
+            "backfill": lambda mine: self._places.has_one_for(mine) and self._backfill_places.has_one_for(mine),
+        }
 
     def has_room(self, dispatch: Dispatch) -> bool:
         """Whether a dispatch may wait here.
@@ -79,7 +114,7 @@ class Lanes:
         endpoint_id = dispatch.target.endpoint_id
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            lane = self._lanes[endpoint_id] = Lane(self._cap)
+            lane = self._lanes[endpoint_id] = Lane(dispatch.target.project_id, self._cap)
             lane.slow = endpoint_id in self._slow
         lane.pace = dispatch.target.rate_limit
         lane.waiting[dispatch.rank].append(dispatch)
@@ -91,18 +126,14 @@ class Lanes:
             free = heapq.heappop(self._paced)[2]
             free.listed.discard("paced")
             self._list(free, now)
-        lane = self._first("news", now)
-        if lane is None and self._rotations["slow"] and self._slow_in_flight() < self._most_slow:
-            lane = self._first("slow", now)
-        if lane is None and self._backfill_in_flight < self._most_backfill:
-            lane = self._first("backfill", now)
-        return self._take(lane, now) if lane else None
+        for kind in self._rotations:
+            if (lane := self._first(kind, now)) is not None:
+                return self._take(lane, now)
+        return None
 
     def _first(self, kind: str, now: float) -> Lane | None:
-        """The first lane in a rotation that still belongs there; the others leave it for where they do."""
-        rotation = self._rotations[kind]
-        while rotation:
-            lane = rotation.popleft()
+        """The first lane in a rotation that still belongs there and may go; the others leave it for where they do."""
+        while lane := self._rotations[kind].next(self._may_go[kind]):
             lane.listed.discard(kind)
             if self._kind(lane, now) == kind:
                 return lane
@@ -119,26 +150,25 @@ class Lanes:
             return "slow"
         return "backfill" if rank else "news"
 
-    def _slow_in_flight(self) -> int:
-        lanes = (self._lanes.get(endpoint_id) for endpoint_id in self._slow)
-        return sum(lane.in_flight for lane in lanes if lane)
-
     def follow(self, endpoint_id: UUID, now: float) -> Dispatch | None:
         """The same endpoint's next dispatch, out of turn, for a slot whose connection is open to it."""
         lane = self._lanes.get(endpoint_id)
         kind = self._kind(lane, now) if lane else None
         if lane is None or kind is None or kind == "paced":
             return None
-        if kind == "backfill" and (self._rotations["news"] or self._backfill_in_flight >= self._most_backfill):
+        if not self._may_go[kind](lane.project_id) or (kind == "backfill" and self._rotations["news"]):
             return None
         return self._take(lane, now)
 
     def _take(self, lane: Lane, now: float) -> Dispatch:
         dispatch = lane.waiting[lane.next_rank or Rank.NEWS].popleft()
         lane.in_flight += 1
+        self._places.take(lane.project_id)
+        if lane.slow:
+            self._slow_places.take(lane.project_id)
         if dispatch.rank:
             lane.backfill_in_flight += 1
-            self._backfill_in_flight += 1
+            self._backfill_places.take(lane.project_id)
         if dispatch.target.rate_limit:
             lane.free_at = max(lane.free_at, now) + 1 / dispatch.target.rate_limit
         self._list(lane, now)
@@ -152,19 +182,24 @@ class Lanes:
         if kind == "paced":
             heapq.heappush(self._paced, (lane.free_at, next(self._tie), lane))
         else:
-            self._rotations[kind].append(lane)
+            self._rotations[kind].add(lane)
 
     def done(self, dispatch: Dispatch, now: float, *, timed_out: bool | None) -> None:
         """A dispatch is no longer in flight; `timed_out` is None when it was never sent."""
         endpoint_id = dispatch.target.endpoint_id
         lane = self._lanes[endpoint_id]
         lane.in_flight -= 1
+        self._places.give_back(lane.project_id)
+        if lane.slow:
+            self._slow_places.give_back(lane.project_id)
         if dispatch.rank:
             lane.backfill_in_flight -= 1
-            self._backfill_in_flight -= 1
-        if timed_out is not None:
+            self._backfill_places.give_back(lane.project_id)
+        if timed_out is not None and timed_out != lane.slow:
             (self._slow.add if timed_out else self._slow.discard)(endpoint_id)
             lane.slow = timed_out
+            move = self._slow_places.take if timed_out else self._slow_places.give_back
+            move(lane.project_id, lane.in_flight)
         if not lane.held and lane.free_at <= now:
             del self._lanes[endpoint_id]
         self._list(lane, now)
@@ -190,13 +225,13 @@ class Lanes:
         """The endpoints that something is here for."""
         return list(self._lanes)
 
-    def full(self, rank: int = Rank.NEWS) -> list[UUID]:
-        """The endpoints that no more should be claimed for."""
-        return [endpoint_id for endpoint_id in self._lanes if self.room(endpoint_id, rank) <= 0]
-
-    def load(self, rank: int = Rank.NEWS) -> int:
-        """How many dispatches of a rank are here, waiting or in flight, but for those of slow endpoints."""
-        return sum(lane.load(rank) for lane in self._lanes.values() if not lane.slow)
+    def loads(self, rank: int = Rank.NEWS) -> Counter[UUID]:
+        """How many dispatches of a rank are here of each project, waiting or in flight, but for those of slow endpoints."""
+        found: Counter[UUID] = Counter()
+        for lane in self._lanes.values():
+            if not lane.slow and (load := lane.load(rank)):
+                found[lane.project_id] += load
+        return found
 
     def room(self, endpoint_id: UUID, rank: int = Rank.NEWS) -> int:
         """How many more of this endpoint's due deliveries are worth holding.

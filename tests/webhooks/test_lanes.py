@@ -8,9 +8,15 @@ import pytest
 from webhooks.lanes import Lanes
 from webhooks.message import Dispatch, Rank, Target
 
+PROJECT = uuid4()
 
-def dispatch(endpoint_id, rate_limit=None, **fields):
-    target = Target(endpoint_id, uuid4(), 1, "https://example.org", rate_limit, b"")
+
+def lanes_of(cap, most_slow, most=64):
+    return Lanes(cap, most_slow=most_slow, most=most)
+
+
+def dispatch(endpoint_id, rate_limit=None, project_id=PROJECT, **fields):
+    target = Target(endpoint_id, project_id, 1, "https://example.org", rate_limit, b"")
     return Dispatch(uuid4(), uuid4(), target, "a.b", b"{}", None, **fields)
 
 
@@ -28,19 +34,19 @@ def popped(lanes, now=0.0):
 
 def test_endpoints_take_turns_up_to_their_share():
     a, b = uuid4(), uuid4()
-    lanes = Lanes(2, most_slow=1)
+    lanes = lanes_of(2, most_slow=1)
     filled(lanes, a, 5)
     filled(lanes, b, 5)
     assert popped(lanes) == [a, b, a, b]
     lanes.done(dispatch(a), 0.0, timed_out=False)
     assert popped(lanes) == [a]
-    assert lanes.load() == 9
-    assert lanes.full() == [a, b]
+    assert lanes.loads() == {PROJECT: 9}
+    assert [lanes.room(each) for each in (a, b)] == [0, 0]
 
 
 def test_a_slot_may_stay_with_its_endpoint():
     a, b = uuid4(), uuid4()
-    lanes = Lanes(2, most_slow=1)
+    lanes = lanes_of(2, most_slow=1)
     filled(lanes, a, 3)
     filled(lanes, b, 1)
     assert lanes.pop(0.0).target.endpoint_id == a
@@ -52,7 +58,7 @@ def test_a_slot_may_stay_with_its_endpoint():
 
 def test_slow_endpoints_share_few_slots_until_they_answer():
     slow = [uuid4() for _ in range(5)]
-    lanes = Lanes(4, most_slow=2)
+    lanes = lanes_of(4, most_slow=2)
     for endpoint_id in slow:
         filled(lanes, endpoint_id, 1)
     assert len(popped(lanes)) == 5
@@ -61,7 +67,7 @@ def test_slow_endpoints_share_few_slots_until_they_answer():
         assert lanes.room(endpoint_id) == 1
         filled(lanes, endpoint_id, 3)
     assert popped(lanes) == slow[:2]
-    assert lanes.load() == 0
+    assert not lanes.loads()
     healthy = uuid4()
     filled(lanes, healthy, 4)
     assert popped(lanes) == [healthy] * 4
@@ -71,7 +77,7 @@ def test_slow_endpoints_share_few_slots_until_they_answer():
 
 def test_a_rate_limit_spaces_them_out():
     a = uuid4()
-    lanes = Lanes(8, most_slow=4)
+    lanes = lanes_of(8, most_slow=4)
     filled(lanes, a, 3, rate_limit=10)
     assert popped(lanes, 0.0) == [a]
     assert lanes.pause(0.0) == 0.1
@@ -84,7 +90,7 @@ def test_a_rate_limit_spaces_them_out():
 
 def test_what_waits_can_be_taken_back():
     a, b = uuid4(), uuid4()
-    lanes = Lanes(1, most_slow=1)
+    lanes = lanes_of(1, most_slow=1)
     filled(lanes, a, 3)
     filled(lanes, b, 2)
     lanes.pop(0.0)
@@ -96,15 +102,15 @@ def test_what_waits_can_be_taken_back():
 
 def test_news_goes_before_what_is_made_up_for():
     a, b = uuid4(), uuid4()
-    lanes = Lanes(4, most_slow=3)
+    lanes = lanes_of(4, most_slow=3)
     filled(lanes, a, 10, rank=Rank.BACKFILL)
     filled(lanes, b, 10, rank=Rank.BACKFILL)
     assert popped(lanes) == [a, b, a]  # its share of all slots
     filled(lanes, a, 3)
     filled(lanes, b, 1)
     assert popped(lanes) == [a, b, a]  # and of a lane's: half of it
-    assert lanes.load(Rank.NEWS) == 4
-    assert lanes.load(Rank.BACKFILL) == 20
+    assert lanes.loads(Rank.NEWS) == {PROJECT: 4}
+    assert lanes.loads(Rank.BACKFILL) == {PROJECT: 20}
     for _ in range(2):
         lanes.done(dispatch(a, rank=Rank.BACKFILL), 0.0, timed_out=False)
     assert popped(lanes) == [a, b, a]
@@ -113,7 +119,7 @@ def test_news_goes_before_what_is_made_up_for():
 
 def test_a_slot_stays_with_a_backfill_only_while_nobody_has_news():
     a, b = uuid4(), uuid4()
-    lanes = Lanes(8, most_slow=8)
+    lanes = lanes_of(8, most_slow=8)
     filled(lanes, a, 3, rank=Rank.BACKFILL)
     assert lanes.follow(a, 0.0).rank == Rank.BACKFILL
     filled(lanes, b, 1)
@@ -124,7 +130,7 @@ def test_a_slot_stays_with_a_backfill_only_while_nobody_has_news():
 
 def test_a_slot_does_not_outrun_a_rate_limit():
     a = uuid4()
-    lanes = Lanes(8, most_slow=4)
+    lanes = lanes_of(8, most_slow=4)
     filled(lanes, a, 3, rate_limit=10)
     assert lanes.follow(a, 0.0)
     assert lanes.pop(0.05) is None
@@ -143,14 +149,14 @@ def test_a_slot_does_not_outrun_a_rate_limit():
 )
 def test_what_is_beyond_the_room_of_its_lane_waits_elsewhere(fields, held, has_room):
     a = uuid4()
-    lanes = Lanes(2, most_slow=1)
+    lanes = lanes_of(2, most_slow=1)
     filled(lanes, a, held, **fields)
     assert lanes.has_room(dispatch(a, **fields)) is has_room
 
 
 def test_nothing_waits_behind_a_slow_one():
     a = uuid4()
-    lanes = Lanes(2, most_slow=1)
+    lanes = lanes_of(2, most_slow=1)
     assert lanes.has_room(dispatch(a))
     filled(lanes, a, 1)
     lanes.done(lanes.pop(0.0), 0.0, timed_out=True)
