@@ -19,6 +19,9 @@ PUSHED_SHARE: Final = 0.2
 """Of a client's requests in a day, what may go into polls: of calendars without push, and of those with it, whose
 notices need the rest."""
 
+EARLIEST: Final = 0.9
+"""What part of its interval a calendar rests at least, and how much more at most."""
+
 LEAST_PROMISE: Final = timedelta(minutes=15)
 PROMISED_INTERVALS: Final = 3
 """A calendar is promised to be verified within so many of its intervals, and never sooner than that."""
@@ -82,9 +85,14 @@ def poll_interval(
     return max(wanted, affordable)
 
 
+def no_sooner(interval: timedelta, least_seconds: int | None) -> timedelta:
+    """An interval of which not even the earliest `next_poll` comes before so many seconds, where somebody wants that."""
+    return interval if least_seconds is None else max(interval, timedelta(seconds=least_seconds) / EARLIEST)
+
+
 def next_poll(now: datetime, interval: timedelta, jitter: float) -> datetime:
     """`interval` from now, give or take a tenth, so that calendars connected together do not stay together."""
-    return now + interval * (0.9 + 0.2 * jitter)
+    return now + interval * (EARLIEST + 2 * (1 - EARLIEST) * jitter)
 
 
 def promise(interval: timedelta) -> timedelta:

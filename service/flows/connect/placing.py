@@ -21,7 +21,7 @@ from service.flows.connect.admission import Admission
 from service.flows.connect.news import announce
 from service.flows.gateway import Gateway
 from service.providers.protocol import Account, RawCalendar
-from service.store import calendars, channels, connections, examinations, freshness, projects
+from service.store import calendars, channels, connection_settings, connections, examinations, freshness, projects
 from service.store.tables import Found
 from webhooks.message import Dispatch
 
@@ -95,21 +95,17 @@ async def join(
     gateway: Gateway,
     conn: AsyncConnection,
     project_id: UUID,
-    client: OAuthClient,
+    client: OAuthClient | UUID,
     provider: str,
     admission: Admission,
     now: datetime,
 ) -> Joined:
-    """Store the client and the connection with their secrets, new or renewed; what was lost with the old ones is revived."""
-    client_id = await connections.put_client(
-        conn,
-        gateway.cipher,
-        project_id,
-        provider=provider,
-        client_id=client.client_id,
-        tenant=client.tenant or "",
-        client_secret=client.client_secret,
-        now=now,
+    """Store the client and the connection with their secrets, new or renewed; what was lost with the old ones is revived.
+
+    A client that is named by its id is held already (`connections.hold_client`), and keeps the secret that it has.
+    """
+    client_id = (
+        client if isinstance(client, UUID) else await _put_client(gateway, conn, project_id, client, provider, now)
     )
     connection_id, previous_client, is_new = await connections.put_connection(
         conn,
@@ -132,6 +128,21 @@ async def join(
     return Joined(project_id, provider, connection_id, client_id, is_new)
 
 
+async def _put_client(
+    gateway: Gateway, conn: AsyncConnection, project_id: UUID, client: OAuthClient, provider: str, now: datetime
+) -> UUID:
+    return await connections.put_client(
+        conn,
+        gateway.cipher,
+        project_id,
+        provider=provider,
+        client_id=client.client_id,
+        tenant=client.tenant or "",
+        client_secret=client.client_secret,
+        now=now,
+    )
+
+
 async def place(
     gateway: Gateway,
     conn: AsyncConnection,
@@ -149,6 +160,7 @@ async def place(
     """
     project = await projects.settings(conn, joined.project_id)
     values = _new_values(gateway, project, joined, account, wish, raw, now)
+    values["min_poll_seconds"] = await connection_settings.min_poll_seconds(conn, joined.connection_id)
     created = await calendars.add(conn, {"id": object_id, **values})
     row = await calendars.by_raw_id(conn, joined.connection_id, raw.id)
     if not wish.renews and row.id != object_id:

@@ -237,7 +237,7 @@ class Syncer:
             until_next_meeting=next_meeting - now if next_meeting else None,
             sharers=gateway.sharers.get((row.oauth_client_id, pushed), 0),
         )
-        interval = max(interval, reading.rest or interval)
+        interval = schedule.no_sooner(max(interval, reading.rest or interval), row.min_poll_seconds)
         second_look = gateway.providers[row.provider].second_look
         if second_look is not None and _is_news(row, now - second_look * LOOKED_ENOUGH):
             interval = min(interval, second_look)
