@@ -22,7 +22,7 @@ from service.observability import METRICS, AccessLog
 from service.providers.addresses import Policy
 from service.providers.guarded_http import Slots, TransportFactory, open_transport
 from service.providers.quotas import Quotas
-from service.providers.registry import make_providers, make_push_readers
+from service.providers.registry import make_hands, make_providers, make_push_readers
 from service.providers.tokens import Tokens
 from service.providers.vevent.expansion import Expander
 from service.settings import Settings, version
@@ -148,6 +148,7 @@ class App:
             policy=self._policy,
             expander=await stack.enter_async_context(Expander()),
         )
+        hands = make_hands(providers)
         # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
         tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, self._slots(stack, TOKEN_SLOTS))
         stack.push_async_callback(tokens.drain)
@@ -168,6 +169,9 @@ class App:
             draw=self._draw,
             desk=_open_desk(database, unlocked.cipher, deliverer, wake, svix),
             deliverer=deliverer,
+            writers=hands.writers,
+            quick_adders=hands.quick_adders,
+            busy_readers=hands.busy_readers,
         )
 
     async def _carry_on(self, database: Database) -> None:

@@ -12,6 +12,7 @@ from service.providers.protocol import Provider, PushReader
 from service.providers.quotas import Quotas
 from service.providers.rotations import Rotations
 from service.providers.tokens import Tokens
+from service.providers.turnstile import Turnstile
 from service.providers.writing import BusyReader, QuickAdder, Writer
 from service.settings import Settings
 from service.store.cipher import Cipher
@@ -23,6 +24,9 @@ from webhooks.desk import Desk
 ADMITTED_AT_ONCE: Final = 24
 """Users who connect at once: however slow the servers that they name, the syncs keep the clients that they need."""
 
+WRITTEN_AT_ONCE: Final = 4
+"""Calls that write to one account at once: more is more than Exchange takes of one mailbox."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
@@ -32,7 +36,7 @@ class Gateway:
     `clock` answers the present moment (UTC), `draw` a random number in [0, 1). `deliverer` is None in a process that
     sends no webhooks, `desk` is where users' wishes about endpoints and messages go. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
     budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
-    when last seen, the default of those that are not in it; `writers`, `quick_adders` and `busy_readers` are what providers
+    when last seen, the default of those that are not in it; `turnstile` lets in those who write to an account; `writers`, `quick_adders` and `busy_readers` are what providers
     can do beside being read; `rotations` the refresh tokens that came for somebody who
     was only looking; `admitting` lets in those who connect, so many at once.
     """
@@ -57,6 +61,7 @@ class Gateway:
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
     lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)
     rotations: Rotations = field(default_factory=Rotations)
+    turnstile: Turnstile = field(default_factory=lambda: Turnstile(WRITTEN_AT_ONCE))
     admitting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADMITTED_AT_ONCE))
 
     def slots_for(self, provider: str) -> Slots:

@@ -229,6 +229,12 @@ async def one(conn: AsyncConnection, project_id: UUID, event_id: UUID, calendar_
     return (await conn.execute(query)).one_or_none()
 
 
+async def place_of(conn: AsyncConnection, project_id: UUID, event_id: UUID) -> Found | None:
+    """Which event of which calendar is behind an id, and at which version; None when the project has none such."""
+    query = select(_c.id, _c.calendar_id, _c.provider_event_id, _c.series_id, _c.version, _c.deleted_at)
+    return (await conn.execute(query.where(_c.id == event_id, _c.project_id == project_id))).one_or_none()
+
+
 async def source(conn: AsyncConnection, event_id: UUID) -> bytes | None:
     """The provider's row behind an event, JSON as received."""
     raw: bytes | None = (await conn.execute(select(_sources.c.raw).where(_sources.c.event_id == event_id))).scalar()

@@ -1,0 +1,267 @@
+"""A wish carried out: the requests that it takes, which may all be repeated, and then one transaction."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.core.drafts import Draft, Patch, given, patched
+from service.core.managed import complete, shown, with_link
+from service.core.sync import Listed
+from service.errors import EventGone, RequestRefused
+from service.flows.writing import buffers, calls
+from service.flows.writing.opening import Opened
+from service.flows.writing.reaching import reach
+from service.flows.writing.scene import Job, Scene
+from service.flows.writing.sentences import drafted
+from service.flows.writing.storing import Harvest, gone, harvest, store
+from service.providers.writing import Target, Written
+from service.store import event_writes, events, managed_events
+from service.store.tables import Found
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Draft).decode
+
+
+class Managed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be remembered of an event that is ours: columns of its row, and what its author said, whole."""
+
+    draft: Draft
+    values: dict[str, Any]
+
+
+async def create(scene: Scene, opened: Opened) -> UUID:
+    """Make the event, its call and its buffers, and store them: the event's id. Raises service.errors.ProviderError."""
+    job, key = opened.job, opened.row.key
+    draft = await _wanted(scene, job)
+    if draft is None:
+        return await _quick_add(scene, opened)
+    call = await calls.make(scene, draft, key) if draft.conference == calls.ZOOM else None
+    ours = given_to_provider(scene, draft, call.url if call is not None else None)
+    try:
+        written = await _create(scene, ours, key)
+    except EventGone:
+        # It was made and deleted under this key, which is used up.
+        key = await _new_key(scene, opened)
+        written = await _create(scene, ours, key)
+    before, after = job.buffer_before or 0, job.buffer_after or 0
+    held, around = await buffers.keep(scene, draft, before, after, [], key)
+    found = (await harvest(scene, written, draft.starts_at)).joined(around)
+    values = _managed_values(opened, written, before, after, held, call)
+    return await _settle(scene, opened, found, written, Managed(draft=draft, values=values))
+
+
+async def undo(scene: Scene, opened: Opened) -> None:
+    """See to it that nothing is left of an event whose author was told that it failed. Raises ProviderError."""
+    job, key = opened.job, opened.row.key
+    draft = await _wanted(scene, job)
+    if draft is None:
+        return  # a sentence that the provider reads has no key to find it by
+    ours = given_to_provider(scene, draft, None)
+    await reach(scene.gateway, scene.calendar, lambda access: scene.writer.withdraw(access, scene.place, ours, key=key))
+    await buffers.withdraw(scene, draft, job.buffer_before or 0, job.buffer_after or 0, key)
+    if draft.conference == calls.ZOOM:
+        await calls.withdraw(scene, key)
+
+
+async def change(scene: Scene, opened: Opened) -> UUID:
+    """Change the event, and what hangs on it, and store it: the event's id. Raises service.errors.ProviderError."""
+    job, gateway = opened.job, scene.gateway
+    patch = job.patch or Patch()
+    async with gateway.database.read() as conn:
+        managed = await _managed_of(conn, scene, job)
+        raw = await events.source(conn, opened.row.event_id)
+    target = Target(provider_event_id=job.provider_event_id, raw=raw, is_series=job.is_series)
+    asked = msgspec.structs.replace(patch, notify=job.notify)
+    draft = call = None
+    if managed is not None:
+        draft = patched(_decode(managed_events.opened(gateway.cipher, managed)), patch)
+        call = await calls.follow(scene, managed, draft, opened.row.key)
+        asked = _shown_patch(scene, asked, draft, call)
+    written = await _change(scene, target, asked, strict=job.strict)
+    found = await harvest(scene, written, draft.starts_at if draft is not None else None)
+    if managed is None or draft is None:
+        return await _settle(scene, opened, found, written, None)
+    before = managed.buffer_before if job.buffer_before is None else job.buffer_before
+    after = managed.buffer_after if job.buffer_after is None else job.buffer_after
+    held, around = await buffers.keep(scene, draft, before, after, managed.buffers, opened.row.key)
+    values = {"buffer_before": before, "buffer_after": after, "buffers": held, "attempts": 0, **calls.columns(call)}
+    kept = _kept(managed) | values
+    return await _settle(scene, opened, found.joined(around), written, Managed(draft=draft, values=kept))
+
+
+async def remove(scene: Scene, opened: Opened) -> UUID:
+    """Delete the event, and what hangs on it, and store that. Raises service.errors.ProviderError."""
+    job, gateway = opened.job, scene.gateway
+    async with gateway.database.read() as conn:
+        managed = await _managed_of(conn, scene, job)
+        raw = await events.source(conn, opened.row.event_id)
+    target = Target(provider_event_id=job.provider_event_id, raw=raw, is_series=job.is_series)
+    await reach(
+        gateway,
+        scene.calendar,
+        lambda access: scene.writer.remove(access, scene.place, target, notify=job.notify, strict=job.strict),
+    )
+    found = gone(job.provider_event_id, job.series_id, is_series=job.is_series)
+    if managed is not None:
+        found = found.joined(await buffers.drop(scene, managed.buffers))
+        await calls.drop(scene, managed)
+    return await _settle(scene, opened, found, None, None, forgets=managed)
+
+
+def given_to_provider(scene: Scene, draft: Draft, url: str | None) -> Draft:
+    """What the provider is given of what an author said."""
+    settings = scene.settings
+    return with_link(shown(complete(draft, settings), settings.event_privacy), url)
+
+
+async def _wanted(scene: Scene, job: Job) -> Draft | None:
+    """The whole draft of a wish to create; None for a sentence that the provider reads itself."""
+    if job.draft is not None:
+        return complete(job.draft, scene.settings)
+    if scene.calendar.provider in scene.gateway.quick_adders:
+        return None
+    return complete(drafted(scene, job.text or ""), scene.settings)
+
+
+async def _quick_add(scene: Scene, opened: Opened) -> UUID:
+    gateway, row, job = scene.gateway, scene.calendar, opened.job
+    adder = gateway.quick_adders[row.provider]
+    notify = job.notify and not scene.settings.disable_attendee_notification
+    since: datetime = opened.row.created_at
+    written = await reach(
+        gateway, row, lambda access: adder.quick_add(access, scene.place, job.text or "", notify=notify, now=since)
+    )
+    managed = None
+    if written.item is not None and isinstance(written.item, Listed):
+        event = written.item.event
+        draft = Draft(
+            title=event.title,
+            description=event.description,
+            location=event.location,
+            starts_at=None if event.is_all_day else event.starts_at,
+            ends_at=None if event.is_all_day else event.ends_at,
+            start_date=event.start_date,
+            end_date=event.end_date,
+            notify=notify,
+        )
+        managed = Managed(draft=draft, values=_managed_values(opened, written, 0, 0, [], None))
+    return await _settle(scene, opened, await harvest(scene, written), written, managed)
+
+
+async def _create(scene: Scene, draft: Draft, key: str) -> Written:
+    return await reach(
+        scene.gateway, scene.calendar, lambda access: scene.writer.create(access, scene.place, draft, key=key)
+    )
+
+
+async def _change(scene: Scene, target: Target, patch: Patch, *, strict: bool) -> Written:
+    if not given(patch):
+        return await reach(scene.gateway, scene.calendar, lambda access: scene.writer.read(access, scene.place, target))
+    return await reach(
+        scene.gateway,
+        scene.calendar,
+        lambda access: scene.writer.change(access, scene.place, target, patch, strict=strict),
+    )
+
+
+async def _new_key(scene: Scene, opened: Opened) -> str:
+    key = uuid4().hex
+    async with scene.gateway.database.write() as conn:
+        await event_writes.take(conn, opened.id, {"key": key})
+    return key
+
+
+async def _managed_of(conn: AsyncConnection, scene: Scene, job: Job) -> Found | None:
+    """The managed event that a wish is about; one occurrence of a series is not the series."""
+    return await managed_events.of_event(conn, scene.calendar.id, job.provider_event_id)
+
+
+def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | None") -> Patch:
+    """The part of a patch that the provider may see; text in which a link to join stands is given whole."""
+    fields = given(patch)
+    whole = given_to_provider(scene, draft, call.url if call is not None else None)
+    for name in fields.keys() & {"title", "description", "location", "attendees"}:
+        fields[name] = getattr(whole, name)
+    if call is not None:
+        fields |= {"description": whole.description, "location": whole.location}
+        fields.pop("conference", None)
+    return Patch(**fields, notify=patch.notify and not scene.settings.disable_attendee_notification)
+
+
+def _managed_values(
+    opened: Opened,
+    written: Written,
+    before: int,
+    after: int,
+    held: list[dict[str, Any]],
+    call: "calls.Call | None",
+) -> dict[str, Any]:
+    row = opened.row
+    return {
+        "project_id": row.project_id,
+        "calendar_id": row.calendar_id,
+        "provider_event_id": written.provider_event_id,
+        "series_id": written.series_id,
+        "buffer_before": before,
+        "buffer_after": after,
+        "buffers": held,
+        "attempts": 0,
+        **calls.columns(call),
+    }
+
+
+def _kept(managed: Found) -> dict[str, Any]:
+    names = ("event_id", "project_id", "calendar_id", "provider_event_id", "series_id")
+    return {name: getattr(managed, name) for name in names}
+
+
+async def _settle(
+    scene: Scene,
+    opened: Opened,
+    found: Harvest,
+    written: Written | None,
+    managed: Managed | None,
+    *,
+    forgets: Found | None = None,
+) -> UUID:
+    """Store what a wish has come to, end it, and let reads in again, in one transaction; the id of its event."""
+    gateway, now = scene.gateway, scene.gateway.clock()
+    async with gateway.database.write() as conn:
+        row = await event_writes.hold(conn, scene.calendar.project_id, scene.calendar.id, now, now, force=True)
+        event_id: UUID = opened.row.event_id
+        if row is None or not await event_writes.end(conn, opened.id, opened.lease, "done", now):
+            return event_id  # it passed to somebody else, who stores the same
+        await store(gateway, conn, row, found, now, event_id)
+        if written is not None:
+            event_id = await _remember(scene, conn, opened, written, managed, now)
+        if forgets is not None:
+            await managed_events.remove(conn, forgets.event_id)
+        if await event_writes.let_go(conn, row.id, now):
+            gateway.wake.after(conn, "sync")
+    return event_id
+
+
+async def _remember(
+    scene: Scene, conn: AsyncConnection, opened: Opened, written: Written, managed: Managed | None, now: datetime
+) -> UUID:
+    """Keep what is ours of the event that was just stored; its id. A series is known by its first occurrence."""
+    row = opened.row
+    if written.series_id is None or opened.row.kind == "change":
+        known = await events.known(conn, row.calendar_id, rows=[written.provider_event_id])
+    else:
+        known = {}
+    if not known and written.series_id is not None:
+        known = await events.known(conn, row.calendar_id, rows=[], series=[written.series_id])
+    first = min(known.values(), key=lambda each: each.starts_at, default=None)
+    if first is None:
+        raise RequestRefused("the provider's answer cannot be read as an event")
+    if first.id != row.event_id and row.kind == "create":
+        await event_writes.take(conn, opened.id, {"event_id": first.id})
+    if managed is not None:
+        values = {"event_id": first.id} | managed.values | {"written": first.fingerprint}
+        values |= {"updated_at": now, "created_at": now}
+        await managed_events.put(conn, scene.gateway.cipher, values, _encode(managed.draft))
+    return first.id if row.kind == "create" else row.event_id

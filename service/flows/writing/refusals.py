@@ -1,0 +1,69 @@
+"""What a provider refuses to write, told in the contract's codes."""
+
+from datetime import datetime
+from typing import Final, NoReturn
+
+from service.core.blame import BLAMES
+from service.errors import (
+    CalendarGone,
+    ClientRejected,
+    EventGone,
+    GatewayError,
+    GrantRejected,
+    Outdated,
+    PolicyForbids,
+    ProviderError,
+    ReadOnly,
+    ScopeMissing,
+    Throttled,
+    TransientFault,
+)
+
+RETRY_AFTER: Final = 30
+FAULTS: Final = (Throttled, TransientFault)
+"""After these nobody knows whether it was done."""
+
+_ONLY_READ: Final = (
+    "The user has consented to reading alone: let the user connect again with write access (GET /connect/PROVIDER/url with "
+    "access=write), or PATCH the calendar with a refresh token that covers writing."
+)
+_NOT_OURS: Final = (
+    "This account may not write that: the calendar is shared for reading, or the event is somebody else's."
+)
+
+
+def refuse(provider: str, error: ProviderError, now: datetime) -> NoReturn:
+    """Raises the GatewayError that a refusal comes to."""
+    match error:
+        case Outdated():
+            raise GatewayError(412, "precondition_failed", "The event has changed at the provider.") from error
+        case EventGone():
+            raise GatewayError(404, "not_found", "The provider does not have this event any more.") from error
+        case CalendarGone():
+            raise GatewayError(409, "conflict", "The provider does not show this calendar any more.") from error
+        case ReadOnly():
+            raise GatewayError(403, "forbidden", f"{_NOT_OURS} ({error.reason})") from error
+        case ScopeMissing():
+            raise GatewayError(422, "insufficient_scope", _ONLY_READ) from error
+        case Throttled() | TransientFault():
+            raise _silence(error, now) from error
+        case GrantRejected():
+            code = "credentials_rejected"
+        case ClientRejected():
+            code = "client_rejected"
+        case PolicyForbids():
+            code = "insufficient_scope"
+        case _:
+            detail = f"The provider refuses this event: {error.reason}"
+            raise GatewayError(422, "validation_failed", detail) from error
+    raise GatewayError(422, code, f"{BLAMES[provider].of(code).remedy} ({error.reason})") from error
+
+
+def _silence(error: Throttled | TransientFault, now: datetime) -> GatewayError:
+    code = "provider_throttled" if isinstance(error, Throttled) else "provider_unavailable"
+    wait = max(1, int((error.retry_at - now).total_seconds())) if error.retry_at else RETRY_AFTER
+    detail = (
+        "The provider cannot take it now, and nothing is left of it; the same request with the same Idempotency-Key goes on "
+        f"with it. ({error.reason})"
+    )
+    return GatewayError(503, code, detail, headers={"Retry-After": str(wait)})

@@ -1,0 +1,71 @@
+"""What a write is about: the calendar, the settings of its connection, who writes there, and the wish itself."""
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from service.core.connection import Settings, read_settings
+from service.core.drafts import Draft, Patch
+from service.core.lifecycle import State
+from service.errors import GatewayError
+from service.flows.gateway import Gateway
+from service.providers.writing import Place, Writer
+from service.store import calendars, connections, examinations
+from service.store.tables import Found
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A wish, whole, as it is kept until it is carried out.
+
+    To create: `draft`, or `text` for a sentence. To change: `patch`. To change or remove: the event by
+    `provider_event_id`, or with `is_series` its whole series; `strict` only if it is still what we have of it.
+    """
+
+    draft: Draft | None = None
+    text: str | None = None
+    patch: Patch | None = None
+    provider_event_id: str = ""
+    series_id: str | None = None
+    is_series: bool = False
+    strict: bool = False
+    notify: bool = True
+    buffer_before: int | None = None
+    buffer_after: int | None = None
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a write takes place. `calendar` is its row."""
+
+    gateway: Gateway
+    calendar: Found
+    settings: Settings
+    place: Place
+    writer: Writer
+
+
+_READ_ONLY: Final = "A calendar of provider {} can only be read."
+_INBOUND: Final = "The connection's sync_direction is inbound: nothing is written to its calendars."
+_LOST: Final = "The calendar is disconnected: PATCH it with new credentials first."
+
+
+async def set_scene(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> Scene:
+    """Raises GatewayError: 404 for an unknown calendar, 409 for one that cannot be written to."""
+    async with gateway.database.read() as conn:
+        row = await calendars.one(conn, project_id, calendar_id)
+        if row is None:
+            raise GatewayError(404, "not_found", "There is no such calendar.")
+        settings = read_settings(await connections.stored_settings(conn, row.connection_id))
+    writer = gateway.writers.get(row.provider)
+    if writer is None:
+        raise GatewayError(409, "conflict", _READ_ONLY.format(row.provider))
+    if row.status == State.DISCONNECTED:
+        raise GatewayError(409, "conflict", _LOST)
+    place = Place(raw_calendar_id=row.raw_calendar_id, time_zone=row.time_zone, rules=examinations.rules_of(row))
+    return Scene(gateway=gateway, calendar=row, settings=settings, place=place, writer=writer)
+
+
+def check_direction(scene: Scene) -> None:
+    """Raises GatewayError 409 where the connection is only to be read."""
+    if scene.settings.sync_direction == "inbound":
+        raise GatewayError(409, "conflict", _INBOUND)

@@ -1,0 +1,125 @@
+"""What users ask for: an event made, changed or removed, and how it went."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from service.core.drafts import Patch
+from service.errors import GatewayError, ProviderError
+from service.flows.gateway import Gateway
+from service.flows.writing import calls, carrying
+from service.flows.writing.opening import Opened, begin, give_up, put_off
+from service.flows.writing.refusals import FAULTS, refuse
+from service.flows.writing.scene import Job, Scene, check_direction, set_scene
+from service.store import events
+from service.store.tables import Found
+
+SOON: Final = timedelta(seconds=5)
+
+Work = Callable[[Scene, Opened], Awaitable[UUID]]
+
+
+class Meant(msgspec.Struct, frozen=True, kw_only=True):
+    """The event that a change is about; `version` is what its author has seen, `is_series` the whole series."""
+
+    event_id: UUID
+    is_series: bool = False
+    version: int | None = None
+    notify: bool = True
+
+
+async def create_event(
+    gateway: Gateway, project_id: UUID, calendar_id: UUID, job: Job, *, event_id: UUID, request_key: bytes | None
+) -> UUID:
+    """Write a new event to a provider, once: its id, `event_id` unless a read has met the event first.
+
+    `request_key` tells the request from every other: the same one again goes on where the first broke off, or gets what it
+    made. Raises GatewayError; after 503 nothing is left, unless the request comes again.
+    """
+    scene = await set_scene(gateway, project_id, calendar_id)
+    check_direction(scene)
+    opened = await begin(gateway, scene.calendar, "create", job, event_id=event_id, request_key=request_key)
+    if opened.is_done:
+        found: UUID = opened.row.event_id
+        return found
+    return await _carry(scene, opened, carrying.create)
+
+
+async def change_event(
+    gateway: Gateway,
+    project_id: UUID,
+    meant: Meant,
+    patch: Patch,
+    *,
+    buffer_before: int | None = None,
+    buffer_after: int | None = None,
+) -> UUID:
+    """Change an event at its provider: its id. Raises GatewayError, 412 where it is another than `meant.version`."""
+    scene, row = await _find(gateway, project_id, meant)
+    job = _about(row, meant, patch=patch)
+    job = msgspec.structs.replace(job, buffer_before=buffer_before, buffer_after=buffer_after)
+    opened = await begin(gateway, scene.calendar, "change", job, event_id=row.id)
+    return await _carry(scene, opened, carrying.change)
+
+
+async def remove_event(gateway: Gateway, project_id: UUID, meant: Meant) -> None:
+    """Delete an event at its provider; one that is gone there already is a success. Raises GatewayError."""
+    scene, row = await _find(gateway, project_id, meant)
+    opened = await begin(gateway, scene.calendar, "remove", _about(row, meant), event_id=row.id)
+    await _carry(scene, opened, carrying.remove)
+
+
+async def _find(gateway: Gateway, project_id: UUID, meant: Meant) -> tuple[Scene, Found]:
+    async with gateway.database.read() as conn:
+        row = await events.place_of(conn, project_id, meant.event_id)
+    if row is None or row.deleted_at is not None:
+        raise GatewayError(404, "not_found", "There is no such event.")
+    if meant.version is not None and meant.version != row.version:
+        raise GatewayError(412, "precondition_failed", f"The event is at version {row.version} by now.")
+    if meant.is_series and row.series_id is None:
+        raise GatewayError(422, "validation_failed", "The event is not one of a series.")
+    scene = await set_scene(gateway, project_id, row.calendar_id)
+    check_direction(scene)
+    return scene, row
+
+
+def _about(row: Found, meant: Meant, *, patch: Patch | None = None) -> Job:
+    return Job(
+        patch=patch,
+        provider_event_id=row.series_id if meant.is_series else row.provider_event_id,
+        series_id=row.series_id,
+        is_series=meant.is_series,
+        strict=meant.version is not None,
+        notify=meant.notify,
+    )
+
+
+async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
+    gateway = scene.gateway
+    try:
+        return await work(scene, opened)
+    except FAULTS as error:
+        if opened.row.kind == "create":
+            # Who can ask again with the same key will; of what nobody asks for any more nothing may be left.
+            state = "undoing" if opened.row.request_key is None else "pending"
+            await put_off(gateway, opened, state, SOON, error.reason)
+        else:
+            await give_up(gateway, opened, error.reason)
+        refuse(scene.calendar.provider, error, gateway.clock())
+    except ProviderError as error:
+        await _leave_nothing(gateway, opened, error.reason)
+        refuse(scene.calendar.provider, error, gateway.clock())
+    except GatewayError as error:
+        await _leave_nothing(gateway, opened, error.detail)
+        raise
+
+
+async def _leave_nothing(gateway: Gateway, opened: Opened, reason: str) -> None:
+    draft = opened.job.draft
+    if draft is not None and draft.conference == calls.ZOOM:
+        await put_off(gateway, opened, "undoing", timedelta(0), reason)  # its call may have been made
+    else:
+        await give_up(gateway, opened, reason)
