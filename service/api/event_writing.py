@@ -1,6 +1,6 @@
 """Routes that write events at their provider: made, made of a sentence, changed, deleted."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Response, delete, patch, post
@@ -22,9 +22,8 @@ from service.flows.gateway import Gateway
 from service.flows.writing import Job, Meant
 from service.store import calendars, events
 
-Scope = Annotated[
-    Literal["occurrence", "series"],
-    QueryParameter(description="Of an occurrence of a series: this one alone, or the whole series."),
+WholeSeries = Annotated[
+    bool, QueryParameter(description="Of an occurrence of a series: the whole series is meant, not this one alone.")
 ]
 Notify = Annotated[bool, QueryParameter(description="Whether guests get mail.")]
 
@@ -91,7 +90,7 @@ async def quick_add(calendar_id: FromPath[UUID], request: ApiRequest, gateway: I
     opt={"body": CHANGE, "statuses": (*_REFUSALS, 412)},
 )
 async def change(
-    event_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway], scope: Scope = "occurrence"
+    event_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway], series: WholeSeries = False
 ) -> Response[bytes]:
     wish = await CHANGE.read(request)
     project_id = request.auth.project_id
@@ -102,7 +101,7 @@ async def change(
     if row is None or calendar is None:
         raise not_found()
     asked = patch_of(wish, decode_event(events.view(row)), calendar.time_zone)
-    meant = _meant(request, event_id, scope, wish.notify)
+    meant = _meant(request, event_id, series, wish.notify)
     found = await writing.change_event(
         gateway,
         project_id,
@@ -127,10 +126,10 @@ async def remove(
     event_id: FromPath[UUID],
     request: ApiRequest,
     gateway: Injected[Gateway],
-    scope: Scope = "occurrence",
+    series: WholeSeries = False,
     notify: Notify = True,
 ) -> None:
-    await writing.remove_event(gateway, request.auth.project_id, _meant(request, event_id, scope, notify))
+    await writing.remove_event(gateway, request.auth.project_id, _meant(request, event_id, series, notify))
 
 
 async def _create(request: ApiRequest, gateway: Gateway, calendar_id: UUID, job: Job) -> Response[bytes]:
@@ -167,8 +166,8 @@ async def _zone_of(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> str
     return zone
 
 
-def _meant(request: ApiRequest, event_id: UUID, scope: str, notify: bool) -> Meant:
-    return Meant(event_id=event_id, is_series=scope == "series", version=expected_version(request), notify=notify)
+def _meant(request: ApiRequest, event_id: UUID, series: bool, notify: bool) -> Meant:
+    return Meant(event_id=event_id, is_series=series, version=expected_version(request), notify=notify)
 
 
 ROUTES: Final = [create, quick_add, change, remove]

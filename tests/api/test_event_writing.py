@@ -1,0 +1,128 @@
+"""Events written over the API: once at the provider, told to nobody, and in the store as a sync would have put them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from flows.stage import Stage
+
+from simulator.google.world import World
+
+pytestmark = pytest.mark.anyio
+ADA = "ada@example.com"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+async def calendar(call: httpx.AsyncClient, credentials: dict[str, Any], stage: Stage) -> str:
+    answer = await call.post("/calendars", json=credentials)
+    calendar_id: str = answer.json()["id"]
+    await stage.sync()
+    return calendar_id
+
+
+def at(stage: Stage, hours: float) -> str:
+    moment: datetime = stage.clock() + timedelta(hours=hours)
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def review(stage: Stage, **more: Any) -> dict[str, Any]:
+    return {"title": "Review", "starts_at": at(stage, 5), "ends_at": at(stage, 6), **more}
+
+
+def at_google(world: World, title: str) -> list[dict[str, Any]]:
+    rows = world.read_truth(ADA)
+    return [row for row in rows if row.get("summary") == title and row["status"] != "cancelled"]
+
+
+async def changes_of(call: httpx.AsyncClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await call.get("/changes")).json()["data"]
+    return found
+
+
+async def test_an_event_is_written_once_and_is_nobodys_news(
+    call: httpx.AsyncClient, calendar: str, stage: Stage, world: World
+):
+    answer = await call.post(f"/calendars/{calendar}/events", json=review(stage, conference="google_meet"))
+    assert answer.status_code == 201, answer.text
+    event = answer.json()
+    assert event["title"] == "Review"
+    assert event["meeting"]["platform"] == "google_meet"
+    assert len(at_google(world, "Review")) == 1
+    assert (await call.get(f"/events/{event['id']}")).json() == event
+    (change,) = [each for each in await changes_of(call) if each["event_id"] == event["id"]]
+    assert (change["kind"], change["cause"]) == ("created", "write")
+    stage.clock.advance(600)
+    await stage.sync()
+    assert [each["cause"] for each in await changes_of(call) if each["event_id"] == event["id"]] == ["write"]
+    assert (await call.get(f"/events/{event['id']}")).json()["version"] == 1
+
+
+async def test_the_same_key_gets_the_same_event(call: httpx.AsyncClient, calendar: str, stage: Stage, world: World):
+    wish = review(stage)
+    first = await call.post(f"/calendars/{calendar}/events", json=wish, headers={"idempotency-key": "one"})
+    again = await call.post(f"/calendars/{calendar}/events", json=wish, headers={"idempotency-key": "one"})
+    assert first.json()["id"] == again.json()["id"]
+    assert len(at_google(world, "Review")) == 1
+
+
+async def test_an_event_is_changed_and_deleted_at_the_provider(
+    call: httpx.AsyncClient, calendar: str, stage: Stage, world: World
+):
+    event = (await call.post(f"/calendars/{calendar}/events", json=review(stage))).json()
+    moved = await call.patch(f"/events/{event['id']}", json={"starts_at": at(stage, 7)}, headers={"if-match": '"1"'})
+    assert moved.status_code == 200, moved.text
+    assert moved.json()["starts_at"] == at(stage, 7)
+    assert moved.json()["ends_at"] == at(stage, 8)
+    assert moved.json()["version"] == 2
+    (row,) = at_google(world, "Review")
+    assert datetime.fromisoformat(row["start"]["dateTime"]) == datetime.fromisoformat(at(stage, 7))
+    late = await call.patch(f"/events/{event['id']}", json={"title": "Late"}, headers={"if-match": '"1"'})
+    assert late.status_code == 412
+    gone = await call.delete(f"/events/{event['id']}")
+    assert gone.status_code == 204
+    assert at_google(world, "Review") == []
+    assert (await call.get(f"/events/{event['id']}")).json()["status"] == "cancelled"
+    stage.clock.advance(600)
+    await stage.sync()
+    assert {each["cause"] for each in await changes_of(call) if each["event_id"] == event["id"]} == {"write"}
+
+
+async def test_a_series_is_written_and_one_occurrence_or_all_of_it_changed(
+    call: httpx.AsyncClient, calendar: str, stage: Stage, world: World
+):
+    wish = review(stage, recurrence=["RRULE:FREQ=DAILY;COUNT=4"], time_zone="Europe/Berlin")
+    event = (await call.post(f"/calendars/{calendar}/events", json=wish)).json()
+    listed = (await call.get("/events", params={"series_id": event["series_id"]})).json()["data"]
+    assert len(listed) == 4
+    assert listed[0]["id"] == event["id"]
+    one = await call.patch(f"/events/{listed[1]['id']}", json={"title": "Only this"})
+    assert one.status_code == 200, one.text
+    every = await call.patch(f"/events/{event['id']}?series=true", json={"location": "Room 5"})
+    assert every.status_code == 200, every.text
+    listed = (await call.get("/events", params={"series_id": event["series_id"]})).json()["data"]
+    assert [each["title"] for each in listed].count("Only this") == 1
+    assert {each["location"] for each in listed} >= {"Room 5"}
+    assert (await call.delete(f"/events/{event['id']}?series=true")).status_code == 204
+    left = (await call.get("/events", params={"series_id": event["series_id"], "status": "confirmed"})).json()["data"]
+    assert left == []
+
+
+async def test_the_providers_copy_that_moved_on_is_not_overwritten(
+    call: httpx.AsyncClient, calendar: str, stage: Stage, world: World
+):
+    event = (await call.post(f"/calendars/{calendar}/events", json=review(stage))).json()
+    world.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    answer = await call.patch(f"/events/{event['id']}", json={"title": "Ours"}, headers={"if-match": '"1"'})
+    assert answer.status_code == 412
+    assert at_google(world, "Theirs")
+    await stage.sync()
+    assert (await call.get(f"/events/{event['id']}")).json()["title"] == "Theirs"
+    assert (await call.patch(f"/events/{event['id']}", json={"title": "Ours"})).json()["title"] == "Ours"
