@@ -8,7 +8,9 @@ from service.errors import (
     CalendarGone,
     CursorExpired,
     GrantRejected,
+    Outdated,
     ProviderError,
+    ReadOnly,
     RequestRefused,
     Throttled,
     TransientFault,
@@ -22,6 +24,17 @@ _STALE: Final = "valid-sync-token"
 _UNSUPPORTED: Final = frozenset(
     {"supported-report", "supported-filter", "supported-collation", "supported-calendar-data"}
 )
+_SAME_UID: Final = frozenset({"no-uid-conflict", "unique-scheduling-object-resource"})
+_FORBIDDING: Final = frozenset(
+    {
+        "need-privileges",
+        "allowed-organizer-scheduling-object-change",
+        "allowed-attendee-scheduling-object-change",
+        "same-organizer-in-all-components",
+    }
+)
+"""What somebody may not do who may read."""
+
 _MATCHES: Final = "number-of-matches-within-limits"
 _TOKEN_STATUSES: Final = frozenset({400, 409, 410, 412})
 """What servers without the precondition say to a token that they do not know."""
@@ -63,6 +76,26 @@ def judge(
     if not conditions.isdisjoint(_UNSUPPORTED):
         return Unsupported(named)
     return _by_status(status, headers, named, asked)
+
+
+def judge_write(
+    status: int, headers: Mapping[str, str], body: bytes, now: datetime, *, host: str = ""
+) -> ProviderError:
+    """The error that an answer to PUT or DELETE stands for (RFC 4791, 5.3.2.1; RFC 6638, 3.2.4; RFC 4918, 9.7)."""
+    conditions = read_conditions(body) if 400 <= status < 600 else frozenset[str]()
+    named = next(iter(sorted(conditions - {"error"})), f"http_{status}")
+    if not conditions.isdisjoint(_FORBIDDING) or (status == 403 and conditions <= {"error"}) or status == 405:
+        return ReadOnly(named)
+    if status == 412 and conditions.isdisjoint(_SAME_UID):
+        return Outdated(named)
+    if conditions.isdisjoint(_UNSUPPORTED) and status in {403, 409, 412, 413, 415, 422, 507}:
+        return RequestRefused(named)
+    return judge(status, headers, body, now, host=host)
+
+
+def says_same_uid(body: bytes) -> bool:
+    """Whether what was refused is there already, under another name."""
+    return not read_conditions(body).isdisjoint(_SAME_UID)
 
 
 def _by_status(status: int, headers: Mapping[str, str], named: str, asked: datetime | None) -> ProviderError:

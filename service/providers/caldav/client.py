@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import httpx
-import msgspec
 
-from service.core.credentials import CaldavCredentials, host_of, read_login
+from service.core.credentials import host_of
 from service.core.meeting_links.evidence import DEFAULT_RULES, Evidence, LinkRules
 from service.core.schedule import Window
 from service.core.sync import Item, Page
-from service.errors import CalendarGone, GrantRejected, PushUnsupported
+from service.errors import PushUnsupported
 from service.providers.addresses import Policy
 from service.providers.caldav.collection import CHUNK, Collection
 from service.providers.caldav.discovery import discover
-from service.providers.caldav.logins import Logins
+from service.providers.caldav.logins import Logins, login_of
+from service.providers.caldav.paths import address_of
 from service.providers.caldav.rounds import Rounds
 from service.providers.caldav.session import Session
 from service.providers.protocol import Access, Account, OAuthClient, OpenedChannel, RawCalendar, TokenGrant
@@ -46,12 +46,13 @@ class CaldavCalendar:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chunk: int = CHUNK,
+        logins: Logins | None = None,
     ) -> None:
         self._expander = expander
         self._policy = policy
         self._clock = clock
         self._chunk = chunk
-        self._logins = Logins()
+        self._logins = logins or Logins()
         self._addresses: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
 
     async def refresh(
@@ -62,7 +63,7 @@ class CaldavCalendar:
         now: datetime,
     ) -> TokenGrant:
         """The login itself is what calls are made with."""
-        _login(refresh_token)
+        login_of(refresh_token)
         return TokenGrant(access_token=refresh_token, expires_at=now + GOOD_FOR)
 
     async def calendars(self, access: Access) -> list[RawCalendar]:
@@ -73,7 +74,7 @@ class CaldavCalendar:
 
     async def account(self, access: Access, calendars: Sequence[RawCalendar]) -> Account:  # noqa: ARG002
         """By name and host: both stay when the server moves its principals."""
-        login = _login(access.token)
+        login = login_of(access.token)
         addresses = self._addresses.get(_key(access))
         if addresses is None:
             addresses = (await discover(self._session(access))).addresses
@@ -134,7 +135,7 @@ class CaldavCalendar:
         """There is none."""
 
     def _session(self, access: Access) -> Session:
-        return Session(access, _login(access.token), policy=self._policy, clock=self._clock, logins=self._logins)
+        return Session(access, login_of(access.token), policy=self._policy, clock=self._clock, logins=self._logins)
 
     def _rounds(
         self, access: Access, raw_calendar_id: str, window: Window, time_zone: str | None, rules: LinkRules
@@ -146,7 +147,7 @@ class CaldavCalendar:
             addresses=frozenset({address} if address else ()),
             rules=rules,
         )
-        collection = Collection(self._session(access), _address(raw_calendar_id), self._chunk)
+        collection = Collection(self._session(access), address_of(raw_calendar_id), self._chunk)
         return Rounds(collection, self._expander, wanted, self._clock(), raw_calendar_id)
 
     def _remember(self, access: Access, addresses: tuple[str, ...]) -> None:
@@ -154,23 +155,6 @@ class CaldavCalendar:
         self._addresses[_key(access)] = addresses
         if len(self._addresses) > MOST_REMEMBERED:
             self._addresses.popitem(last=False)
-
-
-def _login(secret: str) -> CaldavCredentials:
-    try:
-        return read_login(secret)
-    except msgspec.DecodeError:
-        raise GrantRejected("the stored login cannot be read") from None
-
-
-def _address(raw_calendar_id: str) -> httpx.URL:
-    try:
-        url = httpx.URL(raw_calendar_id)
-    except (httpx.InvalidURL, ValueError):
-        raise CalendarGone("not the address of a calendar") from None
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise CalendarGone("not the address of a calendar")
-    return url
 
 
 def _key(access: Access) -> bytes:

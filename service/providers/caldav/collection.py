@@ -20,6 +20,7 @@ from service.providers.caldav.wire import (
     multiget,
     propfind,
     query_repeating,
+    query_uid,
     query_window,
     sync_collection,
     widen,
@@ -144,6 +145,14 @@ class Collection:
             middle = window.start + half
             early = await self.overlapping(Window(window.start, middle))
             return early | await self.overlapping(Window(middle, window.end))
+
+    async def with_uid(self, uid: str) -> list[str]:
+        """The paths of what has this UID, as the server says; none where it cannot be asked."""
+        try:
+            found = await self._session.multistatus("REPORT", self._url, query_uid(uid), depth=1)
+        except RequestRefused:
+            return []
+        return list(self._members(found))
 
     async def fetch(self, hrefs: Mapping[str, str]) -> AsyncIterator[list[Resource]]:
         """The resources at these hrefs (by path), chunk by chunk; one that is asked for and not found is gone."""

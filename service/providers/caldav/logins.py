@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import httpx
+import msgspec
+
+from service.core.credentials import CaldavCredentials, read_login
+from service.errors import GrantRejected
 
 T = TypeVar("T")
 
@@ -39,6 +43,14 @@ class Logins:
 
     def refuse(self, key: bytes, now: datetime) -> None:
         _keep(self._refused, key, now)
+
+
+def login_of(secret: str) -> CaldavCredentials:
+    """The login that an account is asked with. Raises GrantRejected when it cannot be read."""
+    try:
+        return read_login(secret)
+    except msgspec.DecodeError:
+        raise GrantRejected("the stored login cannot be read") from None
 
 
 def key_of(origin: object, username: str, password: str) -> bytes:

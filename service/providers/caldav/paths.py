@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import httpx
 
+from service.errors import CalendarGone
 from service.providers.vevent.reading import bounded_id
 
 _AS_IS: Final = "!$&'()*+,;=:@-._~"
@@ -40,6 +41,17 @@ def calendar_id(url: httpx.URL) -> str:
     path = spell(url.raw_path.decode("ascii", "replace").partition("?")[0]).rstrip("/")
     host = url.host.lower()
     return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}{path}/"
+
+
+def address_of(raw_calendar_id: str) -> httpx.URL:
+    """The address behind a calendar's id. Raises CalendarGone for what is none."""
+    try:
+        url = httpx.URL(raw_calendar_id)
+    except (httpx.InvalidURL, ValueError):
+        raise CalendarGone("not the address of a calendar") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise CalendarGone("not the address of a calendar")
+    return url
 
 
 def is_same(one: str, other: str) -> bool:

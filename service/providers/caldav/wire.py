@@ -122,6 +122,12 @@ def query_repeating() -> bytes:
     return _query('<C:prop-filter name="RRULE"/>')
 
 
+def query_uid(uid: str) -> bytes:
+    """Which resource has the event of a UID (RFC 4791, section 7.8.6)."""
+    match = f'<C:text-match collation="i;octet">{escape(uid)}</C:text-match>'
+    return _query(f'<C:prop-filter name="UID">{match}</C:prop-filter>')
+
+
 def widen(window: Window) -> Window:
     """A window with the margin to both sides that servers are asked with."""
     return Window(_whole_day(window.start - MARGIN), _whole_day(window.end + MARGIN + timedelta(days=1)))

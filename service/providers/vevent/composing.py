@@ -28,7 +28,6 @@ _PROPERTIES: Final[Mapping[str, tuple[str, ...]]] = {
     "conference": (GOOGLE, TEAMS, CONFERENCE, EXTERNAL),
     "visibility": ("CLASS",),
     "is_busy": ("TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"),
-    "attendees": ("ATTENDEE", "ORGANIZER"),
 }
 _CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 """What no line of iCalendar may hold, or no XML, in which servers hand it out."""
@@ -121,6 +120,8 @@ def state_of(event: Event, name: str) -> object:
     """What a component says of one of the fields in OWN, to be compared."""
     if name == "reminders":
         return [each.to_ical() for each in event.walk("VALARM")]
+    if name == "attendees":
+        return sorted(address_of(each) for each in all_of(event, "ATTENDEE"))
     values = [value for each in _PROPERTIES[name] for value in all_of(event, each)]
     return [(value.to_ical(), sorted(value.params.items())) for value in values]
 

@@ -83,12 +83,22 @@ def list_series(series_id: str, components: Sequence[Component], reading: Readin
     if len(masters) == 1 and reading.identity == "uid":
         _Lister(series_id, reading, found).add_all(masters[0], changed)
         return
-    repeating = [each for each in masters if _repeats(each)]
+    repeating = [each for each in masters if repeats(each)]
     for master in masters:
         own = bounded_id(f"{series_id}~{fallback_id(master)}") if reading.identity == "uid" else fallback_id(master)
         _Lister(own, reading, found).add_all(master, changed if repeating[:1] == [master] else [])
     if not repeating:
         _Lister(series_id, reading, found).add_all(None, changed)
+
+
+def repeats(component: Component) -> bool:
+    """Whether it is a series by itself."""
+    return bool(_texts(component, "RRULE") or _texts(component, "RDATE"))
+
+
+def slot_name(master: Component | None, changed: Component) -> str:
+    """What the id of an occurrence that was changed ends in. Raises ValueError when its slot cannot be read."""
+    return _spelt(_override(_series(master) if master else None, master, changed).slot)
 
 
 def _masters(given: Iterable[Component]) -> list[Component]:
@@ -101,10 +111,6 @@ def _masters(given: Iterable[Component]) -> list[Component]:
     return sorted((each for each in last.values() if each.sequence == newest), key=lambda each: each.starts_at)
 
 
-def _repeats(component: Component) -> bool:
-    return bool(_texts(component, "RRULE") or _texts(component, "RDATE"))
-
-
 class _Lister:
     """Lists one series, or one event alone, under an id."""
 
@@ -114,7 +120,7 @@ class _Lister:
         self.found = found
 
     def add_all(self, master: Component | None, changed: Sequence[Component]) -> None:
-        if master is not None and not changed and not _repeats(master):
+        if master is not None and not changed and not repeats(master):
             if self.reading.keep_single or self.reading.window.overlaps(master.starts_at, master.ends_at):
                 self._add_single(master)
             return

@@ -106,6 +106,11 @@ class Units:
         found.malformed += listed.malformed
         return found
 
+    def component(self, block: Block) -> Component:
+        """One VEVENT read. Raises ValueError when it has no start that can be read, or is too long."""
+        is_cancelled = block.header.properties.get("METHOD", "").upper() == "CANCEL"
+        return read_component(self._scan.block_text(block), self._zones_of(block.header), is_cancelled=is_cancelled)
+
     def _components(self, unit: Unit, found: Findings) -> list[Component]:
         components: list[Component] = []
         if len(unit.blocks) > MOST_VERSIONS:
@@ -116,9 +121,7 @@ class Units:
         for block in unit.blocks:
             raw = self._scan.text[block.start : block.end]
             try:
-                zones = self._zones_of(block.header)
-                is_cancelled = block.header.properties.get("METHOD", "").upper() == "CANCEL"
-                components.append(read_component(self._scan.block_text(block), zones, is_cancelled=is_cancelled))
+                components.append(self.component(block))
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001  (as above)
