@@ -13,6 +13,8 @@ from service.errors import (
     AccessRejected,
     CalendarGone,
     CursorExpired,
+    EventGone,
+    Outdated,
     ProviderError,
     PushUnsupported,
     RequestRefused,
@@ -89,6 +91,14 @@ def judge(  # noqa: PLR0911 - a table, one row each
     if status < 400 or status >= 500 or status in {408, 409, 412, 423}:
         return TransientFault(reason, asked)
     return RequestRefused(reason)
+
+
+def judge_write(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderError:
+    """The same of a write to an event, whose version may no longer hold, and whose id may mean nothing."""
+    error = judge(status, headers, body, now)
+    if status == 412 or (status == 409 and error.reason.lower() == "errorirresolvableconflict"):
+        return Outdated(error.reason)
+    return EventGone(error.reason) if isinstance(error, CursorExpired) else error
 
 
 def judge_subscription(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderError:

@@ -53,7 +53,7 @@ class MicrosoftCalendar:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._graph = Graph(graph_url, clock)
+        self.graph = Graph(graph_url, clock)
         self._login_url = login_url.rstrip("/")
 
     async def refresh(
@@ -74,15 +74,15 @@ class MicrosoftCalendar:
     async def calendars(self, access: Access) -> list[RawCalendar]:
         """Every calendar of the mailbox, those shared with it too (graph/api/user-list-calendars)."""
         found: list[RawCalendar] = []
-        async for page in self._graph.pages(access, self._graph.url("/me/calendars", {"$top": "100"})):
+        async for page in self.graph.pages(access, self.graph.url("/me/calendars", {"$top": "100"})):
             found.extend(calendar for row in page.value or () if (calendar := _read_calendar(row)) is not None)
         return found
 
     async def account(self, access: Access, calendars: Sequence[RawCalendar]) -> Account:  # noqa: ARG002 - they do not say
         """The signed-in user; its `userPrincipalName` is an address only by custom, and for want of a better one."""
-        url = self._graph.url("/me", {"$select": "id,mail,userPrincipalName"})
+        url = self.graph.url("/me", {"$select": "id,mail,userPrincipalName"})
         try:
-            user = _user.decode((await self._graph.get(access, url)).body)
+            user = _user.decode((await self.graph.get(access, url)).body)
         except UNREADABLE:
             raise TransientFault("the user cannot be read") from None
         if not user.id:
@@ -104,7 +104,7 @@ class MicrosoftCalendar:
         lens = Lens(zone_name=time_zone, rules=rules, email=access.email)
         path = _path(raw_calendar_id)
         try:
-            async for page in read_round(self._graph, access, path, token, window, lens):
+            async for page in read_round(self.graph, access, path, token, window, lens):
                 yield page
         except ScopeMissing as error:
             await self._blame(access, error)
@@ -127,7 +127,7 @@ class MicrosoftCalendar:
         lens = Lens(zone_name=time_zone, rules=rules, email=access.email)
         path = _path(raw_calendar_id)
         try:
-            async for rows in read_view(self._graph, access, f"{path}/calendarView", window):
+            async for rows in read_view(self.graph, access, f"{path}/calendarView", window):
                 for row in rows:
                     yield read_event(row, lens)
         except ScopeMissing as error:
@@ -149,7 +149,7 @@ class MicrosoftCalendar:
         is_empty = True
         try:
             for _ in range(TIMES_EMPTY):
-                async for rows in read_view(self._graph, access, path, window):
+                async for rows in read_view(self.graph, access, path, window):
                     for row in rows:
                         is_empty = False
                         yield read_event(row, lens)
@@ -159,7 +159,7 @@ class MicrosoftCalendar:
             await self._blame(access, error)
         except CalendarGone:
             # A 404 may also be the calendar's: that must not look like a series without occurrences.
-            await self._graph.get(access, self._graph.url(_path(raw_calendar_id), {"$select": "id"}))
+            await self.graph.get(access, self.graph.url(_path(raw_calendar_id), {"$select": "id"}))
 
     def evidence(self, raw: bytes) -> Evidence:
         return read_evidence(raw)
@@ -177,7 +177,7 @@ class MicrosoftCalendar:
     ) -> OpenedChannel:
         """POST /subscriptions, or PATCH of the one that `replaces` names (graph/api/subscription-update)."""
         return await push.open_subscription(
-            self._graph,
+            self.graph,
             access,
             raw_calendar_id,
             state=f"{channel_id}:{secret}",
@@ -187,11 +187,11 @@ class MicrosoftCalendar:
         )
 
     async def close_channel(self, access: Access, *, channel_id: str, resource_id: str) -> None:  # noqa: ARG002 - Graph goes by its own
-        await push.close_subscription(self._graph, access, resource_id)
+        await push.close_subscription(self.graph, access, resource_id)
 
     async def _blame(self, access: Access, error: ScopeMissing) -> NoReturn:
         """A calendar that is closed to us is at fault itself, unless the whole mailbox is closed."""
-        await self._graph.get(access, self._graph.url("/me/calendars", {"$top": "1"}))
+        await self.graph.get(access, self.graph.url("/me/calendars", {"$top": "1"}))
         raise RequestRefused(error.reason) from error
 
 

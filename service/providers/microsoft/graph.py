@@ -77,12 +77,19 @@ class Graph:
             raise judge(answer.status, answer.headers, answer.body, self.clock())
         return answer
 
-    async def call(self, access: Access, method: str, url: str, *, json: Any = None) -> Answer:
-        """One request and its answer, of any status. Raises CursorExpired for an address that is not Graph's."""
+    async def call(
+        self, access: Access, method: str, url: str, *, json: Any = None, if_match: str | None = None
+    ) -> Answer:
+        """One request and its answer, of any status; `if_match` is the etag that must hold.
+
+        Raises CursorExpired for an address that is not Graph's.
+        """
         checked = self._checked(url)
         await access.take_turn(self.clock)
         outcome = "no_answer"
         headers = {"prefer": PREFERENCES, "authorization": f"Bearer {access.token}", "accept-encoding": "gzip"}
+        if if_match:
+            headers["if-match"] = if_match
         try:
             async with self._mailbox(access):
                 answer = await ask(access.http, method, checked, headers=headers, json=json)
