@@ -10,19 +10,27 @@ from service.providers.addresses import Policy
 from service.providers.caldav.client import CaldavCalendar
 from service.providers.google.busy import GoogleBusy
 from service.providers.google.client import GoogleCalendar
+from service.providers.google.login import GoogleLogin
 from service.providers.google.push import GooglePush
 from service.providers.google.writing import GoogleWriter
 from service.providers.ics.client import IcsFeed
+from service.providers.microsoft.busy import MicrosoftBusy
+from service.providers.login import Login
 from service.providers.microsoft.client import GRAPH_URL, LOGIN_URL, MicrosoftCalendar
+from service.providers.microsoft.login import MicrosoftLogin
 from service.providers.microsoft.push import MicrosoftPush
+from service.providers.microsoft.writing import MicrosoftWriter
 from service.providers.protocol import Provider, PushReader
 from service.providers.vevent.expansion import Expander
+from service.providers.zoom.login import ZoomLogin
+from service.settings import Settings
 from service.providers.writing import BusyReader, QuickAdder, Writer
 
 CALDAV: Final = "caldav"
 GOOGLE: Final = "google"
 ICS: Final = "ics"
 MICROSOFT: Final = "microsoft"
+ZOOM: Final = "zoom"
 
 CLOSED: Final = Policy()
 """The public internet alone."""
@@ -74,4 +82,16 @@ def make_hands(providers: Mapping[str, Provider]) -> Hands:
         if isinstance(provider, GoogleCalendar):
             writers[name] = quick_adders[name] = GoogleWriter(provider.api)
             busy_readers[name] = GoogleBusy(provider.api)
+        elif isinstance(provider, MicrosoftCalendar):
+            writers[name] = MicrosoftWriter(provider.graph)
+            busy_readers[name] = MicrosoftBusy(provider.graph)
     return Hands(writers=writers, quick_adders=quick_adders, busy_readers=busy_readers)
+
+
+def make_logins(settings: Settings) -> Mapping[str, Login]:
+    """Where users sign in, by provider."""
+    return {
+        GOOGLE: GoogleLogin(settings.google_auth_url, settings.google_token_url),
+        MICROSOFT: MicrosoftLogin(settings.microsoft_login_url),
+        ZOOM: ZoomLogin(settings.zoom_auth_url, settings.zoom_token_url, settings.zoom_api_url),
+    }
