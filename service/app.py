@@ -22,7 +22,7 @@ from service.observability import METRICS, AccessLog
 from service.providers.addresses import Policy
 from service.providers.guarded_http import Slots, TransportFactory, open_transport
 from service.providers.quotas import Quotas
-from service.providers.registry import make_hands, make_providers, make_push_readers
+from service.providers.registry import make_hands, make_logins, make_providers, make_push_readers
 from service.providers.tokens import Tokens
 from service.providers.vevent.expansion import Expander
 from service.settings import Settings, version
@@ -172,6 +172,7 @@ class App:
             writers=hands.writers,
             quick_adders=hands.quick_adders,
             busy_readers=hands.busy_readers,
+            logins=make_logins(settings),
         )
 
     async def _carry_on(self, database: Database) -> None:

@@ -112,3 +112,26 @@ BLAMES: Final[Mapping[str, Blames]] = {
         address="url",
     ),
 }
+
+CODE_BLAMES: Final = Blames(
+    by_code={
+        "credentials_rejected": Blame(
+            "code",
+            "The provider does not accept this code: it is good once, for some minutes, with the client, the redirect_uri "
+            "and the code_verifier that it was asked for with; and it has to be asked for with offline access.",
+        ),
+        "client_rejected": Blame(
+            None,
+            "The provider does not accept the registered OAuth client: PATCH /oauth_clients/{id} with its client_secret as it "
+            "is now, and see that the provider's API is enabled for it.",
+        ),
+        "insufficient_scope": Blame(
+            "code",
+            "The user has not given every permission that is needed, or their organisation forbids it: start again, with "
+            "every calendar permission ticked.",
+        ),
+        "validation_failed": Blame("code", "The account behind this code has no calendars that could be listed."),
+    },
+    owner="code",
+)
+"""The same for somebody who sends a code from a consent page."""

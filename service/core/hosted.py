@@ -107,7 +107,7 @@ class Malformed(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a walk ended. `code` is None when it succeeded; `wish` None when the state was none of ours (show a page).
 
-    `is_new` says that the account was not connected before.
+    `is_new` says that the account was not connected before; `said` is for a failure that its code does not explain.
     """
 
     provider: str
@@ -116,11 +116,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     connection_id: UUID | None = None
     email: str | None = None
     is_new: bool = False
+    said: str | None = None
 
     @property
     def message(self) -> str | None:
         """What the user is told of a failure."""
-        return None if self.code is None else MESSAGES[self.code]
+        return None if self.code is None else self.said or MESSAGES[self.code]
 
 
 def read_callback(query: Iterable[tuple[str, str]], issuer: str) -> Granted | Denied | Malformed:

@@ -12,10 +12,12 @@ from service.providers.protocol import Account
 class Login(Protocol):
     """One provider's authorization code flow (RFC 6749, 4.1, with PKCE).
 
-    What is connected are the account's calendars, unless it is an `AccountLogin`.
+    What is connected are the account's calendars, unless it is an `AccountLogin`. `origin` is `https://host` of the
+    consent page.
     """
 
     name: str
+    origin: str
 
     def page(self, client: OAuthClient) -> str:
         """The consent page for users of this client."""

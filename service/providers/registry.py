@@ -14,17 +14,17 @@ from service.providers.google.login import GoogleLogin
 from service.providers.google.push import GooglePush
 from service.providers.google.writing import GoogleWriter
 from service.providers.ics.client import IcsFeed
-from service.providers.microsoft.busy import MicrosoftBusy
 from service.providers.login import Login
+from service.providers.microsoft.busy import MicrosoftBusy
 from service.providers.microsoft.client import GRAPH_URL, LOGIN_URL, MicrosoftCalendar
 from service.providers.microsoft.login import MicrosoftLogin
 from service.providers.microsoft.push import MicrosoftPush
 from service.providers.microsoft.writing import MicrosoftWriter
 from service.providers.protocol import Provider, PushReader
 from service.providers.vevent.expansion import Expander
+from service.providers.writing import BusyReader, QuickAdder, Writer
 from service.providers.zoom.login import ZoomLogin
 from service.settings import Settings
-from service.providers.writing import BusyReader, QuickAdder, Writer
 
 CALDAV: Final = "caldav"
 GOOGLE: Final = "google"

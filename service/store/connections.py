@@ -223,6 +223,15 @@ async def put_client(
     return found
 
 
+async def hold_client(conn: AsyncConnection, client_id: UUID, now: datetime) -> bool:
+    """Hold a client that the provider has just accepted, as `put_client` does; False when it is gone."""
+    found = await conn.execute(select(_o.id).where(_o.id == client_id).with_for_update(key_share=True))
+    if found.one_or_none() is None:
+        return False
+    await conn.execute(update(_clients).where(_o.id == client_id).values(updated_at=now, **ACCEPTED))
+    return True
+
+
 async def put_connection(
     conn: AsyncConnection,
     cipher: Cipher,

@@ -9,7 +9,8 @@ from typing import Any, Final, NoReturn
 import httpx
 import msgspec
 
-from service.core.blame import BLAMES
+from service.core.authorization import lacking
+from service.core.blame import BLAMES, Blames
 from service.core.credentials import Credentials
 from service.errors import (
     AccessRejected,
@@ -20,13 +21,15 @@ from service.errors import (
     GrantRejected,
     PolicyForbids,
     ProviderError,
+    RequestRefused,
     ScopeMissing,
     Throttled,
     TransientFault,
 )
 from service.flows.gateway import Gateway
 from service.providers.guarded_http import AddressBlocked, HostUnknown
-from service.providers.protocol import Access, Account, Provider, RawCalendar, TokenGrant
+from service.providers.login import AccountLogin, Login
+from service.providers.protocol import Access, Account, OAuthClient, Provider, RawCalendar, TokenGrant
 
 RETRY_AFTER: Final = 30
 """Seconds that a client is asked to wait when a provider is unavailable or busy."""
@@ -55,6 +58,18 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
         return f"Admission(account={self.account.id!r})"
 
 
+class AskedCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A code from a consent page, and what the page was asked with; of `scopes` those that are needed must be granted."""
+
+    code: str
+    redirect_uri: str
+    verifier: str | None
+    scopes: list[str]
+
+    def __repr__(self) -> str:
+        return "AskedCode(***)"
+
+
 async def look(gateway: Gateway, credentials: Credentials) -> list[RawCalendar]:
     """The provider's calendars behind these credentials; stores nothing. Raises GatewayError."""
     return (await admit(gateway, credentials, gateway.clock())).calendars
@@ -80,6 +95,35 @@ async def admit(gateway: Gateway, credentials: Credentials, now: datetime) -> Ad
     if account is None:
         raise GatewayError(422, "calendar_not_found", "The account has no calendars.")
     return Admission(grant=grant, secret=grant.refresh_token or credentials.secret, calendars=found, account=account)
+
+
+async def admit_code(
+    gateway: Gateway, login: Login, client: OAuthClient, asked: AskedCode, now: datetime
+) -> tuple[Admission, frozenset[str]]:
+    """Exchange a code, and ask whose account it is and which calendars it has; and the scopes that were granted.
+
+    `secret` of the admission is empty when the provider gave no refresh token. Raises ProviderError.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE), gateway.admitting, gateway.slots.borrow() as http:
+            grant = await login.exchange(
+                http, client, asked.code, redirect_uri=asked.redirect_uri, verifier=asked.verifier, now=now
+            )
+            if missing := lacking(login.name, asked.scopes, grant.scopes):
+                raise ScopeMissing(f"not granted: {', '.join(missing)}")
+            found: list[RawCalendar] = []
+            if isinstance(login, AccountLogin):
+                account = await login.account(http, grant.access_token, now)
+            else:
+                provider = gateway.providers[login.name]
+                access = Access(http=http, token=grant.access_token, client_key=client.client_id, user_key="")
+                found = await provider.calendars(access)
+                if not found:
+                    raise RequestRefused("the account has no calendars")
+                account = await provider.account(access, found)
+    except TimeoutError:
+        raise TransientFault("timeout") from None
+    return Admission(grant=grant, secret=grant.refresh_token or "", calendars=found, account=account), grant.scopes
 
 
 async def _refresh(
@@ -110,9 +154,10 @@ def choose(found: list[RawCalendar], wanted: str | None) -> RawCalendar:
     raise GatewayError(422, "calendar_not_found", detail, errors=[FieldProblem("raw_calendar_id", "not found")])
 
 
-def raise_refusal(provider: str, error: ProviderError, now: datetime) -> NoReturn:
-    """Tell a client why its credentials cannot be used, in the contract's codes."""
-    if (blocked := _judge_address(provider, error)) is not None:
+def raise_refusal(provider: str, error: ProviderError, now: datetime, blames: Blames | None = None) -> NoReturn:
+    """Tell a client why its credentials cannot be used, in the contract's codes; `blames` says which field, and why."""
+    blames = blames or BLAMES[provider]
+    if (blocked := _judge_address(blames, error)) is not None:
         raise blocked from error
     match error:
         case GrantRejected() | AddressRefused() | AccessRejected(needs_sign_in=True):
@@ -125,7 +170,7 @@ def raise_refusal(provider: str, error: ProviderError, now: datetime) -> NoRetur
             raise _judge_silence(error, now) from error
         case _:
             code = "validation_failed"
-    blame = BLAMES[provider].of(code)
+    blame = blames.of(code)
     detail = f"{blame.remedy} ({error.reason})" if error.reason else blame.remedy
     errors = [FieldProblem(blame.field, error.reason)] if blame.field else []
     raise GatewayError(422, code, detail, errors=errors) from error
@@ -137,9 +182,9 @@ def provider_of(credentials: Credentials) -> str:
     return str(tag)
 
 
-def _judge_address(provider: str, error: ProviderError) -> GatewayError | None:
+def _judge_address(blames: Blames, error: ProviderError) -> GatewayError | None:
     """What is wrong with an address that a user gave, where that is why nobody answered; no waiting would mend it."""
-    field = BLAMES[provider].address
+    field = blames.address
     _, _, why = error.reason.partition(BLOCKED)
     if isinstance(error.__cause__, AddressBlocked):
         why = "The URL leads to an address that is not public."

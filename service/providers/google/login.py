@@ -6,6 +6,7 @@ from typing import Final
 import httpx
 
 from service.core.credentials import OAuthClient, TokenGrant
+from service.core.hosted import origin_of
 from service.errors import GrantRejected, RequestRefused
 from service.providers.exchange import ask
 from service.providers.grants import LARGEST_ANSWER, judge_refresh
@@ -20,6 +21,7 @@ class GoogleLogin:
     name = "google"
 
     def __init__(self, auth_url: str, token_url: str) -> None:
+        self.origin = origin_of(auth_url)
         self._auth_url = auth_url
         self._token_url = token_url
 

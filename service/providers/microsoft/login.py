@@ -7,6 +7,7 @@ from urllib.parse import quote
 import httpx
 
 from service.core.credentials import OAuthClient, TokenGrant
+from service.core.hosted import origin_of
 from service.errors import GrantRejected, RequestRefused
 from service.providers.exchange import ask
 from service.providers.grants import LARGEST_ANSWER
@@ -22,6 +23,7 @@ class MicrosoftLogin:
     name = "microsoft"
 
     def __init__(self, login_url: str) -> None:
+        self.origin = origin_of(login_url)
         self._login_url = login_url.rstrip("/")
 
     def page(self, client: OAuthClient) -> str:

@@ -1,0 +1,1 @@
+"""Zoom: signing users in, and meetings that are made in their name."""
