@@ -1,0 +1,69 @@
+"""A receiver of webhooks as somebody writes one: proves each, keeps what it got, and answers as its mood is."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from simulation.chronicle import Chronicle
+from standardwebhooks import Webhook, WebhookVerificationError
+
+Mood = Callable[["Arrival"], int | None]
+"""The status to answer with; None to leave the sender without an answer."""
+
+
+class Arrival(NamedTuple):
+    """A webhook that came, whole and genuine."""
+
+    at: datetime
+    id: str
+    type: str
+    body: bytes
+
+    @property
+    def data(self) -> Any:
+        return msgspec.json.decode(self.body)["data"]
+
+
+class Receiver:
+    """An ASGI application. `accepted` are those that it has answered with 2xx, `arrivals` all."""
+
+    def __init__(self, name: str, clock: Callable[[], datetime], chronicle: Chronicle) -> None:
+        self.name = name
+        self.url = f"https://{name}/hook"
+        self.id = self.secret = ""
+        self.mood: Mood = lambda _: 200
+        self.arrivals: list[Arrival] = []
+        self.accepted: dict[str, Arrival] = {}
+        self.times_accepted: Counter[str] = Counter()
+        self._clock = clock
+        self._chronicle = chronicle
+        self._bodies: dict[str, bytes] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        try:
+            Webhook(self.secret).verify(body, headers)
+        except WebhookVerificationError as error:
+            self._chronicle.blame(f"{self.name} cannot verify {headers.get('webhook-id')}: {error}")
+        arrival = Arrival(self._clock(), headers["webhook-id"], msgspec.json.decode(body)["type"], body)
+        if self._bodies.setdefault(arrival.id, body) != body:
+            self._chronicle.blame(f"{self.name} got other bytes under {arrival.id}")
+        self.arrivals.append(arrival)
+        status = self.mood(arrival)
+        self._chronicle.tell(self.name, f"{status} to {arrival.type} {arrival.id}")
+        if status is None:
+            await asyncio.sleep(3600)
+            return
+        if 200 <= status < 300:
+            self.accepted.setdefault(arrival.id, arrival)
+            self.times_accepted[arrival.id] += 1
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    def told(self, *types: str) -> list[Arrival]:
+        """What was accepted of these types, each message once, in the order in which it came."""
+        return [arrival for arrival in self.accepted.values() if arrival.type in types]

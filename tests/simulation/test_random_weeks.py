@@ -1,0 +1,16 @@
+"""Random weeks end with everybody having the same; `python -m tests.simulation` lives through as many as you like."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+from simulation.week import tell_week
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_after_any_week_everybody_has_the_same(told: Any, seed: int) -> None:
+    wrong, _ = told(partial(tell_week, days=2), seed=seed)
+
+    assert not wrong, "\n".join(
+        [*wrong[:10], f"python -m tests.simulation --first {seed} --seeds 1 --days 2 --verbose"]
+    )
