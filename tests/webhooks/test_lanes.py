@@ -163,3 +163,58 @@ def test_nothing_waits_behind_a_slow_one():
     assert lanes.has_room(dispatch(a))
     filled(lanes, a, 1)
     assert not lanes.has_room(dispatch(a))
+
+
+def test_projects_take_turns_however_many_endpoints_they_have():
+    many, [other] = [uuid4() for _ in range(5)], [uuid4()]
+    lanes = lanes_of(1, most_slow=4)
+    for endpoint_id in many:
+        filled(lanes, endpoint_id, 1)
+    filled(lanes, other, 1, project_id=uuid4())
+    assert popped(lanes) == [many[0], other, *many[1:]]
+
+
+def test_one_project_leaves_places_for_others_and_gives_way_to_them():
+    crowd, theirs = uuid4(), uuid4()
+    lanes = lanes_of(64, most_slow=4, most=4)
+    filled(lanes, crowd, 20)
+    assert popped(lanes) == [crowd] * 4
+    other = {"project_id": uuid4()}
+    filled(lanes, theirs, 2, **other)
+    assert popped(lanes) == [theirs]
+    lanes.done(dispatch(crowd), 0.0, timed_out=False)
+    assert lanes.follow(crowd, 0.0) is None, "its share is less, now that there are two"
+    assert popped(lanes) == [theirs]
+    for _ in range(2):
+        lanes.done(dispatch(theirs, **other), 0.0, timed_out=False)
+    assert popped(lanes) == [crowd]
+
+
+@pytest.mark.parametrize("kind", ["slow", "backfill"])
+def test_what_is_slow_and_what_is_made_up_for_leave_places_for_those_of_others(kind):
+    lanes = lanes_of(8, most_slow=2)
+    fields = {"rank": Rank.BACKFILL} if kind == "backfill" else {}
+    mine, [theirs], other = [uuid4() for _ in range(4)], [uuid4()], uuid4()
+    owners = dict.fromkeys(mine, PROJECT) | {theirs: other}
+    for endpoint_id, project_id in owners.items():
+        filled(lanes, endpoint_id, 1, project_id=project_id)
+        lanes.done(lanes.pop(0.0), 0.0, timed_out=kind == "slow")
+    for endpoint_id in mine:
+        filled(lanes, endpoint_id, 1, **fields)
+    assert popped(lanes) == mine[:2]
+    filled(lanes, theirs, 1, project_id=other, **fields)
+    assert popped(lanes) == [theirs]
+
+
+def test_an_endpoint_that_turns_slow_counts_with_all_that_it_has_in_flight():
+    hanging, also = uuid4(), uuid4()
+    lanes = lanes_of(4, most_slow=2)
+    for endpoint_id in (also, hanging):
+        filled(lanes, endpoint_id, 4 if endpoint_id == hanging else 1)
+        popped(lanes)
+        lanes.done(dispatch(endpoint_id), 0.0, timed_out=True)
+    filled(lanes, also, 1)
+    assert popped(lanes) == [], "three of the other hang"
+    for _ in range(3):
+        lanes.done(dispatch(hanging), 0.0, timed_out=True)
+    assert popped(lanes) == [also]
