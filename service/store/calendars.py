@@ -108,6 +108,12 @@ async def one(conn: AsyncConnection, project_id: UUID, calendar_id: UUID) -> Fou
     return (await conn.execute(query)).one_or_none()
 
 
+async def of_connection(conn: AsyncConnection, connection_id: UUID) -> Sequence[Found]:
+    """The calendars of a connection in the order in which they were connected, locked until the transaction ends."""
+    query = select(_calendars).where(_c.connection_id == connection_id).order_by(_c.id)
+    return (await conn.execute(query.with_for_update(key_share=True))).all()
+
+
 async def listed(
     conn: AsyncConnection, project_id: UUID, wanted: CalendarFilter, after: UUID | None, limit: int
 ) -> Sequence[Found]:

@@ -19,20 +19,20 @@ _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _c = _connections.c
 _k = _calendars.c
 _SECRET: Final = frozenset({"refresh_token", "access_token"})
-_SHOWN: Final = [column for column in _c if column.name not in _SECRET]
+SHOWN: Final = [column for column in _c if column.name not in _SECRET]
+"""The columns of a connection without its tokens."""
 
 
 async def locked(conn: AsyncConnection, project_id: UUID, connection_id: UUID) -> Found | None:
     """One connection without its secrets, locked until the transaction ends; None when the project has no such connection."""
-    query = select(*_SHOWN).where(_c.id == connection_id, _c.project_id == project_id)
+    query = select(*SHOWN).where(_c.id == connection_id, _c.project_id == project_id)
     return (await conn.execute(query.with_for_update(key_share=True))).one_or_none()
 
 
 async def one(conn: AsyncConnection, project_id: UUID, connection_id: UUID) -> Found | None:
     """The same without a lock."""
-    return (
-        await conn.execute(select(*_SHOWN).where(_c.id == connection_id, _c.project_id == project_id))
-    ).one_or_none()
+    query = select(*SHOWN).where(_c.id == connection_id, _c.project_id == project_id)
+    return (await conn.execute(query)).one_or_none()
 
 
 async def change(conn: AsyncConnection, connection_id: UUID, values: Mapping[str, Any], now: datetime) -> None:

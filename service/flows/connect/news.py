@@ -1,6 +1,7 @@
 """What the world is told of a calendar's coming and going, and what a client is told of one that it has wrong."""
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,6 +11,9 @@ from service.store import calendars, dialects
 from service.store.tables import Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Notice
+
+CALENDAR: Final = "calendar"
+CONNECTION: Final = "connection"
 
 
 async def announce(
@@ -38,12 +42,12 @@ def deliver(gateway: Gateway, dispatches: list[Dispatch]) -> None:
         gateway.deliverer.submit(dispatches)
 
 
-def check_version(row: Found, expected: int | None) -> None:
+def check_version(row: Found, expected: int | None, kind: str = CALENDAR) -> None:
     """Raises GatewayError 412 unless the client speaks of the version that is stored."""
     if expected is not None and expected != row.version:
-        raise GatewayError(412, "precondition_failed", f"The calendar is at version {row.version} by now.")
+        raise GatewayError(412, "precondition_failed", f"The {kind} is at version {row.version} by now.")
 
 
-def unknown() -> GatewayError:
-    """A foreign calendar is told exactly as one that never was."""
-    return GatewayError(404, "not_found", "There is no such calendar.")
+def unknown(kind: str = CALENDAR) -> GatewayError:
+    """A foreign object is told exactly as one that never was."""
+    return GatewayError(404, "not_found", f"There is no such {kind}.")

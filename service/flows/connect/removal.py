@@ -1,7 +1,8 @@
-"""Letting a calendar go: provider push is stopped, secrets and events are forgotten, the grant is left alone."""
+"""Letting a calendar go, or a whole connection: push is stopped, secrets and events are forgotten, the grant is left alone."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,10 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.audit import GATEWAY, Author
 from service.errors import ProviderError
-from service.flows.connect.news import announce, check_version, deliver, tell, unknown
+from service.flows.connect.admission import PATIENCE
+from service.flows.connect.news import CONNECTION, announce, check_version, deliver, tell, unknown
 from service.flows.gateway import Gateway
 from service.providers.protocol import Access
-from service.store import audit, bots, calendars, channels, connection_standing, connections
+from service.store import (
+    audit,
+    bots,
+    calendars,
+    channels,
+    connection_settings,
+    connection_standing,
+    connection_views,
+    connections,
+)
 from service.store.tables import Found
 from webhooks.message import Dispatch
 
@@ -42,6 +53,44 @@ async def remove(
         await audit.append(conn, project_id, by.did("calendar.deleted", row.id, provider=row.provider), now)
     deliver(gateway, dispatches)
     gateway.tokens.forget(row.connection_id)
+
+
+async def remove_connection(
+    gateway: Gateway, project_id: UUID, connection_id: UUID, expected_version: int | None = None, by: Author = GATEWAY
+) -> None:
+    """Let go of an account with all its calendars, each as by `remove`; announces `integration.disconnected` as well."""
+    async with gateway.database.read() as conn:
+        found = await connection_views.picture(conn, project_id, connection_id)
+        if found is None:
+            raise unknown(CONNECTION)
+        check_version(found.row, expected_version, CONNECTION)
+        opened = [(row, await channels.of_calendar(conn, row.id)) for row in found.calendars]
+    await stop_push(gateway, opened)
+    now = gateway.clock()
+    async with gateway.database.write() as conn:
+        connection = await connection_settings.locked(conn, project_id, connection_id)
+        if connection is None:
+            raise unknown(CONNECTION)
+        check_version(connection, expected_version, CONNECTION)
+        dispatches: list[Dispatch] = []
+        for row in await calendars.of_connection(conn, connection_id):
+            dispatches += await drop(gateway, conn, row, now)
+            await audit.append(conn, project_id, by.did("calendar.deleted", row.id, provider=row.provider), now)
+        dispatches += await tell(gateway, conn, await connections.forget(conn, connection, now), now)
+        act = by.did("connection.deleted", connection_id, provider=connection.provider)
+        await audit.append(conn, project_id, act, now)
+    deliver(gateway, dispatches)
+    gateway.tokens.forget(connection_id)
+
+
+async def stop_push(gateway: Gateway, opened: Iterable[tuple[Found, Sequence[Found]]]) -> None:
+    """Close the channels of several calendars, for so long as somebody can be kept waiting."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            for row, those in opened:
+                await close_channels(gateway, row, those)
+    except TimeoutError:
+        _log.info("push could not be stopped in time; it ends by itself")
 
 
 async def drop(gateway: Gateway, conn: AsyncConnection, row: Found, now: datetime) -> list[Dispatch]:

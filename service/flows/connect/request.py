@@ -5,9 +5,9 @@ from uuid import UUID
 from service.core.audit import GATEWAY, Author
 from service.core.lifecycle import State
 from service.errors import GatewayError
-from service.flows.connect.news import unknown
+from service.flows.connect.news import CONNECTION, unknown
 from service.flows.gateway import Gateway
-from service.store import audit, calendars
+from service.store import audit, calendars, connection_settings
 
 
 async def resync(gateway: Gateway, project_id: UUID, calendar_id: UUID, *, full: bool, by: Author = GATEWAY) -> None:
@@ -22,6 +22,23 @@ async def resync(gateway: Gateway, project_id: UUID, calendar_id: UUID, *, full:
         await calendars.make_due(conn, calendar_id, now, "resync", full=full)
         gateway.wake.after(conn, "sync")
         await audit.append(conn, project_id, by.did("calendar.resynced", calendar_id, full=int(full)), now)
+
+
+async def resync_connection(
+    gateway: Gateway, project_id: UUID, connection_id: UUID, *, full: bool, by: Author = GATEWAY
+) -> None:
+    """Read every calendar of a connection now, as `resync` does. Raises GatewayError 409 when all are disconnected."""
+    now = gateway.clock()
+    async with gateway.database.write() as conn:
+        if await connection_settings.locked(conn, project_id, connection_id) is None:
+            raise unknown(CONNECTION)
+        found = await calendars.of_connection(conn, connection_id)
+        if found and all(row.status == State.DISCONNECTED for row in found):
+            raise GatewayError(409, "conflict", "Its calendars are all disconnected: let the user sign in again first.")
+        for row in found:
+            await calendars.make_due(conn, row.id, now, "resync", full=full)
+        gateway.wake.after(conn, "sync")
+        await audit.append(conn, project_id, by.did("connection.resynced", connection_id, full=int(full)), now)
 
 
 async def resync_each(gateway: Gateway, project_id: UUID, by: Author = GATEWAY) -> tuple[list[UUID], list[UUID]]:

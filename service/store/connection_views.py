@@ -1,0 +1,82 @@
+"""Connections as users see them: listed by how they stand, each with its calendars, and never with a secret."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, case, func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.core.connection import ACTIVE, DISCONNECTED, ERROR, SIGN_IN_AGAIN, TOKEN_EXPIRED
+from service.core.lifecycle import State
+from service.store.connection_settings import SHOWN
+from service.store.connection_tables import ConnectionRow
+from service.store.tables import CalendarRow, Found, Table
+from webhooks.claims import padded
+
+AT_ONCE: Final = 250
+
+_c = Table.metadata.tables[str(ConnectionRow.__tablename__)].c
+_k = Table.metadata.tables[str(CalendarRow.__tablename__)].c
+
+
+class ConnectionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which connections to list: those that fit all that is not None."""
+
+    provider: str | None = None
+    status: str | None = None
+    user_id: str | None = None
+    email: str | None = None
+
+
+class Pictured(NamedTuple):
+    """A stored connection and its stored calendars, in the order in which they were connected."""
+
+    row: Found
+    calendars: Sequence[Found]
+
+
+async def listed(
+    conn: AsyncConnection, project_id: UUID, wanted: ConnectionFilter, after: UUID | None, limit: int
+) -> list[Pictured]:
+    """Connections in the order in which they were made, those behind the id `after`."""
+    query = select(*SHOWN).where(_c.project_id == project_id).order_by(_c.id).limit(limit)
+    exact = {_c.provider: wanted.provider, _c.user_id: wanted.user_id, _status(): wanted.status}
+    query = query.where(*(column == value for column, value in exact.items() if value is not None))
+    if wanted.email is not None:
+        query = query.where(func.lower(_c.email) == wanted.email.lower())
+    if after is not None:
+        query = query.where(_c.id > after)
+    return await _pictured(conn, (await conn.execute(query)).all())
+
+
+async def picture(conn: AsyncConnection, project_id: UUID, connection_id: UUID) -> Pictured | None:
+    """One connection; None when the project has no such connection."""
+    query = select(*SHOWN).where(_c.id == connection_id, _c.project_id == project_id)
+    found = await _pictured(conn, (await conn.execute(query)).all())
+    return found[0] if found else None
+
+
+async def _pictured(conn: AsyncConnection, rows: Sequence[Found]) -> list[Pictured]:
+    mine: dict[UUID, list[Found]] = {row.id: [] for row in rows}
+    ids = list(mine)
+    for start in range(0, len(ids), AT_ONCE):
+        chunk = _k.connection_id.in_(padded(ids[start : start + AT_ONCE]))
+        for calendar in await conn.execute(select(*_k).where(chunk).order_by(_k.id)):
+            mine[calendar.connection_id].append(calendar)
+    return [Pictured(row, mine[row.id]) for row in rows]
+
+
+def _status() -> ColumnElement[str]:
+    """`core.connection.status_of` in SQL."""
+    mine = select(_k.id).where(_k.connection_id == _c.id)
+    lost = or_(_c.error_code.in_(sorted(SIGN_IN_AGAIN)), mine.where(_k.error_code.in_(sorted(SIGN_IN_AGAIN))).exists())
+    alive = mine.where(_k.status != State.DISCONNECTED.value).exists()
+    wrong = or_(_c.error_code.is_not(None), mine.where(_k.status == State.ERROR.value).exists())
+    return case(
+        (lost, literal(TOKEN_EXPIRED)),
+        (mine.exists() & ~alive, literal(DISCONNECTED)),
+        (wrong, literal(ERROR)),
+        else_=literal(ACTIVE),
+    )
