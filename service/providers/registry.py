@@ -8,6 +8,7 @@ import msgspec
 
 from service.providers.addresses import Policy
 from service.providers.caldav.client import CaldavCalendar
+from service.providers.caldav.writing import CaldavWriter
 from service.providers.google.busy import GoogleBusy
 from service.providers.google.client import GoogleCalendar
 from service.providers.google.login import GoogleLogin
@@ -85,6 +86,10 @@ def make_hands(providers: Mapping[str, Provider]) -> Hands:
         elif isinstance(provider, MicrosoftCalendar):
             writers[name] = MicrosoftWriter(provider.graph)
             busy_readers[name] = MicrosoftBusy(provider.graph)
+        elif isinstance(provider, CaldavCalendar):
+            writers[name] = CaldavWriter(
+                provider.expander, provider.policy, clock=provider.clock, logins=provider.logins
+            )
     return Hands(writers=writers, quick_adders=quick_adders, busy_readers=busy_readers)
 
 

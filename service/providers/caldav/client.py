@@ -48,11 +48,11 @@ class CaldavCalendar:
         chunk: int = CHUNK,
         logins: Logins | None = None,
     ) -> None:
-        self._expander = expander
-        self._policy = policy
-        self._clock = clock
+        self.expander = expander
+        self.policy = policy
+        self.clock = clock
         self._chunk = chunk
-        self._logins = logins or Logins()
+        self.logins = logins or Logins()
         self._addresses: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
 
     async def refresh(
@@ -135,7 +135,7 @@ class CaldavCalendar:
         """There is none."""
 
     def _session(self, access: Access) -> Session:
-        return Session(access, login_of(access.token), policy=self._policy, clock=self._clock, logins=self._logins)
+        return Session(access, login_of(access.token), policy=self.policy, clock=self.clock, logins=self.logins)
 
     def _rounds(
         self, access: Access, raw_calendar_id: str, window: Window, time_zone: str | None, rules: LinkRules
@@ -148,7 +148,7 @@ class CaldavCalendar:
             rules=rules,
         )
         collection = Collection(self._session(access), address_of(raw_calendar_id), self._chunk)
-        return Rounds(collection, self._expander, wanted, self._clock(), raw_calendar_id)
+        return Rounds(collection, self.expander, wanted, self.clock(), raw_calendar_id)
 
     def _remember(self, access: Access, addresses: tuple[str, ...]) -> None:
         """For `account`, which follows `calendars`."""
