@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from service.core import decision
-from service.core.event import CANCELLED, EventView, FieldChange, view_json
+from service.core.event import CANCELLED, Attendee, EventView, FieldChange, view_json
 from service.core.lifecycle import State
 from service.core.meeting_key import meeting_key
 
@@ -28,6 +28,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, FieldChange]
     action: str
     event: EventView
+
+
+class Declined(Change, frozen=True, kw_only=True):
+    """The `data` of `event.declined`: the change by which `attendee` has said no."""
+
+    attendee: Attendee
 
 
 class CalendarNotice(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from service.core.announcements import (
     CalendarNotice,
     Change,
     ConnectionNotice,
+    Declined,
     EndpointNotice,
     MeetingStarting,
     StaleNotice,
@@ -106,6 +107,12 @@ CATALOGUE: Final[tuple[EventType, ...]] = (
     _listed("event.updated", Change, "An event differs: `fields` has what, with both values.", samples.UPDATED),
     _listed(
         "event.cancelled", Change, "An event was cancelled or deleted, or has left the calendar.", samples.CANCELLED
+    ),
+    _listed(
+        "event.declined",
+        Declined,
+        "An attendee has said no to an event: the change as in `event.updated`, and `attendee`.",
+        samples.DECLINED,
     ),
     _listed(
         "meeting.starting",

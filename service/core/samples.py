@@ -93,6 +93,25 @@ CANCELLED: Final[dict[str, Any]] = UPDATED | {
     "event": EVENT | {"status": "cancelled", "version": 3, "deleted_at": NOW},
 }
 
+_GUEST: Final[dict[str, Any]] = {
+    "email": "guest@example.com",
+    "name": None,
+    "response_status": "declined",
+    "organizer": False,
+    "self": False,
+    "optional": False,
+    "resource": False,
+}
+_BEFORE: Final = [*EVENT["attendees"], _GUEST | {"response_status": "needsAction"}]
+DECLINED: Final[dict[str, Any]] = UPDATED | {
+    "seq": 20,
+    "fields": {"attendees": {"old": _BEFORE, "new": [*EVENT["attendees"], _GUEST]}},
+    "action": "none",
+    "event": EVENT | {"attendees": [*EVENT["attendees"], _GUEST], "version": 3},
+    "attendee": _GUEST,
+}
+
+
 COPIES: Final[list[dict[str, Any]]] = [
     {
         "event_id": EVENT_ID,
@@ -146,7 +165,9 @@ SIGN_IN: Final = (
 )
 
 
-def connection(status: str, previous: str | None, code: str | None = None, message: str | None = None) -> dict[str, Any]:
+def connection(
+    status: str, previous: str | None, code: str | None = None, message: str | None = None
+) -> dict[str, Any]:
     """The news that the calendar's connection has come to a status from a previous one."""
     return {
         "connection_id": CONNECTION_ID,

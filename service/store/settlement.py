@@ -6,9 +6,9 @@ The numbers are taken late, because they lock the project until the commit; who 
 hole. The results of many calendars share a transaction, and each is still guarded by its own lease.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -17,8 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.announcements import Entry, entries, state_change, sync_notice, views
 from service.core.decision import Decision
 from service.core.lifecycle import Standing, State
+from service.core.managed import newly_declined
 from service.core.meeting_links import evidence
-from service.store import bots, calendars, changes, connection_standing, dialects, events, leases, meetings, starts
+from service.store import (
+    bots,
+    calendars,
+    changes,
+    connection_standing,
+    dialects,
+    events,
+    leases,
+    managed_events,
+    meetings,
+    starts,
+)
 from service.store.tables import LEAD_SECONDS, Found
 from webhooks import outbox
 from webhooks.message import Dispatch, Lease, Notice
@@ -85,12 +97,24 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 class Settled(msgspec.Struct, frozen=True):
     """Whether the result was applied (False: the lease had passed to another), and what is to be delivered.
 
-    `has_bots` says that meetings are to be looked at for their bots.
+    `has_bots` says that meetings are to be looked at for their bots, `has_managed` that events of ours have changed.
     """
 
     applied: bool
     dispatches: Sequence[Dispatch] = ()
     has_bots: bool = False
+    has_managed: bool = False
+
+
+class _Concerned(NamedTuple):
+    """The projects that have bots, and those that have events which were written here."""
+
+    bots: set[UUID]
+    managed: set[UUID]
+
+    @classmethod
+    def nobody(cls) -> "_Concerned":
+        return cls(set(), set())
 
 
 def news_of(row: Found, decision: Decision, now: datetime, lead_seconds: tuple[int, ...]) -> dict[str, Any]:
@@ -113,10 +137,10 @@ async def settle_written(
 
     How the calendar stands, and where its next read goes on, is nothing of ours.
     """
-    with_bots: set[UUID] = set()
+    concerned = _Concerned.nobody()
     await _write_events(conn, [written])
-    await _publish(conn, [written], lead_seconds, with_bots)
-    return await _look_at_bots(conn, [written], with_bots)
+    await _publish(conn, [written], lead_seconds, concerned)
+    return await _look_at_bots(conn, [written], concerned.bots)
 
 
 async def settle(
@@ -145,12 +169,14 @@ async def settle(
     await leases.settle(conn, [_calendar_values(each, announced.get(each.row.id)) for each in settlements])
     notices = [notice for each in news for notice in _state_notices(each, announced[each.row.id])]
     notices += await connection_standing.news(conn, turned, settlements[0].now)
-    with_bots: set[UUID] = set()
-    notices += await _publish(conn, news, lead_seconds, with_bots)
+    concerned = _Concerned.nobody()
+    notices += await _publish(conn, news, lead_seconds, concerned)
     dispatches = await outbox.put(conn, notices, now=settlements[0].now, lease=delivery) if notices else []
     # The dispatches of a group leave together; the first result carries them.
     results = [Settled(applied=not each.is_news or each.row.id in held) for each in settlements]
-    results[0] = Settled(results[0].applied, dispatches, await _look_at_bots(conn, news, with_bots))
+    has_bots = await _look_at_bots(conn, news, concerned.bots)
+    has_managed = await _look_at_managed(conn, news, concerned.managed)
+    results[0] = Settled(results[0].applied, dispatches, has_bots, has_managed)
     return results
 
 
@@ -197,13 +223,22 @@ async def _look_at_bots(conn: AsyncConnection, news: Sequence[Settlement], with_
     return found
 
 
+async def _look_at_managed(conn: AsyncConnection, news: Sequence[Settlement], with_managed: set[UUID]) -> bool:
+    """Have events of ours looked at that were found changed."""
+    found = False
+    for each in sorted(news, key=lambda settlement: settlement.row.id):
+        if each.row.project_id in with_managed and each.decision.changes:
+            found = await managed_events.mark(conn, each.row.id, each.decision.changes, each.now) or found
+    return found
+
+
 async def _publish(
     conn: AsyncConnection,
     news: Sequence[Settlement],
     lead_seconds: MutableMapping[UUID, tuple[int, ...]],
-    with_bots: set[UUID],
+    concerned: _Concerned,
 ) -> list[Notice]:
-    """The news, written to the change log; `with_bots` learns which projects have bots."""
+    """The news, written to the change log; `concerned` learns whose matter it is beside the readers'."""
     notices: list[Notice] = []
     numbered: list[dict[str, Any]] = []
     # One order of projects everywhere, so that two workers never wait for each other's numbers.
@@ -213,7 +248,9 @@ async def _publish(
         taken = await changes.take_numbers(conn, project_id, sum(len(each.entries) for each in mine))
         seq, lead_seconds[project_id] = taken.first, taken.lead_seconds
         if taken.has_bots:
-            with_bots.add(project_id)
+            concerned.bots.add(project_id)
+        if taken.has_managed:
+            concerned.managed.add(project_id)
         await _correct(conn, mine, lead_seconds[project_id])
         for settlement in mine:
             if not settlement.speaks:
@@ -251,7 +288,18 @@ def _change_notices(settlement: Settlement, first_seq: int) -> list[Notice]:
             Notice(row.project_id, f"event.{entry.kind}", msgspec.Raw(changes.numbered_body(seq, entry)), now, row.id)
             for seq, entry in enumerate(entries, first_seq)
         ]
+        notices += _declined(settlement, first_seq)
     return notices
+
+
+def _declined(settlement: Settlement, first_seq: int) -> Iterator[Notice]:
+    """`event.declined` for each attendee who has said no."""
+    row = settlement.row
+    told = zip(settlement.entries, settlement.decision.changes, strict=True)
+    for seq, (entry, change) in enumerate(told, first_seq):
+        for person in newly_declined(change.fields):
+            body = b'%b,"attendee":%b}' % (changes.numbered_body(seq, entry)[:-1], msgspec.json.encode(person))
+            yield Notice(row.project_id, "event.declined", msgspec.Raw(body), settlement.now, row.id)
 
 
 def _state_notices(settlement: Settlement, announced: str) -> list[Notice]:

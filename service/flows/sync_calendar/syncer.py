@@ -317,4 +317,6 @@ class Syncer:
             self._gateway.wake.after(conn, "starting")
         if results[0].has_bots:
             self._gateway.wake.after(conn, "bots")
+        if results[0].has_managed:
+            self._gateway.wake.after(conn, "managed")
         return results
