@@ -180,6 +180,15 @@ async def recheck_client(conn: AsyncConnection, oauth_client_id: UUID, now: date
     )
 
 
+async def make_client_due(conn: AsyncConnection, oauth_client_id: UUID, now: datetime) -> None:
+    """Ask for a poll of every calendar of a client that is read at all, and that was not told to wait."""
+    await conn.execute(
+        update(_calendars)
+        .where(_c.oauth_client_id == oauth_client_id, _IN_ROTATION, _c.due_at > now, _c.retry_at.is_(None))
+        .values(due_at=now, due_cause="poll")
+    )
+
+
 async def revive(conn: AsyncConnection, connection_id: UUID, now: datetime) -> None:
     """The connection has a grant again: its calendars that had lost theirs start anew."""
     lost = ("credentials_rejected", "insufficient_scope")

@@ -84,7 +84,8 @@ async def one(conn: AsyncConnection, project_id: UUID, client_id: UUID) -> Found
 
 async def locked(conn: AsyncConnection, project_id: UUID, client_id: UUID) -> Found | None:
     """The same, and nobody else changes it, or connects by it, until the commit."""
-    query = select(_o.id).where(_is(project_id, client_id)).with_for_update()
+    # FOR NO KEY UPDATE, as `connections.put_client`: who only refers to the client does not wait.
+    query = select(_o.id).where(_is(project_id, client_id)).with_for_update(key_share=True)
     if (await conn.execute(query)).one_or_none() is None:
         return None
     return await one(conn, project_id, client_id)
@@ -116,6 +117,16 @@ async def change(
     if redirect_urls is not None:
         values["redirect_urls"] = list(redirect_urls)
     await conn.execute(update(_clients).where(_o.id == row.id).values(**values))
+
+
+async def expire_tokens(conn: AsyncConnection, client_id: UUID, now: datetime) -> list[UUID]:
+    """Have every connection of a held client get a new access token before its next call; their ids."""
+    mine = select(_connections.c.id).where(_connections.c.oauth_client_id == client_id).order_by(_connections.c.id)
+    # Locked in the order that everybody keeps.
+    found = list((await conn.execute(mine.with_for_update(key_share=True))).scalars())
+    statement = update(_connections).where(_connections.c.oauth_client_id == client_id)
+    await conn.execute(statement.values(access_expires_at=now))
+    return found
 
 
 async def remove(conn: AsyncConnection, client_id: UUID) -> None:
