@@ -32,6 +32,7 @@ not in this document, but in `docs/migrating-from-meeting-baas.md`."""
 _TAGS: Final = {
     "Project": "What is decided for all calendars of a key's project.",
     "Calendars": "Connected calendars and how they stand.",
+    "Connections": "Accounts of users, their settings and how they stand.",
     "Events": "Events as the providers have them.",
     "Meetings": "What a bot scheduler asks.",
     "Changes": "The change log.",

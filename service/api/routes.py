@@ -19,6 +19,7 @@ from service.api import (
     bots,
     calendars,
     changes,
+    connections,
     documentation,
     endpoint_actions,
     endpoints,
@@ -47,6 +48,7 @@ from service.settings import Settings
 ROUTES: Final[Sequence[HTTPRouteHandler]] = [
     *project.ROUTES,
     *calendars.ROUTES,
+    *connections.ROUTES,
     *events.ROUTES,
     *event_writing.ROUTES,
     *meetings.ROUTES,

@@ -12,13 +12,14 @@ from service.core.connection import ACTIVE, DISCONNECTED, ERROR, SIGN_IN_AGAIN, 
 from service.core.lifecycle import State
 from service.store.connection_settings import SHOWN
 from service.store.connection_tables import ConnectionRow
-from service.store.tables import CalendarRow, Found, Table
+from service.store.tables import CalendarRow, Found, QuarantinedRow, Table
 from webhooks.claims import padded
 
 AT_ONCE: Final = 250
 
 _c = Table.metadata.tables[str(ConnectionRow.__tablename__)].c
 _k = Table.metadata.tables[str(CalendarRow.__tablename__)].c
+_q = Table.metadata.tables[str(QuarantinedRow.__tablename__)].c
 
 
 class ConnectionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +57,14 @@ async def picture(conn: AsyncConnection, project_id: UUID, connection_id: UUID) 
     query = select(*SHOWN).where(_c.id == connection_id, _c.project_id == project_id)
     found = await _pictured(conn, (await conn.execute(query)).all())
     return found[0] if found else None
+
+
+async def set_aside(conn: AsyncConnection, calendar_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many rows of each calendar are set aside; those that have none are not in it."""
+    if not calendar_ids:
+        return {}
+    query = select(_q.calendar_id, func.count().label("rows")).where(_q.calendar_id.in_(padded(calendar_ids)))
+    return {row.calendar_id: row.rows for row in await conn.execute(query.group_by(_q.calendar_id))}
 
 
 async def _pictured(conn: AsyncConnection, rows: Sequence[Found]) -> list[Pictured]:
