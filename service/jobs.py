@@ -23,7 +23,7 @@ from service.flows.gateway import Gateway
 from service.flows.staleness import announce_stale
 from service.flows.starting import Announcer
 from service.flows.sync_calendar.syncer import Syncer
-from service.flows.writing import Resumer
+from service.flows.writing import Follower, Resumer
 from service.observability import METRICS
 from service.store import census, channels, leases, starts, workers
 from service.store.database import DatabaseUnavailable
@@ -156,6 +156,7 @@ class Workers(NamedTuple):
     keeper: Keeper
     launcher: Launcher
     resumer: Resumer
+    follower: Follower
 
     @classmethod
     def of(cls, gateway: Gateway) -> "Workers":
@@ -167,12 +168,14 @@ class Workers(NamedTuple):
             Keeper(gateway),
             Launcher(gateway),
             Resumer(gateway),
+            Follower(gateway),
         )
 
     async def drain(self, grace: float) -> None:
         """Have them begin nothing more, and end within so many seconds what is in flight. Raises DatabaseUnavailable."""
         self.announcer.drain()
         self.keeper.drain()
+        self.follower.drain()
         await asyncio.gather(
             self.syncer.drain(grace), self.renewer.drain(grace), self.launcher.drain(grace), self.resumer.drain(grace)
         )
@@ -192,6 +195,7 @@ def ticks_of_worker(gateway: Gateway, workers: Workers, deliverer: Deliverer) ->
         Tick("bots", 1, workers.keeper.run_due, "bots"),
         Tick("bot runners", 1, workers.launcher.run_due, "bot runners"),
         Tick("writes", 1, workers.resumer.run_due, "writes"),
+        Tick("managed events", 2, workers.follower.run_due, "managed"),
         Tick("push channels", 5, workers.renewer.run_due, "push"),
         Tick("heartbeat", 10, Heartbeat(gateway).beat),
         Tick("staleness", 15, lambda: announce_stale(gateway)),

@@ -680,6 +680,7 @@ def create_managed_events() -> None:
         sa.Column("buffers", sa.JSON(), nullable=False),
         sa.Column("zoom_connection_id", sa.Uuid(), nullable=True),
         sa.Column("zoom_meeting_id", sa.String(), nullable=True),
+        sa.Column("call_url", sa.String(), nullable=True),
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("lease", sa.Uuid(), nullable=True),

@@ -10,7 +10,18 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.flows.gateway import Gateway
-from service.store import bot_plans, bots, calendars, changes, events, examinations, idempotency, starts
+from service.store import (
+    bot_plans,
+    bots,
+    calendars,
+    changes,
+    event_writes,
+    events,
+    examinations,
+    idempotency,
+    managed_events,
+    starts,
+)
 from webhooks import history
 
 PIECE: Final = 500
@@ -34,6 +45,8 @@ async def tidy(gateway: Gateway) -> int:
     gone += await _drop(gateway, lambda conn: starts.purge(conn, now - STARTS_KEPT, PIECE))
     gone += await _drop(gateway, lambda conn: bots.purge(conn, kept_from, PIECE))
     gone += await _drop(gateway, lambda conn: bot_plans.purge(conn, kept_from, PIECE))
+    gone += await _drop(gateway, lambda conn: event_writes.purge(conn, now, PIECE))
+    gone += await _drop(gateway, lambda conn: managed_events.purge(conn, kept_from, PIECE))
     async with gateway.database.write() as conn:
         # One piece a call: nobody waits for them, and the others are not to wait for these.
         if await examinations.make_due(conn, now, PIECE):

@@ -25,9 +25,7 @@ _take = (
     update(_projects)
     .where(_projects.c.id == bindparam("project"))
     .values(seq=_projects.c.seq + bindparam("count"))
-    .returning(
-        _projects.c.seq, _projects.c.starting_lead_seconds, _projects.c.has_bots, _projects.c.has_managed
-    )
+    .returning(_projects.c.seq, _projects.c.starting_lead_seconds, _projects.c.has_bots, _projects.c.has_managed)
 )
 _insert: Final = BulkInsert(lambda _dialect: insert(_changes), _c.keys())
 

@@ -134,10 +134,10 @@ async def next_due(conn: AsyncConnection) -> datetime | None:
     return found
 
 
-async def purge(conn: AsyncConnection, now: datetime) -> int:
-    """Forget wishes that ended long ago; how many."""
-    old = ~_w.state.in_(OPEN) & (_w.updated_at <= now - KEPT)
-    return (await conn.execute(delete(_writes).where(old))).rowcount
+async def purge(conn: AsyncConnection, now: datetime, most: int) -> int:
+    """Forget up to `most` wishes that ended long ago; how many."""
+    old = select(_w.id).where(~_w.state.in_(OPEN), _w.updated_at <= now - KEPT).limit(most)
+    return (await conn.execute(delete(_writes).where(_w.id.in_(old)))).rowcount
 
 
 def _place(project_id: UUID, write_id: UUID) -> str:

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.decision import Change
 from service.store.cipher import Cipher, place_of
 from service.store.database import insert
-from service.store.tables import Found, ProjectRow, Table
+from service.store.tables import EventRow, Found, ProjectRow, Table
 from service.store.writing_tables import ManagedEventRow
 from webhooks.claims import padded
 
 _managed = Table.metadata.tables[str(ManagedEventRow.__tablename__)]
+_events = Table.metadata.tables[str(EventRow.__tablename__)]
 _projects = Table.metadata.tables[str(ProjectRow.__tablename__)]
 _m = _managed.c
 
@@ -95,6 +96,13 @@ async def looked_at(conn: AsyncConnection, taken: Found, again_at: datetime | No
     return (
         await conn.execute(update(_managed).where(_m.event_id == event_id, _m.lease == lease).values(**values))
     ).rowcount == 1
+
+
+async def purge(conn: AsyncConnection, before: datetime, most: int) -> int:
+    """Forget up to `most` whose event is not kept any more, and which nobody has touched since; how many went."""
+    kept = select(_events.c.id).where(_events.c.id == _m.event_id).exists()
+    old = select(_m.event_id).where(_m.updated_at < before, ~kept).limit(most)
+    return (await conn.execute(delete(_managed).where(_m.event_id.in_(old)))).rowcount
 
 
 async def next_look(conn: AsyncConnection) -> datetime | None:

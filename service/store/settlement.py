@@ -131,16 +131,20 @@ def news_of(row: Found, decision: Decision, now: datetime, lead_seconds: tuple[i
 
 
 async def settle_written(
-    conn: AsyncConnection, written: Settlement, lead_seconds: MutableMapping[UUID, tuple[int, ...]]
-) -> bool:
-    """Store what we have written to a calendar that is locked by this transaction; whether bots have to look at it.
+    conn: AsyncConnection,
+    written: Settlement,
+    delivery: Lease | None,
+    lead_seconds: MutableMapping[UUID, tuple[int, ...]],
+) -> Settled:
+    """Store what we have written to a calendar that is locked by this transaction.
 
     How the calendar stands, and where its next read goes on, is nothing of ours.
     """
     concerned = _Concerned.nobody()
     await _write_events(conn, [written])
-    await _publish(conn, [written], lead_seconds, concerned)
-    return await _look_at_bots(conn, [written], concerned.bots)
+    notices = await _publish(conn, [written], lead_seconds, concerned)
+    dispatches = await outbox.put(conn, notices, now=written.now, lease=delivery) if notices else []
+    return Settled(True, dispatches, await _look_at_bots(conn, [written], concerned.bots))
 
 
 async def settle(

@@ -57,7 +57,8 @@ class ManagedEventRow(Table, table=True):
     `series_id` is set where it recurs. `written` is the fingerprint of the event as the provider answered our last write:
     an event with this fingerprint holds nothing that we did not say. `buffer_before` and `buffer_after` are
     minutes that are kept free around it; `buffers` are the provider ids of the events that
-    keep the time before and after it free, `zoom_meeting_id` its meeting at Zoom. `look_at` is when it is to be looked at,
+    keep the time before and after it free, `zoom_meeting_id` and `call_url` its meeting at Zoom. `attempts` counts how often in a row it was set
+    right at the provider. `look_at` is when it is to be looked at,
     because its event differs from what was written.
     """
 
@@ -85,6 +86,7 @@ class ManagedEventRow(Table, table=True):
     buffers: list[Any] = Field(default_factory=list, sa_type=JSON)
     zoom_connection_id: UUID | None = None
     zoom_meeting_id: str | None = None
+    call_url: str | None = None
     look_at: datetime | None = None
     attempts: int = 0
     lease: UUID | None = None

@@ -26,7 +26,11 @@ def columns(call: Call | None) -> dict[str, Any]:
     """What a managed event remembers of its call."""
     if call is None:
         return {}
-    return {"zoom_connection_id": call.connection_id, "zoom_meeting_id": call.meeting_id}
+    return {
+        "zoom_connection_id": call.connection_id,
+        "zoom_meeting_id": call.meeting_id,
+        "call_url": call.url,
+    }
 
 
 async def make(scene: Scene, draft: Draft, key: str) -> Call:

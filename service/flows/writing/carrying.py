@@ -46,6 +46,8 @@ async def create(scene: Scene, opened: Opened) -> UUID:
         # It was made and deleted under this key, which is used up.
         key = await _new_key(scene, opened)
         written = await _create(scene, ours, key)
+    if written.conference == "failed":
+        raise RequestRefused(f"it could not make a conference ({draft.conference})")
     before, after = job.buffer_before or 0, job.buffer_after or 0
     held, around = await buffers.keep(scene, draft, before, after, [], key)
     found = (await harvest(scene, written, draft.starts_at)).joined(around)
@@ -74,7 +76,7 @@ async def change(scene: Scene, opened: Opened) -> UUID:
         managed = await _managed_of(conn, scene, job)
         raw = await events.source(conn, opened.row.event_id)
     target = Target(provider_event_id=job.provider_event_id, raw=raw, is_series=job.is_series)
-    asked = msgspec.structs.replace(patch, notify=job.notify)
+    asked = msgspec.structs.replace(patch, notify=_notifies(scene, job))
     draft = call = None
     if managed is not None:
         draft = patched(_decode(managed_events.opened(gateway.cipher, managed)), patch)
@@ -87,9 +89,36 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     before = managed.buffer_before if job.buffer_before is None else job.buffer_before
     after = managed.buffer_after if job.buffer_after is None else job.buffer_after
     held, around = await buffers.keep(scene, draft, before, after, managed.buffers, opened.row.key)
-    values = {"buffer_before": before, "buffer_after": after, "buffers": held, "attempts": 0, **calls.columns(call)}
-    kept = _kept(managed) | values
+    values = {"buffer_before": before, "buffer_after": after, "buffers": held, **calls.columns(call)}
+    # What we set right ourselves is counted, so that two who will not give way come to an end.
+    kept = _kept(managed) | values | {"attempts": managed.attempts + 1 if job.is_news else 0}
     return await _settle(scene, opened, found.joined(around), written, Managed(draft=draft, values=kept))
+
+
+async def follow(scene: Scene, opened: Opened) -> UUID:
+    """Bring what hangs on an event in line with what somebody has made of it. Raises service.errors.ProviderError."""
+    job, gateway, now = opened.job, scene.gateway, scene.gateway.clock()
+    draft = job.draft or Draft()
+    async with gateway.database.read() as conn:
+        managed = await _managed_of(conn, scene, job)
+    around, values = Harvest(), {}
+    if managed is not None:
+        call = await calls.follow(scene, managed, draft, opened.row.key)
+        before, after, key = managed.buffer_before, managed.buffer_after, opened.row.key
+        held, around = await buffers.keep(scene, draft, before, after, managed.buffers, key)
+        written = bytes.fromhex(job.fingerprint or "")
+        values = {"buffers": held, "attempts": 0, "written": written, "updated_at": now, **calls.columns(call)}
+    found: UUID = opened.row.event_id
+    async with gateway.database.write() as conn:
+        row = await event_writes.hold(conn, scene.calendar.project_id, scene.calendar.id, now, now, force=True)
+        if row is None or not await event_writes.end(conn, opened.id, opened.lease, "done", now):
+            return found
+        await store(gateway, conn, row, around, now, uuid4())
+        if managed is not None:
+            await managed_events.change(conn, gateway.cipher, managed, values, _encode(draft))
+        if await event_writes.let_go(conn, row.id, now):
+            gateway.wake.after(conn, "sync")
+    return found
 
 
 async def remove(scene: Scene, opened: Opened) -> UUID:
@@ -102,7 +131,9 @@ async def remove(scene: Scene, opened: Opened) -> UUID:
     await reach(
         gateway,
         scene.calendar,
-        lambda access: scene.writer.remove(access, scene.place, target, notify=job.notify, strict=job.strict),
+        lambda access: scene.writer.remove(
+            access, scene.place, target, notify=_notifies(scene, job), strict=job.strict
+        ),
     )
     found = gone(job.provider_event_id, job.series_id, is_series=job.is_series)
     if managed is not None:
@@ -129,7 +160,7 @@ async def _wanted(scene: Scene, job: Job) -> Draft | None:
 async def _quick_add(scene: Scene, opened: Opened) -> UUID:
     gateway, row, job = scene.gateway, scene.calendar, opened.job
     adder = gateway.quick_adders[row.provider]
-    notify = job.notify and not scene.settings.disable_attendee_notification
+    notify = _notifies(scene, job)
     since: datetime = opened.row.created_at
     written = await reach(
         gateway, row, lambda access: adder.quick_add(access, scene.place, job.text or "", notify=notify, now=since)
@@ -188,7 +219,11 @@ def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | N
     if call is not None:
         fields |= {"description": whole.description, "location": whole.location}
         fields.pop("conference", None)
-    return Patch(**fields, notify=patch.notify and not scene.settings.disable_attendee_notification)
+    return Patch(**fields, notify=patch.notify)
+
+
+def _notifies(scene: Scene, job: Job) -> bool:
+    return job.notify and not scene.settings.disable_attendee_notification
 
 
 def _managed_values(
@@ -234,13 +269,15 @@ async def _settle(
         event_id: UUID = opened.row.event_id
         if row is None or not await event_writes.end(conn, opened.id, opened.lease, "done", now):
             return event_id  # it passed to somebody else, who stores the same
-        await store(gateway, conn, row, found, now, event_id)
+        dispatches = await store(gateway, conn, row, found, now, event_id, is_news=opened.job.is_news)
         if written is not None:
             event_id = await _remember(scene, conn, opened, written, managed, now)
         if forgets is not None:
             await managed_events.remove(conn, forgets.event_id)
         if await event_writes.let_go(conn, row.id, now):
             gateway.wake.after(conn, "sync")
+    if dispatches and gateway.deliverer is not None:
+        gateway.deliverer.submit(dispatches)
     return event_id
 
 

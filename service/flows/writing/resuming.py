@@ -22,7 +22,12 @@ MOST_PAUSE: Final = timedelta(minutes=10)
 FORGOTTEN: Final = timedelta(minutes=15)
 """A wish whose author was told that it failed, and has not come again for so long, is taken back."""
 
-_WORK: Final = {"create": carrying.create, "change": carrying.change, "remove": carrying.remove}
+_WORK: Final = {
+    "create": carrying.create,
+    "change": carrying.change,
+    "remove": carrying.remove,
+    "follow": carrying.follow,
+}
 _log = logging.getLogger(__name__)
 
 

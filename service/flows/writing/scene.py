@@ -19,7 +19,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A wish, whole, as it is kept until it is carried out.
 
     To create: `draft`, or `text` for a sentence. To change: `patch`. To change or remove: the event by
-    `provider_event_id`, or with `is_series` its whole series; `strict` only if it is still what we have of it.
+    `provider_event_id`, or with `is_series` its whole series; `strict` only if it is still what we have of it. What nobody
+    has asked for at this moment `is_news`: an event set right, or cancelled for its guests. To follow what somebody has
+    changed at the provider: `draft` is what the event says from now on, `fingerprint` (hex) what it is known by.
     """
 
     draft: Draft | None = None
@@ -27,9 +29,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     patch: Patch | None = None
     provider_event_id: str = ""
     series_id: str | None = None
+    fingerprint: str | None = None
     is_series: bool = False
     strict: bool = False
     notify: bool = True
+    is_news: bool = False
     buffer_before: int | None = None
     buffer_after: int | None = None
 

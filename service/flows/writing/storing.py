@@ -22,6 +22,7 @@ from service.providers.writing import Written
 from service.store import calendars, events, settlement, starts
 from service.store.settlement import Settlement
 from service.store.tables import LEAD_SECONDS, Found
+from webhooks.message import Dispatch
 
 ALL_TIME: Final = Window(datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
 """An event that was written here is kept wherever it lies."""
@@ -83,9 +84,19 @@ def gone(provider_event_id: str, series_id: str | None, *, is_series: bool) -> H
 
 
 async def store(
-    gateway: Gateway, conn: AsyncConnection, row: Found, found: Harvest, now: datetime, event_id: UUID
-) -> None:
-    """Store it, inside the transaction that has the calendar's row locked; the first new event is `event_id`."""
+    gateway: Gateway,
+    conn: AsyncConnection,
+    row: Found,
+    found: Harvest,
+    now: datetime,
+    event_id: UUID,
+    *,
+    is_news: bool = False,
+) -> Sequence[Dispatch]:
+    """Store it, inside the transaction that has the calendar's row locked; the first new event is `event_id`.
+
+    Nobody is told of it, unless it `is_news`: then the deliverer is to be given what this answers, after the commit.
+    """
     rows = {sync.row_id(item): item for item in sorted(found.items, key=_start)}
     progress = Round(window=found.window, full=False, rows=rows)
     for series_id in found.series:
@@ -106,15 +117,20 @@ async def store(
         stale_at=row.stale_at,
         next_meeting_at=row.next_meeting_at,
         time_zone=row.time_zone,
-        is_ours=True,
+        is_ours=not is_news,
         **settlement.news_of(row, decision, now, lead_seconds),
     )
-    if await settlement.settle_written(conn, written, gateway.lead_seconds):
+    delivery = gateway.deliverer.lease(now) if gateway.deliverer is not None else None
+    settled = await settlement.settle_written(conn, written, delivery, gateway.lead_seconds)
+    if settled.has_bots:
         gateway.wake.after(conn, "bots")
     if written.entries:
         gateway.wake.after(conn, f"changes:{row.project_id}")
     if starts.is_soon(written.event_rows, now):
         gateway.wake.after(conn, "starting")
+    if is_news and delivery is None:
+        gateway.wake.after(conn, "deliver")
+    return settled.dispatches
 
 
 async def _is_taken(conn: AsyncConnection, row: Found, event_id: UUID) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from service.core.drafts import Patch
 from service.errors import GatewayError, ProviderError
 from service.flows.gateway import Gateway
-from service.flows.writing import calls, carrying
+from service.flows.writing import carrying
 from service.flows.writing.opening import Opened, begin, give_up, put_off
 from service.flows.writing.refusals import FAULTS, refuse
 from service.flows.writing.scene import Job, Scene, check_direction, set_scene
@@ -119,7 +119,9 @@ async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
 
 async def _leave_nothing(gateway: Gateway, opened: Opened, reason: str) -> None:
     draft = opened.job.draft
-    if draft is not None and draft.conference == calls.ZOOM:
-        await put_off(gateway, opened, "undoing", timedelta(0), reason)  # its call may have been made
+    if draft is not None and draft.conference is not None:
+        await put_off(
+            gateway, opened, "undoing", timedelta(0), reason
+        )  # its call, or it without one, may have been made
     else:
         await give_up(gateway, opened, reason)

@@ -1,0 +1,138 @@
+"""What becomes of our events at their provider: followed, set right, or cancelled, as the connection's settings say.
+
+a sync finds an event of ours changed ──► look_at ──Follower: judge──► nothing, or a wish that is carried out like any other
+"""
+
+import logging
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+
+from service.core.drafts import Draft
+from service.core.event import Event, decode_event
+from service.core.managed import Adopt, Cancel, Nothing, Verdict, WriteBack, judge
+from service.errors import GatewayError, ProviderError
+from service.flows.gateway import Gateway
+from service.flows.writing import carrying
+from service.flows.writing.opening import Opened, begin, give_up, put_off
+from service.flows.writing.refusals import FAULTS
+from service.flows.writing.scene import Job, Scene, set_scene
+from service.store import events, managed_events
+from service.store.cipher import Unreadable
+from service.store.database import DatabaseUnavailable
+from service.store.tables import Found
+
+LEASE: Final = timedelta(seconds=90)
+LATER: Final = timedelta(minutes=5)
+MOST: Final = 16
+
+_draft: Final = msgspec.json.Decoder(Draft).decode
+_log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Looks at events of ours in every project. One per process; `run_due` is never to run twice at once."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._closing = False
+
+    async def run_due(self) -> int:
+        """Look at what was found changed, one after the other; how many. Raises DatabaseUnavailable."""
+        gateway, seen = self._gateway, 0
+        while not self._closing:
+            async with gateway.database.look() as conn:
+                next_look = await managed_events.next_look(conn)
+            now = gateway.clock()
+            if next_look is None or next_look > now:
+                break
+            async with gateway.database.write() as conn:
+                rows = await managed_events.claim(conn, now=now, until=now + LEASE, owner=uuid4(), most=MOST)
+            for row in rows:
+                if not self._closing:
+                    await self._look(row)
+            seen += len(rows)
+        return seen
+
+    def drain(self) -> None:
+        """Begin no more looks."""
+        self._closing = True
+
+    async def _look(self, row: Found) -> None:
+        again = None
+        try:
+            await self._decide(row)
+        except DatabaseUnavailable:
+            raise
+        except (GatewayError, Unreadable) as error:
+            # The calendar is away, or read only by now; what its user mends brings another change, or a look later.
+            _log.info("managed event %s: %s", row.event_id, error)
+            again = self._gateway.clock() + LATER
+        except Exception:  # noqa: BLE001 - one event must not keep the others from being looked at
+            _log.exception("managed event %s: could not be looked at by a fault of calgate's", row.event_id)
+            again = self._gateway.clock() + LATER
+        async with self._gateway.database.write() as conn:
+            await managed_events.looked_at(conn, row, again)
+
+    async def _decide(self, row: Found) -> None:
+        gateway = self._gateway
+        async with gateway.database.read() as conn:
+            found = await events.one(conn, row.project_id, row.event_id)
+            lives = row.series_id is None or await events.has_live(conn, row.calendar_id, row.series_id)
+            known = await events.known(conn, row.calendar_id, rows=[row.provider_event_id])
+        if found is None or (row.series_id is not None and lives):
+            return  # of a series the provider's word stands, as long as any of it is left
+        event = decode_event(events.view(found))
+        scene = await set_scene(gateway, row.project_id, row.calendar_id)
+        stored = known.get(row.provider_event_id)
+        if row.series_id is not None:
+            await self._obey(scene, row, event, Cancel("deleted"), b"")
+        elif stored is not None and stored.fingerprint != row.written:
+            draft = _draft(managed_events.opened(gateway.cipher, row))
+            given = carrying.given_to_provider(scene, draft, row.call_url)
+            verdict = judge(draft, event, scene.settings, given=given, write_backs=row.attempts)
+            await self._obey(scene, row, event, verdict, stored.fingerprint)
+
+    async def _obey(self, scene: Scene, row: Found, event: Event, verdict: Verdict, print_: bytes) -> None:
+        about = Job(
+            provider_event_id=row.provider_event_id, series_id=row.series_id, is_series=row.series_id is not None
+        )
+        match verdict:
+            case Nothing():
+                await self._accept(row, print_)
+            case Cancel():
+                # What is deleted already is deleted once more in vain; its buffers and its call go with it.
+                job = msgspec.structs.replace(about, is_news=True)
+                await self._carry(
+                    scene, await begin(self._gateway, scene.calendar, "remove", job, event_id=row.event_id)
+                )
+            case WriteBack(patch=patch):
+                job = msgspec.structs.replace(about, patch=patch, notify=patch.notify, is_news=True)
+                await self._carry(
+                    scene, await begin(self._gateway, scene.calendar, "change", job, event_id=row.event_id)
+                )
+            case Adopt(draft=draft):
+                job = msgspec.structs.replace(about, draft=draft, fingerprint=print_.hex())
+                await self._carry(
+                    scene, await begin(self._gateway, scene.calendar, "follow", job, event_id=row.event_id)
+                )
+        if not isinstance(verdict, Nothing):
+            _log.info("managed event %s: %s (%s)", row.event_id, type(verdict).__name__, event.status)
+
+    async def _accept(self, row: Found, print_: bytes) -> None:
+        async with self._gateway.database.write() as conn:
+            await managed_events.change(
+                conn, self._gateway.cipher, row, {"written": print_, "updated_at": self._gateway.clock()}
+            )
+
+    async def _carry(self, scene: Scene, opened: Opened) -> None:
+        work = {"remove": carrying.remove, "change": carrying.change, "follow": carrying.follow}[opened.row.kind]
+        try:
+            await work(scene, opened)
+        except FAULTS as error:
+            await put_off(self._gateway, opened, "pending", timedelta(seconds=5), error.reason)
+        except ProviderError as error:
+            _log.warning("managed event %s: the provider refuses (%s)", opened.row.event_id, error.reason)
+            await give_up(self._gateway, opened, error.reason)
