@@ -289,7 +289,7 @@ async def test_a_redirect_leads_nowhere_else(place: Place, target: str):
 
 
 async def test_http_is_for_networks_that_the_operator_has_opened(place: Place):
-    place.provider = CaldavCalendar(place.provider._expander, Policy())
+    place.provider = CaldavCalendar(place.provider.expander, Policy())
     with pytest.raises(RequestRefused, match="blocked_url"):
         await place.names()
     assert place.server.asked == []
@@ -352,7 +352,7 @@ async def test_a_digest_of_an_unknown_kind(place: Place, challenge: str):
 async def test_a_password_that_was_refused_is_not_sent_again_within_the_minute(place: Place):
     """Each calendar of an account would try it, and servers count."""
     now = NOW
-    place.provider = CaldavCalendar(place.provider._expander, LOOPBACK, clock=lambda: now)
+    place.provider = CaldavCalendar(place.provider.expander, LOOPBACK, clock=lambda: now)
     works = place.server.answers
     place.server.answers = {WELL_KNOWN: response(b"", 401, www_authenticate='Basic realm="x"')}
     for _ in range(5):

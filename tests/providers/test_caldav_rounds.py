@@ -91,7 +91,7 @@ class Desk:
         self.access = access
         self.raw_id = f"{url}/c/"
         self.now = NOW
-        provider._clock = lambda: self.now
+        provider.clock = lambda: self.now
 
     async def pages(self, token: str | None = None) -> list[Page]:
         self.server.asked.clear()
