@@ -21,8 +21,8 @@ OPERATIONS = (
     "share_calendar", "set_list_entry", "delete_calendar", "add_event", "add_meeting", "edit_event", "move_event",
     "cancel_event", "split_series", "respond", "add_poison", "clear_poison", "read_event", "read_truth",
     "read_calendars", "invalidate_sync_tokens", "revoke_consent", "expire_access_tokens", "add_fault",
-    "clear_faults", "set_push", "release_pushes", "set", "read_calls", "read_counters", "reset_counters", "advance",
-    "reset",
+    "clear_faults", "fail_writes", "set_push", "release_pushes", "set", "read_calls", "read_mails", "read_counters",
+    "reset_counters", "advance", "reset",
 )  # fmt: skip
 
 MICROSOFT_OPERATIONS = (
@@ -30,9 +30,9 @@ MICROSOFT_OPERATIONS = (
     "share_calendar", "delete_calendar", "add_event", "add_invitation", "add_meeting", "edit_event", "move_event",
     "cancel_event", "cancel_occurrence", "delete_event", "split_series", "respond", "add_poison", "clear_poison",
     "read_event", "read_truth", "read_calendars", "expire_delta_links", "invalidate_sync_tokens", "revoke_consent",
-    "expire_access_tokens", "add_fault", "clear_faults", "set_push", "release_pushes", "send_lifecycle",
-    "suspend_subscriptions", "read_subscriptions", "set", "read_calls", "read_counters", "reset_counters", "advance",
-    "reset",
+    "expire_access_tokens", "add_fault", "clear_faults", "fail_writes", "set_push", "release_pushes", "send_lifecycle",
+    "suspend_subscriptions", "read_subscriptions", "set", "read_calls", "read_mails", "read_counters",
+    "reset_counters", "advance", "reset",
 )  # fmt: skip
 
 

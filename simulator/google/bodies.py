@@ -79,14 +79,21 @@ def apply_conference(state: State, body: dict[str, Any], version: int, before: d
         body["conferenceData"] = before["conferenceData"]
         return
     solution = (wanted.get("conferenceSolutionKey") or {}).get("type", "hangoutsMeet")
-    if solution != "hangoutsMeet":
+    if solution not in state.settings.conference_types:
         raise invalid("Invalid conference type value.", "conferenceData")
-    pending = state.settings.conference_pending
+    pending = state.settings.conference_pending or state.settings.conference_looks > 0
     body["conferenceData"] = (
         {"createRequest": {**wanted, "status": {"statusCode": "pending"}}}
         if pending
-        else {**meet_conference(state), "createRequest": {**wanted, "status": {"statusCode": "success"}}}
+        else made_conference(state, wanted)
     )
+
+
+def made_conference(state: State, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What becomes of a request for a conference in the end."""
+    outcome = state.settings.conference_outcome
+    made = meet_conference(state) if outcome == "success" else {}
+    return {**made, "createRequest": {**wanted, "status": {"statusCode": outcome}}}
 
 
 def meet_conference(state: State) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def show_entry(state: State, calendar: Calendar, entry: ListEntry, email: str) -
         "backgroundColor": "#9fe1e7",
         "foregroundColor": "#000000",
         "defaultReminders": [{"method": "popup", "minutes": 10}] if calendar.kind == "primary" else [],
-        "conferenceProperties": {"allowedConferenceSolutionTypes": ["hangoutsMeet"]},
+        "conferenceProperties": {"allowedConferenceSolutionTypes": state.settings.conference_types},
     }
     if calendar.description:
         shown["description"] = calendar.description

@@ -10,6 +10,9 @@ import msgspec
 from simulator.google.answers import Answer, as_json
 
 HUGE_BYTES = 10_000_000
+WRITES = (
+    "events.insert", "events.patch", "events.update", "events.delete", "events.quickAdd", "events.cancel", "events.respond",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -17,7 +20,7 @@ class Fault:
     """The next `times` matching requests fail (all of them if None), after `skip` that do not."""
 
     preset: str
-    endpoint: str = "*"
+    endpoint: str = "*"  # one pattern, or several with "|" between them; "writes" are all that write events
     account: str | None = None
     calendar: str | None = None
     times: int | None = 1
@@ -31,8 +34,9 @@ class Fault:
     hits: int = 0
 
     def matches(self, endpoint: str, account: str | None, calendar: str | None) -> bool:
+        patterns = WRITES if self.endpoint == "writes" else self.endpoint.split("|")
         return (
-            fnmatchcase(endpoint, self.endpoint)
+            any(fnmatchcase(endpoint, pattern) for pattern in patterns)
             and self.account in (None, account)
             and self.calendar in (None, calendar)
         )
@@ -55,6 +59,18 @@ def pick_fault(
             faults.remove(fault)
         return fault
     return None
+
+
+def write_faults(*, before: float, after: float, silent: float, error: str, silence: str) -> list[Fault]:
+    """Rules by which a fraction of writes fails before it is carried out, a fraction after, and one is never answered."""
+    faults, left = [], 1.0
+    for share, preset, is_after in ((before, error, False), (after, error, True), (silent, silence, True)):
+        if share:
+            # The rules are asked one after the other, each about what the ones before have let through.
+            chance = min(1.0, share / left) if left > 0 else 0.0
+            faults.append(Fault(preset, "writes", times=None, probability=chance, after=is_after))
+            left -= share
+    return faults
 
 
 def _api(code: int, reason: str, message: str, domain: str = "global", **extra: Any) -> tuple[int, dict[str, Any]]:

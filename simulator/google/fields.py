@@ -33,6 +33,7 @@ TOP_NAMES = {
         "autoAcceptInvitations", "conferenceProperties", "dataOwner", "description", "etag", "id", "kind",
         "labelProperties", "location", "summary", "timeZone", "workingHours",
     },
+    "calendar#freeBusy": {"calendars", "groups", "kind", "timeMax", "timeMin"},
     "api#channel": {
         "address", "expiration", "id", "kind", "params", "payload", "resourceId", "resourceUri", "token", "type",
     },

@@ -21,6 +21,7 @@ SCOPES = {
     "calendars": {"", ".readonly", ".calendars", ".calendars.readonly"},
     "events.read": {"", ".readonly", ".events", ".events.readonly"},
     "events.write": {"", ".events"},
+    "freebusy": {"", ".readonly", ".freebusy", ".events.freebusy"},
 }
 READING = {"events.list", "events.get", "events.instances", "events.watch"}
 ROUTES = [
@@ -33,6 +34,8 @@ ROUTES = [
         ("GET", "calendars/{calendar}", "calendars.get"),
         ("POST", "calendars/{calendar}/events", "events.insert"),
         ("POST", "calendars/{calendar}/events/watch", "events.watch"),
+        ("POST", "calendars/{calendar}/events/quickAdd", "events.quickAdd"),
+        ("POST", "freeBusy", "freebusy.query"),
         ("GET", "calendars/{calendar}/events/{event}/instances", "events.instances"),
         ("GET", "calendars/{calendar}/events/{event}", "events.get"),
         ("PATCH", "calendars/{calendar}/events/{event}", "events.patch"),
@@ -47,6 +50,7 @@ KINDS = {
     "calendarList.get": "calendar#calendarListEntry",
     "calendars.get": "calendar#calendar",
     "events.watch": "api#channel",
+    "freebusy.query": "calendar#freeBusy",
 }
 
 

@@ -11,6 +11,7 @@ from simulator.google.faults import Fault
 from simulator.google.moments import Moment
 from simulator.google.pushes import Channel, Push, PushRules
 from simulator.google.recurrence import Slot
+from simulator.mails import MAILS_KEPT, Mail
 
 CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar"
 PAST_CALLS_KEPT = 20_000
@@ -138,7 +139,11 @@ class Settings:
     largest_page: int = 2500
     short_pages: bool = False
     empty_pages: int = 0
-    conference_pending: bool = False
+    conference_pending: bool = False  # a conference that is asked for stays pending
+    conference_looks: int = 0  # or for so many looks at the event
+    conference_outcome: str = "success"  # or "failure"
+    conference_types: list[str] = field(default_factory=lambda: ["hangoutsMeet"])  # what calendars allow
+    busy_days: int = 92  # of one question for busy times
     per_minute_project: int | None = None
     per_minute_user: int | None = None
     per_day_project: int | None = None
@@ -176,6 +181,8 @@ class State:
         self.spent: dict[str, deque[float]] = {}
         self.calls: deque[Call] = deque(maxlen=PAST_CALLS_KEPT)
         self.counters: Counter[str] = Counter()
+        self.mails: deque[Mail] = deque(maxlen=MAILS_KEPT)
+        self.conferences: dict[tuple[str, str], int] = {}  # pending ones, and how many looks they still take
         self.revision = 0
         self.origin = self.now()
 

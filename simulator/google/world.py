@@ -10,7 +10,7 @@ from simulator.google.access import list_entry
 from simulator.google.answers import Answer, Request
 from simulator.google.calendar_list import touch_entry
 from simulator.google.channels import notify_watchers, release_held
-from simulator.google.faults import PRESETS, Fault
+from simulator.google.faults import PRESETS, Fault, write_faults
 from simulator.google.oauth import end_grant, give_consent
 from simulator.google.pushes import Push
 from simulator.google.routes import handle
@@ -168,6 +168,15 @@ class World(EventScript):
             raise ValueError(f"unknown preset {preset!r}, know {', '.join(PRESETS)}")
         self.faults.append(Fault(preset, **options))
 
+    def fail_writes(
+        self, before: float = 0.0, after: float = 0.0, silent: float = 0.0, silence: str = "lost_answer"
+    ) -> None:
+        """Let fractions of all writes fail with a 500 before they are carried out, with a 500 after, or without an answer.
+
+        Without an answer means that the connection breaks; with `silence` "hang", that nothing ever comes.
+        """
+        self.faults += write_faults(before=before, after=after, silent=silent, error="backend_500", silence=silence)
+
     def clear_faults(self) -> None:
         self.faults.clear()
 
@@ -203,6 +212,12 @@ class World(EventScript):
         """The newest requests, oldest first."""
         wanted = [call for call in self.calls if endpoint in (None, call.endpoint)]
         shown: list[dict[str, Any]] = msgspec.to_builtins(wanted[-limit:])
+        return shown
+
+    def read_mails(self, to: str | None = None, event_id: str | None = None) -> list[dict[str, Any]]:
+        """The mails about meetings, oldest first: who was told what, as `sendUpdates` had it."""
+        wanted = [each for each in self.mails if to in (None, each.to) and event_id in (None, each.event)]
+        shown: list[dict[str, Any]] = msgspec.to_builtins(wanted)
         return shown
 
     def read_counters(self) -> dict[str, int]:

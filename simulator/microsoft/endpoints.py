@@ -9,12 +9,14 @@ import msgspec
 from simulator.google.answers import Answer, Request
 from simulator.microsoft import subscriptions
 from simulator.microsoft.access import calendars_of, find_calendar, require_writer
+from simulator.microsoft.busy import read_schedules
 from simulator.microsoft.changes import merged
 from simulator.microsoft.delta import read_delta
 from simulator.microsoft.edits import delete_event, find_event, insert_event, patch_event, respond
 from simulator.microsoft.errors import invalid
 from simulator.microsoft.identifiers import show_id
 from simulator.microsoft.listing import METADATA, list_calendars, list_events, list_instances, list_view, select
+from simulator.microsoft.mailing import tell, tell_cancelled
 from simulator.microsoft.query import text
 from simulator.microsoft.rows import Row, row_of
 from simulator.microsoft.state import Account, Calendar, Grant, Record, State
@@ -106,25 +108,36 @@ def _get_event(context: Context) -> dict[str, Any]:
 
 def _insert_event(context: Context) -> Answer:
     calendar = context.calendar(to_write=True)
+    is_known = context.body.get("transactionId") in calendar.transactions
     record = insert_event(context.state, calendar, context.body)
+    if not is_known:
+        tell(context.state, calendar, record, None)
     return Answer(201, msgspec.json.encode(context.show(calendar, record)))
 
 
 def _patch_event(context: Context) -> dict[str, Any]:
     calendar, record = context.event(to_write=True)
+    before = dict(merged(calendar, record))
     if_match = context.request.headers.get("if-match")
-    return context.show(calendar, patch_event(context.state, calendar, record, context.body, if_match=if_match))
+    record = patch_event(context.state, calendar, record, context.body, if_match=if_match)
+    tell(context.state, calendar, record, before)
+    return context.show(calendar, record)
 
 
 def _delete_event(context: Context) -> None:
-    delete_event(context.state, *context.event(to_write=True), if_match=context.request.headers.get("if-match"))
+    calendar, record = context.event(to_write=True)
+    before = dict(merged(calendar, record))
+    delete_event(context.state, calendar, record, if_match=context.request.headers.get("if-match"))
+    tell_cancelled(context.state, calendar, record, before)
 
 
 def _cancel_event(context: Context) -> Answer:
     calendar, record = context.event(to_write=True)
     if not is_organizer(context.state.accounts[calendar.owner], merged(calendar, record)):
         raise invalid("You need to be an organizer to cancel a meeting.", "ErrorAccessDenied")
+    before = dict(merged(calendar, record))
     delete_event(context.state, calendar, record)
+    tell_cancelled(context.state, calendar, record, before)
     return Answer(202)
 
 
@@ -134,6 +147,10 @@ def _respond(context: Context) -> Answer:
         raise invalid("You can't respond to this meeting because you're the meeting organizer.", "ErrorInvalidRequest")
     respond(context.state, calendar, record, context.account.email, ANSWERS[context.names["answer"]])
     return Answer(202)
+
+
+def _read_schedules(context: Context) -> dict[str, Any]:
+    return read_schedules(context.state, context.account, context.body, context.prefer)
 
 
 def _list_subscriptions(context: Context) -> dict[str, Any]:
@@ -173,6 +190,7 @@ ENDPOINTS: dict[str, Callable[[Context], dict[str, Any] | Answer | None]] = {
     "me.get": _get_me,
     "calendars.list": _list_calendars,
     "calendars.get": _get_calendar,
+    "calendar.getSchedule": _read_schedules,
     "calendarView.delta": _read_delta,
     "calendarView.list": _list_view,
     "events.list": _list_events,

@@ -1,5 +1,6 @@
 """Lists that page by $top and $skip: calendars, plain calendar views, events, and the instances of a series."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -15,6 +16,9 @@ from simulator.microsoft.views import Preference, show_calendar, show_event
 
 METADATA = "https://graph.microsoft.com/v1.0/$metadata"
 MOST_CALENDARS = 200
+EXTENDED = re.compile(
+    r"singleValueExtendedProperties/[Aa]ny\((?P<as>\w+):\s*(?P=as)/id eq '(?P<id>[^']+)' and (?P=as)/value eq '(?P<value>[^']*)'\)"
+)
 Each = TypeVar("Each")
 
 
@@ -45,9 +49,14 @@ def list_instances(
 
 
 def list_events(state: State, calendar: Calendar, request: Request, prefer: Preference) -> dict[str, Any]:
-    """Single events and series masters, without expansion."""
-    refuse_others(request.query, {"$top", "$skip", "$select"})
-    rows = [row_of(record) for record in calendar.records.values() if record.master is None]
+    """Single events and series masters, without expansion; `$filter` knows one form, an extended property's value."""
+    refuse_others(request.query, {"$top", "$skip", "$select", "$filter"})
+    wanted = _extended_property(text(request.query, "$filter"))
+    rows = [
+        row_of(record)
+        for record in calendar.records.values()
+        if record.master is None and (wanted is None or wanted in record.body.get("singleValueExtendedProperties", []))
+    ]
     return _page(state, request, "events", rows, lambda row: show_event(state, calendar, row, prefer), prefer.page_size)
 
 
@@ -58,6 +67,15 @@ def select(value: dict[str, Any], request: Request) -> dict[str, Any]:
         return value
     wanted = {"id", text(request.query, "$expand"), *(name.strip() for name in names.split(","))}
     return {name: each for name, each in value.items() if name in wanted or name.startswith("@")}
+
+
+def _extended_property(expression: str | None) -> dict[str, str] | None:
+    if expression is None:
+        return None
+    found = EXTENDED.fullmatch(expression.strip())
+    if found is None:
+        raise invalid("The simulator does not know this filter.", "ErrorInvalidUrlQuery")
+    return {"id": found["id"], "value": found["value"]}
 
 
 def _window(request: Request) -> tuple[int, int]:

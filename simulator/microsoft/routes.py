@@ -34,6 +34,7 @@ ROUTES = [
         ("GET", rf"{CALENDAR}/calendarView/delta(?:\(\))?", "calendarView.delta"),
         ("GET", rf"{CALENDAR}/calendarView", "calendarView.list"),
         ("GET", USER, "me.get"),
+        ("POST", rf"{USER}/calendar/getSchedule", "calendar.getSchedule"),
         ("GET", rf"{USER}/calendars", "calendars.list"),
         ("GET", rf"{USER}/(?:calendar|calendars/(?P<calendar>[^/]+))", "calendars.get"),
         ("GET", rf"{CALENDAR}/events", "events.list"),

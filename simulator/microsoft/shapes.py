@@ -70,6 +70,11 @@ class Location(msgspec.Struct):
     locationUri: str | None = None  # noqa: N815
 
 
+class ExtendedProperty(msgspec.Struct):
+    id: str
+    value: str
+
+
 TYPES: dict[str, Any] = {
     "allowNewTimeProposals": bool,
     "attendees": list[Attendee],
@@ -88,6 +93,7 @@ TYPES: dict[str, Any] = {
     "reminderMinutesBeforeStart": int,
     "responseRequested": bool,
     "sensitivity": Literal["normal", "personal", "private", "confidential"],
+    "singleValueExtendedProperties": list[ExtendedProperty],
     "showAs": Literal["free", "tentative", "busy", "oof", "workingElsewhere", "unknown"],
     "start": Time,
     "subject": str,

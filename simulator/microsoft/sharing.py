@@ -12,7 +12,7 @@ from simulator.microsoft.views import is_organizer
 # Each copy has its own; everything else is the meeting's.
 OWN_FIELDS = {
     "categories", "isReminderOn", "reminderMinutesBeforeStart", "responseStatus", "showAs", "sensitivity",
-    "transactionId",
+    "transactionId", "singleValueExtendedProperties",
 }  # fmt: skip
 SHOWN_AS = {"accepted": "busy", "tentativelyAccepted": "tentative", "declined": "free"}
 

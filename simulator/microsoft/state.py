@@ -11,6 +11,7 @@ from uuid import UUID
 
 from simulator.google.faults import Fault
 from simulator.google.state import PAST_CALLS_KEPT, Call
+from simulator.mails import MAILS_KEPT, Mail
 from simulator.microsoft.notices import NoticeRules, Owed, Subscription
 from simulator.microsoft.recurrence import Slot
 
@@ -184,6 +185,7 @@ class State:
         self.under_way: Counter[str] = Counter()
         self.calls: deque[Call] = deque(maxlen=PAST_CALLS_KEPT)
         self.counters: Counter[str] = Counter()
+        self.mails: deque[Mail] = deque(maxlen=MAILS_KEPT)
         self.revision = 0
         self.last_key = ""
         self.origin = self.now()

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_DNS, uuid5
 import msgspec
 
 from simulator.google.answers import Answer, Request
-from simulator.google.faults import Fault
+from simulator.google.faults import Fault, write_faults
 from simulator.microsoft.access import calendars_of
 from simulator.microsoft.answers import GraphAnswer
 from simulator.microsoft.faults import GRAPH_PRESETS, PRESETS, TOKEN_PRESETS
@@ -177,6 +177,15 @@ class MicrosoftWorld(EventScript):
             options["calendar"] = self.find_calendar(calendar).id
         self.faults.append(Fault(preset, **options))
 
+    def fail_writes(
+        self, before: float = 0.0, after: float = 0.0, silent: float = 0.0, silence: str = "lost_answer"
+    ) -> None:
+        """Let fractions of all writes fail with a 500 before they are carried out, with a 500 after, or without an answer.
+
+        Without an answer means that the connection breaks; with `silence` "hang", that nothing ever comes.
+        """
+        self.faults += write_faults(before=before, after=after, silent=silent, error="internal_500", silence=silence)
+
     def clear_faults(self) -> None:
         self.faults.clear()
 
@@ -238,6 +247,12 @@ class MicrosoftWorld(EventScript):
         """The newest requests, oldest first."""
         wanted = [call for call in self.calls if endpoint in (None, call.endpoint)]
         shown: list[dict[str, Any]] = msgspec.to_builtins(wanted[-limit:])
+        return shown
+
+    def read_mails(self, to: str | None = None, event_id: str | None = None) -> list[dict[str, Any]]:
+        """The mails about meetings, oldest first: guests are always told, whoever writes."""
+        wanted = [each for each in self.mails if to in (None, each.to) and event_id in (None, each.event)]
+        shown: list[dict[str, Any]] = msgspec.to_builtins(wanted)
         return shown
 
     def read_counters(self) -> dict[str, int]:
