@@ -22,9 +22,11 @@ from service.observability import METRICS, AccessLog
 from service.providers.addresses import Policy
 from service.providers.guarded_http import Slots, TransportFactory, open_transport
 from service.providers.quotas import Quotas
-from service.providers.registry import make_hands, make_logins, make_providers, make_push_readers
-from service.providers.tokens import Tokens
+from service.providers.registry import ZOOM, make_hands, make_logins, make_providers, make_push_readers
+from service.providers.tokens import Refresher, Tokens
 from service.providers.vevent.expansion import Expander
+from service.providers.zoom.meetings import ZoomMeetings
+from service.providers.zoom.tokens import ZoomTokens
 from service.settings import Settings, version
 from service.store import keyring, restores
 from service.store.cipher import Cipher
@@ -150,7 +152,8 @@ class App:
         )
         hands = make_hands(providers)
         # Tokens are refreshed by those who hold a slot, so that they need slots of their own.
-        tokens = Tokens(ConnectionTokens(database, unlocked.cipher), providers, self._slots(stack, TOKEN_SLOTS))
+        refreshers: dict[str, Refresher] = {**providers, ZOOM: ZoomTokens(settings.zoom_token_url)}
+        tokens = Tokens(ConnectionTokens(database, unlocked.cipher), refreshers, self._slots(stack, TOKEN_SLOTS))
         stack.push_async_callback(tokens.drain)
         svix = await self._open_svix(stack, database)
         deliverer = None if self._role == "api" else self._make_deliverer(stack, database, unlocked.cipher, svix)
@@ -172,6 +175,7 @@ class App:
             writers=hands.writers,
             quick_adders=hands.quick_adders,
             busy_readers=hands.busy_readers,
+            zoom=ZoomMeetings(settings.zoom_api_url, clock=self._clock),
             logins=make_logins(settings),
         )
 

@@ -15,6 +15,7 @@ from service.providers.rotations import Rotations
 from service.providers.tokens import Tokens
 from service.providers.turnstile import Turnstile
 from service.providers.writing import BusyReader, QuickAdder, Writer
+from service.providers.zoom.meetings import ZoomMeetings
 from service.settings import Settings
 from service.store.cipher import Cipher
 from service.store.database import Database
@@ -38,7 +39,7 @@ class Gateway:
     sends no webhooks, `desk` is where users' wishes about endpoints and messages go. `sharers` counts the calendars of each OAuth client, with push (True) and without: they share its
     budget of requests, and housekeeping counts them anew. `lead_seconds` are the lead times of projects as they were
     when last seen, the default of those that are not in it; `turnstile` lets in those who write to an account; `writers`, `quick_adders` and `busy_readers` are what providers
-    can do beside being read, `logins` where users sign in; `rotations` the refresh tokens that came for somebody who
+    can do beside being read, `zoom` makes meetings there, `logins` where users sign in; `rotations` the refresh tokens that came for somebody who
     was only looking; `admitting` lets in those who connect, so many at once.
     """
 
@@ -59,6 +60,7 @@ class Gateway:
     writers: Mapping[str, Writer] = field(default_factory=dict)
     quick_adders: Mapping[str, QuickAdder] = field(default_factory=dict)
     busy_readers: Mapping[str, BusyReader] = field(default_factory=dict)
+    zoom: ZoomMeetings = field(default_factory=ZoomMeetings)
     logins: Mapping[str, Login] = field(default_factory=dict)
     sharers: dict[tuple[UUID, bool], int] = field(default_factory=dict)
     lead_seconds: dict[UUID, tuple[int, ...]] = field(default_factory=dict)

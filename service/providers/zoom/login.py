@@ -1,6 +1,5 @@
 """Zoom's consent page, the grant behind its code (docs/integrations/oauth), and whose account it is."""
 
-import base64
 from datetime import datetime
 from typing import Final
 
@@ -9,22 +8,15 @@ import msgspec
 
 from service.core.credentials import OAuthClient, TokenGrant
 from service.core.hosted import origin_of
-from service.errors import (
-    AccessRejected,
-    GrantRejected,
-    ProviderError,
-    RequestRefused,
-    ScopeMissing,
-    Throttled,
-    TransientFault,
-)
-from service.providers.exchange import Answer, ask, retry_after
-from service.providers.grants import LARGEST_ANSWER, judge_refresh
+from service.errors import GrantRejected, RequestRefused, TransientFault
+from service.providers.exchange import ask
+from service.providers.grants import LARGEST_ANSWER
 from service.providers.login import code_form
 from service.providers.protocol import Account
+from service.providers.zoom.answers import judge, judge_token
+from service.providers.zoom.tokens import basic_of
 
 DEADLINE: Final = 20.0
-_SCOPE_CODES: Final = frozenset({4700, 4711})
 
 
 class _User(msgspec.Struct):
@@ -32,12 +24,7 @@ class _User(msgspec.Struct):
     email: str | None = None
 
 
-class _Refusal(msgspec.Struct):
-    code: int | None = None
-
-
 _user: Final = msgspec.json.Decoder(_User)
-_refusal: Final = msgspec.json.Decoder(_Refusal)
 
 
 class ZoomLogin:
@@ -66,13 +53,13 @@ class ZoomLogin:
     ) -> TokenGrant:
         """The client proves itself in the header, and nowhere else."""
         form = code_form(client, code, redirect_uri, verifier)
-        proof = base64.b64encode(f"{form.pop('client_id')}:{form.pop('client_secret')}".encode()).decode()
-        headers = {"authorization": f"Basic {proof}"}
+        del form["client_id"], form["client_secret"]
+        headers = {"authorization": basic_of(client)}
         answer = await ask(
             http, "POST", self._token_url, headers=headers, form=form, limit=LARGEST_ANSWER, deadline=DEADLINE
         )
         try:
-            return judge_refresh(answer.status, answer.headers, answer.body, now)
+            return judge_token(answer.status, answer.headers, answer.body, now)
         except RequestRefused as error:
             raise GrantRejected(error.reason) from error
 
@@ -82,7 +69,7 @@ class ZoomLogin:
         url = f"{self._api_url}/users/me"
         answer = await ask(http, "GET", url, headers=headers, limit=LARGEST_ANSWER, deadline=DEADLINE)
         if not answer.is_good:
-            raise _judge(answer, now)
+            raise judge(answer, now)
         try:
             user = _user.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -90,19 +77,3 @@ class ZoomLogin:
         if not user.id:
             raise TransientFault("the user has no id")
         return Account(id=user.id, email=user.email.lower() if user.email and "@" in user.email else None)
-
-
-def _judge(answer: Answer, now: datetime) -> ProviderError:
-    try:
-        code = _refusal.decode(answer.body).code
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        code = None
-    if code in _SCOPE_CODES:
-        return ScopeMissing(f"zoom {code}")
-    if answer.status == 429:
-        return Throttled("http_429", retry_after(answer.headers, now))
-    if answer.status == 401:
-        return AccessRejected("http_401")
-    if answer.status >= 500:
-        return TransientFault(f"http_{answer.status}", retry_after(answer.headers, now))
-    return RequestRefused(f"http_{answer.status}" if code is None else f"zoom {code}")
