@@ -1,8 +1,10 @@
 """Who acts by a request, as the audit log is told."""
 
 import ipaddress
+from typing import Any
 from uuid import UUID
 
+from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.api.auth import ApiRequest
@@ -18,7 +20,7 @@ def author(request: ApiRequest) -> Author:
     return Author(
         actor=Actor("api_key", str(request.auth.key_id)),
         request_id=request_id(request.scope),
-        address=_address(request),
+        address=address_of(request),
     )
 
 
@@ -33,7 +35,7 @@ def desk(request: ApiRequest, gateway: Gateway) -> Desk:
     return gateway.desk.telling(record)
 
 
-def _address(request: ApiRequest) -> str | None:
+def address_of(request: Request[Any, Any, Any]) -> str | None:
     """The client's address; None for a socket without one, and for what a proxy has made of it."""
     client = request.scope["client"]
     try:

@@ -33,6 +33,7 @@ _TAGS: Final = {
     "Project": "What is decided for all calendars of a key's project.",
     "Calendars": "Connected calendars and how they stand.",
     "Connections": "Accounts of users, their settings and how they stand.",
+    "Connecting": "Users who let you in: OAuth clients, consent pages, connections.",
     "Events": "Events as the providers have them.",
     "Meetings": "What a bot scheduler asks.",
     "Changes": "The change log.",

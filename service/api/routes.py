@@ -19,6 +19,7 @@ from service.api import (
     bots,
     calendars,
     changes,
+    connect,
     connections,
     documentation,
     endpoint_actions,
@@ -29,6 +30,7 @@ from service.api import (
     meeting_links,
     meetings,
     messages,
+    oauth_clients,
     openapi,
     project,
     push,
@@ -48,6 +50,8 @@ from service.settings import Settings
 ROUTES: Final[Sequence[HTTPRouteHandler]] = [
     *project.ROUTES,
     *calendars.ROUTES,
+    *oauth_clients.ROUTES,
+    *connect.ROUTES,
     *connections.ROUTES,
     *events.ROUTES,
     *event_writing.ROUTES,
@@ -90,6 +94,7 @@ def create_api(
             "probe": _known(Probe(gateway, draining, clock)),
             "document": _known(create_document),
             "wanted": Provide(events.event_filter),
+            "wish": Provide(connect.wish_of),
         },
         guards=[check_scope],
         middleware=[Authentication(gateway.database, settings.rate_limit, clock)],
@@ -113,7 +118,7 @@ def create_document() -> bytes:
     app = Litestar(
         ROUTES,
         dependencies={name: _known(None) for name in ("gateway", "draining", "policy", "storms", "probe")}
-        | {"wanted": Provide(events.event_filter)},
+        | {"wanted": Provide(events.event_filter), "wish": Provide(connect.wish_of)},
         openapi_config=openapi.config(),
         logging_config=None,
     )
