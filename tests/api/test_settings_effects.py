@@ -1,0 +1,186 @@
+"""Each setting of a connection, and what it does at the provider."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from flows.stage import Stage
+
+from service.flows.writing import Follower, Resumer
+from simulator.google.world import World
+
+pytestmark = pytest.mark.anyio
+ADA = "ada@example.com"
+GUEST = "guest@example.com"
+
+
+@pytest.fixture
+async def calendar(call: httpx.AsyncClient, credentials: dict[str, Any], stage: Stage) -> str:
+    answer = await call.post("/calendars", json=credentials)
+    calendar_id: str = answer.json()["id"]
+    await stage.sync()
+    return calendar_id
+
+
+class Office:
+    """Ada's connection, her calendar at Google, and the gateway's own work."""
+
+    def __init__(self, call: httpx.AsyncClient, stage: Stage, calendar: str) -> None:
+        self.call, self.stage, self.calendar = call, stage, calendar
+        self.follower, self.resumer = Follower(stage.gateway), Resumer(stage.gateway)
+
+    async def set(self, **settings: Any) -> None:
+        (connection,) = (await self.call.get("/connections")).json()["data"]
+        answer = await self.call.patch(f"/connections/{connection['id']}", json=settings)
+        assert answer.status_code == 200, answer.text
+
+    def at(self, hours: float) -> str:
+        moment: datetime = self.stage.clock() + timedelta(hours=hours)
+        return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+    async def write(self, status: int = 201, **more: Any) -> dict[str, Any]:
+        wish = {"title": "Review", "starts_at": self.at(5), "ends_at": self.at(6), **more}
+        answer = await self.call.post(f"/calendars/{self.calendar}/events", json=wish)
+        assert answer.status_code == status, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def show(self, event: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.call.get(f"/events/{event['id']}")).json()
+        return found
+
+    async def settle(self) -> None:
+        """Let a sync find what was changed, and what follows from it be done."""
+        for _ in range(3):
+            self.stage.clock.advance(600)
+            await self.stage.sync()
+            await self.follower.run_due()
+            await self.resumer.run_due()
+            await self.resumer.idle()
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {row["summary"]: row for row in self.stage.world.read_truth(ADA)}
+
+    async def told(self) -> list[tuple[str, str]]:
+        changes = (await self.call.get("/changes")).json()["data"]
+        return [(each["kind"], each["cause"]) for each in changes]
+
+
+@pytest.fixture
+def office(call: httpx.AsyncClient, stage: Stage, calendar: str) -> Office:
+    return Office(call, stage, calendar)
+
+
+def moment(row: dict[str, Any], end: str = "start") -> datetime:
+    return datetime.fromisoformat(row[end]["dateTime"])
+
+
+async def test_inbound_writes_nothing(office: Office):
+    await office.set(sync_direction="inbound")
+    problem = await office.write(409)
+    assert "inbound" in problem["detail"]
+    assert office.rows() == {}
+
+
+async def test_defaults_stand_where_a_request_says_nothing(office: Office):
+    await office.set(event_defaults={"visibility": "private", "reminders": [15]})
+    await office.write()
+    await office.write(title="Loud", visibility="public", reminders=[5])
+    rows = office.rows()
+    assert rows["Review"]["visibility"] == "private"
+    assert [each["minutes"] for each in rows["Review"]["reminders"]["overrides"]] == [15]
+    assert rows["Loud"]["visibility"] == "public"
+    assert [each["minutes"] for each in rows["Loud"]["reminders"]["overrides"]] == [5]
+
+
+async def test_the_provider_is_shown_what_privacy_allows(office: Office):
+    hidden = {"show_title": False, "show_description": False, "show_attendees": False, "show_location": False}
+    await office.set(event_privacy=hidden)
+    event = await office.write(description="the plan", location="Room 5", attendees=[{"email": GUEST}])
+    (row,) = office.rows().values()
+    assert row["summary"] == "Busy"
+    assert not {"description", "location", "attendees"} & row.keys()
+    await office.call.patch(f"/events/{event['id']}", json={"title": "Even more secret", "starts_at": office.at(7)})
+    (row,) = office.rows().values()
+    assert row["summary"] == "Busy"
+    assert moment(row) == datetime.fromisoformat(office.at(7))
+
+
+async def test_buffers_stand_in_the_calendar_and_move_with_the_event(office: Office):
+    await office.set(sync_buffers_to_calendar=True)
+    event = await office.write(buffer_before=15, buffer_after=10)
+    rows = office.stage.world.read_truth(ADA)
+    assert sorted(row["summary"] for row in rows) == ["Buffer", "Buffer", "Review"]
+    first = datetime.fromisoformat(event["starts_at"])
+    assert min(moment(row) for row in rows) == first - timedelta(minutes=15)
+    assert max(moment(row, "end") for row in rows) == datetime.fromisoformat(event["ends_at"]) + timedelta(minutes=10)
+    await office.call.patch(f"/events/{event['id']}", json={"starts_at": office.at(8)})
+    assert min(moment(row) for row in office.stage.world.read_truth(ADA)) == first + timedelta(hours=3, minutes=-15)
+    await office.call.delete(f"/events/{event['id']}")
+    assert office.rows() == {}
+    await office.settle()
+    assert {cause for _, cause in await office.told()} == {"write"}
+
+
+async def test_buffers_follow_an_event_that_is_moved_at_the_provider(office: Office):
+    await office.set(sync_buffers_to_calendar=True)
+    event = await office.write(buffer_before=15)
+    start, end = office.at(9), office.at(10)
+    office.stage.world.edit_event(
+        ADA, event["provider_event_id"], {"start": {"dateTime": start}, "end": {"dateTime": end}}
+    )
+    await office.settle()
+    rows = office.rows()
+    assert moment(rows["Buffer"], "end") == datetime.fromisoformat(start)
+    assert (await office.show(event))["starts_at"] == start
+
+
+async def test_without_the_setting_nothing_but_the_event_is_written(office: Office):
+    await office.write(buffer_before=15, buffer_after=15)
+    assert list(office.rows()) == ["Review"]
+
+
+async def test_a_guest_who_declines_cancels_the_event_where_that_is_wanted(office: Office):
+    await office.set(cancel_if_declined_or_deleted=True)
+    event = await office.write(attendees=[{"email": GUEST}])
+    office.stage.world.respond(ADA, event["provider_event_id"], GUEST, "declined")
+    await office.settle()
+    assert office.rows() == {}
+    assert (await office.show(event))["status"] == "cancelled"
+
+
+async def test_otherwise_a_declined_event_stays(office: Office):
+    event = await office.write(attendees=[{"email": GUEST}])
+    office.stage.world.respond(ADA, event["provider_event_id"], GUEST, "declined")
+    await office.settle()
+    assert list(office.rows()) == ["Review"]
+    assert (await office.show(event))["status"] == "confirmed"
+
+
+async def test_outbound_sets_right_what_somebody_changed(office: Office):
+    await office.set(sync_direction="outbound")
+    event = await office.write()
+    office.stage.world.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    await office.settle()
+    assert list(office.rows()) == ["Review"]
+    assert (await office.show(event))["title"] == "Review"
+    told = [each for each in await office.told() if each[0] == "updated"]
+    assert [cause for _, cause in told] == ["poll", "write"]
+
+
+async def test_outbound_gives_way_to_somebody_who_never_does(office: Office):
+    await office.set(sync_direction="outbound")
+    event = await office.write()
+    for number in range(6):
+        office.stage.world.edit_event(ADA, event["provider_event_id"], {"summary": f"Theirs {number}"})
+        await office.settle()
+    assert list(office.rows()) == ["Theirs 5"]
+
+
+async def test_both_follows_what_somebody_changed(office: Office):
+    event = await office.write()
+    office.stage.world.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    await office.settle()
+    assert (await office.show(event))["title"] == "Theirs"
+    assert list(office.rows()) == ["Theirs"]
