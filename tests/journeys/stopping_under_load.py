@@ -126,6 +126,13 @@ async def _ask(gateway: GatewayProcess, requests: Counter[str], path: str, asked
             except httpx.ConnectError:
                 requests["refused"] += 1
                 return
+            except AttributeError as error:
+                # A connection that was closed before anything was sent over it: httpcore asks its socket for TLS, and
+                # uvloop has none any more.
+                if "getpeername" not in str(error):
+                    raise
+                requests["refused"] += 1
+                return
             except httpx.TransportError as error:
                 requests[f"broken off: {type(error).__name__}"] += 1
                 return
