@@ -11,11 +11,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import uuid4
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
+from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped]
 
 from service.flows import housekeeping, push
 from service.flows.bots import Keeper, Launcher
@@ -49,6 +50,33 @@ class Tick(NamedTuple):
     topic: str | None = None
 
 
+class _Pause(BaseTrigger):  # type: ignore[misc]
+    """Next after so many seconds, not on a grid: after a day that a machine slept, nobody makes up for 86,400 ticks."""
+
+    def __init__(self, seconds: float) -> None:
+        self._pause = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        # The first run is not the trigger's: it is asked for at the start.
+        del previous_fire_time
+        return now + self._pause
+
+
+class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]
+    """Goes by the wall clock, as APScheduler does, and with it when it is put back: its ticks would wait until it is there again."""
+
+    _latest = datetime.min.replace(tzinfo=UTC)
+
+    def wakeup(self) -> None:
+        """Called by a timer, which no clock moves, when the next tick is due."""
+        now, before = datetime.now(UTC), self._latest
+        self._latest = now
+        if now < before:
+            for job in self.get_jobs():
+                job.modify(next_run_time=now)
+        super().wakeup()
+
+
 class Jobs:
     """Runs ticks between `start` and `drain`; each is never twice at once in this process.
 
@@ -58,17 +86,17 @@ class Jobs:
     def __init__(self, ticks: Sequence[Tick], listen: Callable[[str], AbstractContextManager[Listener]]) -> None:
         self._runners = {tick.name: _Runner(tick) for tick in ticks}
         self._listen = listen
-        self._scheduler: AsyncIOScheduler | None = None
+        self._scheduler: _Scheduler | None = None
         self._listeners: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin; the first run of each tick is at once. To be called on the running loop."""
         # A late tick is better than a lost one, and one late tick is as good as five.
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        self._scheduler = AsyncIOScheduler(job_defaults=defaults, timezone="UTC")
+        self._scheduler = _Scheduler(job_defaults=defaults, timezone="UTC")
         for runner in self._runners.values():
             tick = runner.tick
-            self._scheduler.add_job(runner.on_time, "interval", seconds=tick.seconds, id=tick.name)
+            self._scheduler.add_job(runner.on_time, _Pause(tick.seconds), id=tick.name)
             runner.ask()
             if tick.topic is not None:
                 self._listeners.append(asyncio.create_task(self._follow(runner, tick.topic), name=f"wake {tick.topic}"))

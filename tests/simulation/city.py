@@ -35,7 +35,7 @@ from simulator.google.world import World
 T = TypeVar("T")
 GATEWAY, GOOGLE = "gateway.example", "google.example"
 
-HEED = 1.5
+HEED = 0.5
 """Seconds before something becomes due from which on every tick is lived through."""
 
 LATER = HEED + 0.5
@@ -233,7 +233,7 @@ class City:
     def _idle_for(self) -> float:
         now = self.loop.time()
         machines = [replica.machine for replica in self.replicas.values()]
-        is_used = self.network.in_flight or self.google.tasks or now - self.network.last_used < 1
+        is_used = self.network.in_flight or self.google.tasks or now - self.network.last_used < 0.5
         if is_used or any(machine.is_busy for machine in machines):
             return 0
         if not machines:
