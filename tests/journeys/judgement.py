@@ -68,10 +68,12 @@ async def let_leases_run_out(database_url: str) -> None:
 async def until_equal(
     office: Office, http: httpx.AsyncClient, ids: Mapping[str, str], receiver: Receiver, seconds: float
 ) -> Differences:
-    """Wait until nothing is missing anywhere, or for so long; what is missing then."""
-    end = monotonic() + seconds
+    """Wait until nothing is missing anywhere, or nothing gets less for so long; what is missing then."""
+    least, end = None, monotonic() + seconds
     while True:
         found = await differences(office, http, ids, receiver)
+        if least is None or found.lost < least:
+            least, end = found.lost, monotonic() + seconds
         if not found.lost or monotonic() > end:
             return found
         await asyncio.sleep(0.2)
