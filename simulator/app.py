@@ -11,7 +11,7 @@ from simulator.control import CONTROL_ROOT, MICROSOFT_ROOT, control
 from simulator.google.answers import Answer, Request
 from simulator.google.world import World
 from simulator.microsoft.answers import resolve
-from simulator.microsoft.routes import API_ROOT, TOKEN_PATH
+from simulator.microsoft.routes import API_ROOT, CONSENT_PATH, TOKEN_PATH
 from simulator.microsoft.world import MicrosoftWorld
 from simulator.postman import Postman
 from simulator.wire import encode
@@ -96,7 +96,9 @@ def create_app(
 
 
 def _is_for_microsoft(path: str) -> bool:
-    return path.startswith((API_ROOT, MICROSOFT_ROOT)) or TOKEN_PATH.fullmatch(path) is not None
+    return path.startswith((API_ROOT, MICROSOFT_ROOT)) or bool(
+        TOKEN_PATH.fullmatch(path) or CONSENT_PATH.fullmatch(path)
+    )
 
 
 async def _deliver(answer: Answer, request: Request, receive: Receive, send: Send) -> None:

@@ -55,6 +55,7 @@ def introduce(world: World, url: str, microsoft: MicrosoftWorld | None = None) -
         "A simulated Google is listening. Point the gateway at it:",
         f"  CALGATE_GOOGLE_API_URL={url}/calendar/v3",
         f"  CALGATE_GOOGLE_TOKEN_URL={url}/token",
+        f"  CALGATE_GOOGLE_AUTH_URL={url}/o/oauth2/v2/auth",
         "",
         "Accounts to connect:",
         *_accounts(world.credentials()),

@@ -219,7 +219,8 @@ def bend(fault: Fault, answer: Answer) -> Answer:
     if fault.preset == "latency":
         answer.delay = fault.seconds
     elif fault.preset == "lost_answer":
-        answer.body, answer.cut = b"", True
+        # A 204 is whole without a body, so that nothing of it would be missed.
+        answer.status, answer.body, answer.cut = 200 if answer.status == 204 else answer.status, b"", True
     else:
         answer.body = answer.body[: max(1, len(answer.body) // 2)]
         answer.cut = fault.preset == "broken_page"

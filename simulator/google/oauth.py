@@ -30,7 +30,7 @@ def give_consent(state: State, client_id: str, email: str, scopes: list[str]) ->
 def refresh(state: State, form: Mapping[str, str]) -> dict[str, Any]:
     if form.get("grant_type") != "refresh_token":
         raise OAuthError(400, "unsupported_grant_type", f"Invalid grant_type: {form.get('grant_type', '')}")
-    client = _authenticate_client(state, form)
+    client = authenticate_client(state, form)
     if not form.get("refresh_token"):
         raise OAuthError(400, "invalid_request", "Missing required parameter: refresh_token")
     grant = state.refresh_tokens.get(form["refresh_token"])
@@ -92,7 +92,7 @@ def peek_token(state: State, authorization: str | None) -> AccessToken | None:
     return state.access_tokens.get(token) if scheme.lower() == "bearer" else None
 
 
-def _authenticate_client(state: State, form: Mapping[str, str]) -> Client:
+def authenticate_client(state: State, form: Mapping[str, str]) -> Client:
     client = state.clients.get(form.get("client_id", ""))
     if not form.get("client_id"):
         raise OAuthError(400, "invalid_request", "Could not determine client ID from request.")

@@ -7,6 +7,8 @@ import msgspec
 
 from simulator.google.answers import Answer, Request, as_json
 from simulator.google.channels import notify_watchers
+from simulator.google.consent import PATH as CONSENT_PATH
+from simulator.google.consent import authorize, redeem
 from simulator.google.endpoints import ENDPOINTS, Context
 from simulator.google.errors import GoogleError, OAuthError, insufficient_scope, invalid, not_found
 from simulator.google.faults import bend, pick_fault, strike
@@ -84,6 +86,8 @@ def find_endpoint(request: Request) -> tuple[str, str | None, str | None]:
     """The endpoint's name as the discovery document spells it, with calendar and event id."""
     if request.path in {"/token", "/revoke"} and request.method == "POST":
         return request.path[1:], None, None
+    if request.path == CONSENT_PATH and request.method in {"GET", "POST"}:
+        return "authorize", None, None
     if request.path.startswith(API_ROOT):
         parts = [unquote(part) for part in request.path[len(API_ROOT) :].split("/")]
         for method, template, name in ROUTES:
@@ -98,8 +102,11 @@ def _answer(
     state: State, request: Request, endpoint: str, calendar_id: str | None, event_id: str | None, form: dict[str, str]
 ) -> Answer:
     try:
+        if endpoint == "authorize":
+            return authorize(state, request)
         if endpoint == "token":
-            return as_json(200, refresh(state, form))
+            give = redeem if form.get("grant_type") == "authorization_code" else refresh
+            return as_json(200, give(state, form))
         if endpoint == "revoke":
             revoke(state, form.get("token", "") or request.query.get("token", [""])[0])
             return as_json(200, {})
@@ -162,6 +169,9 @@ def _guess_account(state: State, request: Request, form: dict[str, str]) -> str 
     access = peek_token(state, request.headers.get("authorization"))
     if access is not None:
         return access.grant.email
+    code = state.codes.get(form.get("code", ""))
+    if code is not None:
+        return code.email
     grant = state.refresh_tokens.get(form.get("refresh_token", ""))
     return grant.email if grant is not None else None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from simulator.codes import Code
 from simulator.google.faults import Fault
 from simulator.google.moments import Moment
 from simulator.google.pushes import Channel, Push, PushRules
@@ -26,6 +27,9 @@ class Client:
     client_secret: str
     project: str
     status: str = "ok"  # or "deleted", "disabled"
+    redirect_uris: list[str] = field(
+        default_factory=list
+    )  # none: an application on a desktop, which listens on loopback
 
 
 @dataclass(slots=True)
@@ -134,6 +138,7 @@ class Settings:
     tombstone_days: float = 31
     cancelled_master_row: bool = False
     access_token_seconds: int = 3599
+    code_seconds: int = 600
     updated_min_days: int = 28
     channel_seconds: int = 604_800
     largest_page: int = 2500
@@ -168,6 +173,7 @@ class State:
         self.accounts: dict[str, Account] = {}
         self.grants: list[Grant] = []
         self.refresh_tokens: dict[str, Grant] = {}
+        self.codes: dict[str, Code] = {}
         self.access_tokens: dict[str, AccessToken] = {}
         self.calendars: dict[str, Calendar] = {}
         self.lists: dict[str, dict[str, ListEntry]] = {}

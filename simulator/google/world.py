@@ -32,24 +32,39 @@ class World(EventScript):
         populate(self)
 
     def handle(self, request: Request) -> Answer:
-        """Answer a request to Google's token endpoint or Calendar API."""
+        """Answer a request to Google's consent page, token endpoint or Calendar API."""
         return handle(self, request)
 
     def add_client(
-        self, client_id: str | None = None, client_secret: str | None = None, project: str | None = None
+        self,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        project: str | None = None,
+        redirect_uris: list[str] | None = None,
     ) -> dict[str, str]:
-        """An OAuth client; clients of one project share quota and channel ids."""
+        """An OAuth client; clients of one project share quota and channel ids.
+
+        Its users are sent back to its `redirect_uris` alone; without any, to any address on loopback.
+        """
         number = f"{self.random.randrange(10**11, 10**12)}"
         client_id = client_id or f"{number}-{self.make_id(12)}.apps.googleusercontent.com"
-        client = Client(client_id, client_secret or f"GOCSPX-{self.make_id(28)}", project or number)
+        secret = client_secret or f"GOCSPX-{self.make_id(28)}"
+        client = Client(client_id, secret, project or number, redirect_uris=redirect_uris or [])
         self.clients[client.client_id] = client
         return {"client_id": client.client_id, "client_secret": client.client_secret, "project": client.project}
 
-    def set_client(self, client_id: str, status: str | None = None, client_secret: str | None = None) -> None:
-        """Make a client `ok`, `deleted` or `disabled`, or rotate its secret."""
+    def set_client(
+        self,
+        client_id: str,
+        status: str | None = None,
+        client_secret: str | None = None,
+        redirect_uris: list[str] | None = None,
+    ) -> None:
+        """Make a client `ok`, `deleted` or `disabled`, rotate its secret, or register where its users are sent back to."""
         client = self.clients[client_id]
         client.status = status or client.status
         client.client_secret = client_secret or client.client_secret
+        client.redirect_uris = client.redirect_uris if redirect_uris is None else redirect_uris
 
     def add_account(
         self, email: str, name: str | None = None, time_zone: str = "UTC", rotates_refresh_tokens: bool = False

@@ -20,14 +20,14 @@ def give_consent(state: State, client_id: str, email: str, scopes: list[str]) ->
     if grant is None:
         grant = Grant(client_id, email, scopes, [])
         state.grants.append(grant)
-    grant.scopes = [_short(scope) for scope in scopes]
+    grant.scopes = [short_scope(scope) for scope in scopes]
     return _issue_refresh_token(state, grant)
 
 
 def refresh(state: State, tenant: str, form: Mapping[str, str]) -> dict[str, Any]:
     """Answer a token request. Raises LoginError."""
-    _check_tenant(state, tenant)
-    client = _authenticate_client(state, tenant, form)
+    check_tenant(state, tenant)
+    client = authenticate_client(state, tenant, form)
     if not form.get("grant_type"):
         raise LoginError(900144, "The request body must contain the parameter 'grant_type'.")
     if form["grant_type"] != "refresh_token":
@@ -36,7 +36,7 @@ def refresh(state: State, tenant: str, form: Mapping[str, str]) -> dict[str, Any
         raise LoginError(900144, "The request body must contain the parameter 'refresh_token'.")
     grant, token = _find_token(state, client, form["refresh_token"])
     account = state.accounts[grant.email]
-    _check_home(tenant, client, account)
+    check_home(tenant, client, account)
     _check_alive(state, client, grant, token, account)
     _check_loop(state, grant)
     scopes = _read_scopes(grant, form.get("scope"))
@@ -89,19 +89,19 @@ def newest_token(grant: Grant) -> str:
     return grant.refresh_tokens[-1].text
 
 
-def _check_tenant(state: State, tenant: str) -> None:
+def check_tenant(state: State, tenant: str) -> None:
     known = {account.tenant for account in state.accounts.values()} | {each.audience for each in state.clients.values()}
     if tenant not in {*SHARED_TENANTS, *known}:
         raise LoginError(90002, f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID.")
 
 
-def _authenticate_client(state: State, tenant: str, form: Mapping[str, str]) -> Client:
+def authenticate_client(state: State, tenant: str, form: Mapping[str, str]) -> Client:
     if not form.get("client_id"):
         raise LoginError(900144, "The request body must contain the parameter 'client_id'.")
     client = state.clients.get(form["client_id"])
     if client is None:
         raise LoginError(700016, f"Application '{form['client_id']}' was not found in the directory '{tenant}'.")
-    _check_audience(client, tenant)
+    check_audience(client, tenant)
     if not form.get("client_secret") and not form.get("client_assertion"):
         raise LoginError(7000218)
     if client.status != "ok":
@@ -113,7 +113,7 @@ def _authenticate_client(state: State, tenant: str, form: Mapping[str, str]) -> 
     return client
 
 
-def _check_audience(client: Client, tenant: str) -> None:
+def check_audience(client: Client, tenant: str) -> None:
     if client.audience not in SHARED_TENANTS:
         if tenant in SHARED_TENANTS:
             raise LoginError(
@@ -127,7 +127,7 @@ def _check_audience(client: Client, tenant: str) -> None:
         raise LoginError(9002332)
 
 
-def _check_home(tenant: str, client: Client, account: Account) -> None:
+def check_home(tenant: str, client: Client, account: Account) -> None:
     """Whether this user may use the application through this tenant."""
     fits = {
         "common": client.audience == "common" or account.personal == (client.audience == "consumers"),
@@ -173,7 +173,7 @@ def _check_loop(state: State, grant: Grant) -> None:
 def _read_scopes(grant: Grant, asked: str | None) -> list[str]:
     if not asked:
         return grant.scopes
-    scopes = [_short(scope) for scope in asked.split()]
+    scopes = [short_scope(scope) for scope in asked.split()]
     for scope in scopes:
         if "://" in scope:
             raise LoginError(70011, f"The scope '{scope}' is not valid.")
@@ -202,7 +202,7 @@ def _issue_refresh_token(state: State, grant: Grant) -> str:
     return token.text
 
 
-def _short(scope: str) -> str:
+def short_scope(scope: str) -> str:
     return scope.removeprefix(GRAPH)
 
 

@@ -12,6 +12,7 @@ from simulator.google.faults import Fault, bend, pick_fault
 from simulator.google.state import Call
 from simulator.microsoft.access import find_mailbox
 from simulator.microsoft.answers import GraphAnswer, Pending
+from simulator.microsoft.consent import authorize, redeem
 from simulator.microsoft.delta import location_of
 from simulator.microsoft.endpoints import ENDPOINTS, Context
 from simulator.microsoft.errors import GraphError, LoginError, access_denied, invalid, sync_state_gone
@@ -25,6 +26,7 @@ from simulator.microsoft.views import read_preference
 
 API_ROOT = "/v1.0/"
 TOKEN_PATH = re.compile(r"/([^/]+)/oauth2/v2\.0/token")
+CONSENT_PATH = re.compile(r"/([^/]+)/oauth2/v2\.0/authorize")
 USER = r"(?:me|users/(?P<user>[^/]+))"
 CALENDAR = rf"{USER}(?:/calendar|/calendars/(?P<calendar>[^/]+))?"
 EVENT = rf"{CALENDAR}/events/(?P<event>[^/]+)"
@@ -95,6 +97,9 @@ def find_endpoint(request: Request) -> tuple[str, dict[str, str]]:
     found = TOKEN_PATH.fullmatch(request.path)
     if found is not None and request.method == "POST":
         return "token", {"tenant": unquote(found[1])}
+    found = CONSENT_PATH.fullmatch(request.path)
+    if found is not None and request.method in {"GET", "POST"}:
+        return "authorize", {"tenant": unquote(found[1])}
     path = request.path.removeprefix(API_ROOT)
     for method, pattern, name in ROUTES:
         found = pattern.fullmatch(path) if method == request.method and path != request.path else None
@@ -106,8 +111,11 @@ def find_endpoint(request: Request) -> tuple[str, dict[str, str]]:
 def _answer(
     state: State, request: Request, endpoint: str, names: dict[str, str], form: dict[str, str], *, looping: bool
 ) -> Answer:
+    if endpoint == "authorize":
+        return authorize(state, names["tenant"], request)
     if endpoint == "token":
-        return as_json(200, refresh(state, names["tenant"], form))
+        give = redeem if form.get("grant_type") == "authorization_code" else refresh
+        return as_json(200, give(state, names["tenant"], form))
     access = bearer(state, request.headers.get("authorization"))
     account = state.accounts[access.grant.email]
     spend(state, access.grant.client_id, account.email)
@@ -159,7 +167,7 @@ def _occupy(state: State, endpoint: str, account: str | None, answer: Answer) ->
     """An answer that takes its time keeps the mailbox busy, until whoever carries it calls `release`."""
     slow = bool(state.settings.latency and endpoint.startswith(("calendar", "events")) and answer.status < 400)
     answer.delay = answer.delay or (state.settings.latency if slow else 0)
-    if account is None or endpoint == "token" or not (answer.delay or answer.hang):
+    if account is None or endpoint in {"token", "authorize"} or not (answer.delay or answer.hang):
         return answer
     state.under_way[account] += 1
     return GraphAnswer(
@@ -215,5 +223,8 @@ def _guess_account(state: State, request: Request, form: dict[str, str]) -> str 
     access = peek_token(state, request.headers.get("authorization"))
     if access is not None:
         return access.grant.email
+    code = state.codes.get(form.get("code", ""))
+    if code is not None:
+        return code.email
     grant = state.refresh_tokens.get(form.get("refresh_token", ""))
     return grant.email if grant is not None else None

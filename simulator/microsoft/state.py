@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from simulator.codes import Code
 from simulator.google.faults import Fault
 from simulator.google.state import PAST_CALLS_KEPT, Call
 from simulator.mails import MAILS_KEPT, Mail
@@ -30,6 +31,9 @@ class Client:
     audience: str = "common"
     single_page: bool = False  # its refresh tokens live for a day
     status: str = "ok"  # or an AADSTS preset that every refresh meets
+    redirect_uris: list[str] = field(
+        default_factory=list
+    )  # none: an application on a desktop, which listens on loopback
 
 
 @dataclass(slots=True)
@@ -129,6 +133,7 @@ class Settings:
 
     access_token_seconds: int | None = None  # None: between 60 and 90 minutes, by chance
     refresh_token_days: float = 90
+    code_seconds: int = 600
     rotation: str = "normal"  # the old token works on; or "grace", for grace_seconds; or "strict", not at all
     grace_seconds: float = 60
     loop_limit: int | None = None  # refreshes of one user by one client in five minutes
@@ -174,6 +179,7 @@ class State:
         self.accounts: dict[str, Account] = {}
         self.grants: list[Grant] = []
         self.refresh_tokens: dict[str, Grant] = {}
+        self.codes: dict[str, Code] = {}
         self.access_tokens: dict[str, AccessToken] = {}
         self.calendars: dict[str, Calendar] = {}
         self.subscriptions: dict[str, dict[str, Subscription]] = {}  # by address, by id

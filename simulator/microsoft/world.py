@@ -36,7 +36,7 @@ class MicrosoftWorld(EventScript):
         populate(self)
 
     def handle(self, request: Request) -> Answer:
-        """Answer a request to the token endpoint or to Graph.
+        """Answer a request to the consent page, to the token endpoint or to Graph.
 
         The answer to a new subscription is pending: `simulator.microsoft.answers.resolve` makes the final one of it.
         One that takes time keeps its mailbox busy, until `release`.
@@ -55,20 +55,31 @@ class MicrosoftWorld(EventScript):
         client_secret: str | None = None,
         audience: str = "common",
         single_page: bool = False,
+        redirect_uris: list[str] | None = None,
     ) -> dict[str, str]:
-        """An app registration, for everybody (`common`), `organizations`, `consumers`, or one tenant by its id."""
+        """An app registration, for everybody (`common`), `organizations`, `consumers`, or one tenant by its id.
+
+        Its users are sent back to its `redirect_uris` alone; without any, to any address on loopback.
+        """
         client = Client(client_id or self.make_guid(), client_secret or self.make_secret(), audience, single_page)
+        client.redirect_uris = redirect_uris or []
         self.clients[client.client_id] = client
         return {"client_id": client.client_id, "client_secret": client.client_secret, "tenant": audience}
 
     def set_client(
-        self, client_id: str, status: str | None = None, client_secret: str | None = None, audience: str | None = None
+        self,
+        client_id: str,
+        status: str | None = None,
+        client_secret: str | None = None,
+        audience: str | None = None,
+        redirect_uris: list[str] | None = None,
     ) -> None:
-        """Let a client meet an AADSTS preset at every refresh (`ok` ends it), or change its secret or audience."""
+        """Let a client meet an AADSTS preset at every refresh (`ok` ends it), or change its secret, audience or addresses."""
         client = self.clients[client_id]
         client.status = _one_of(status, TOKEN_PRESETS) or client.status
         client.client_secret = client_secret or client.client_secret
         client.audience = audience or client.audience
+        client.redirect_uris = client.redirect_uris if redirect_uris is None else redirect_uris
 
     def add_account(
         self,
