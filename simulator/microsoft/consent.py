@@ -20,7 +20,7 @@ from simulator.microsoft.login import (
     short_scope,
 )
 from simulator.microsoft.refusals import REFUSALS
-from simulator.microsoft.state import GRAPH, Grant, State
+from simulator.microsoft.state import GRAPH, Client, Grant, State
 
 KNOWN = {
     *OPENID_SCOPES, ".default", "User.Read", "User.ReadWrite", "Calendars.Read", "Calendars.ReadBasic", "Calendars.ReadWrite",
@@ -34,10 +34,8 @@ def authorize(state: State, tenant: str, request: Request) -> Answer:
     A page of Microsoft's own, and no redirect, where the application, its address or the tenant is not known.
     """
     asked = consent.read_parameters(request)
-    client = state.clients.get(asked.get("client_id", ""))
     try:
-        if client is None:
-            raise LoginError(700016)
+        client = _find_client(state, asked)
         check_tenant(state, tenant)
         check_audience(client, tenant)
     except LoginError as error:
@@ -90,6 +88,13 @@ def redeem(state: State, tenant: str, form: Mapping[str, str]) -> dict[str, Any]
         _take_back(state, grant, refresh_token)
         return answer
     return {**answer, "refresh_token": refresh_token}
+
+
+def _find_client(state: State, asked: Mapping[str, str]) -> Client:
+    client = state.clients.get(asked.get("client_id", ""))
+    if client is None:
+        raise LoginError(700016)
+    return client
 
 
 def _fault(asked: Mapping[str, str], scopes: list[str]) -> tuple[str, str] | None:
