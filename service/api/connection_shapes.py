@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.api.bodies import Body
+from service.api.endpoint_shapes import Nothing
 from service.api.views import SyncView, sync_view
 from service.core.connection import EventDefaults, EventPrivacy, Settings, ZoomSettings, read_settings
 from service.flows import connect
@@ -97,6 +98,9 @@ class ConnectionResync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 RESYNC: Final = Body[ConnectionResync](ConnectionResync, when_empty=ConnectionResync(), example={"full_sync": False})
+
+
+NOTHING: Final = Body[Nothing](Nothing, example={}, when_empty=Nothing())
 
 
 class ConnectedCalendarView(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from service.api.auth import ApiRequest
 from service.api.authorship import author
 from service.api.connection_shapes import (
     CHANGE,
+    NOTHING,
     RESYNC,
     AccountCalendarView,
     ConnectedView,
@@ -83,7 +84,7 @@ async def show_status(
     gateway: Injected[Gateway],
     user_id: Annotated[str | None, QueryParameter(description="The integrator's own name of its user.")] = None,
 ) -> Response[ConnectedView]:
-    if not user_id or len(user_id) > LONGEST_USER_ID or "\0" in user_id:
+    if not user_id or len(user_id) > LONGEST_USER_ID:
         return Response(ConnectedView(connected=False, connections=[]))
     async with gateway.database.read() as conn:
         found = await connection_views.listed(
@@ -158,10 +159,13 @@ async def list_calendars(
     "the grant start anew with it. Where there is a password or an address instead of a token, the calendars are read now.",
     tags=["Connections"],
     status_code=200,
+    opt={"body": NOTHING},
 )
 async def refresh(
     connection_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[ConnectionView]:
+    await NOTHING.read(request)
+
     async def work(_object_id: UUID) -> Response[ConnectionView]:
         await connect.refresh(gateway, request.auth.project_id, connection_id, author(request))
         return _answer(await _picture(gateway, request, connection_id))
@@ -198,10 +202,13 @@ async def resync(
     description="The others of the same `user_id` are not primary any more.",
     tags=["Connections"],
     status_code=200,
+    opt={"body": NOTHING},
 )
 async def set_primary(
     connection_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[ConnectionView]:
+    await NOTHING.read(request)
+
     async def work(_object_id: UUID) -> Response[ConnectionView]:
         await connect.set_primary(gateway, request.auth.project_id, connection_id, author(request))
         return _answer(await _picture(gateway, request, connection_id))

@@ -27,6 +27,46 @@ CALENDAR: Final[dict[str, Any]] = {
     "next_sync_at": "2026-03-02T10:00:00Z",
 }
 
+CONNECTION: Final[dict[str, Any]] = {
+    "id": samples.CONNECTION_ID,
+    "provider": "google",
+    "email": "ana@example.com",
+    "user_id": "42",
+    "status": "active",
+    "is_primary": True,
+    "calendars": [
+        {"id": samples.CALENDAR_ID, "raw_calendar_id": "ana@example.com", "name": "Ana's calendar", "status": "active"}
+    ],
+    "last_sync_at": "2026-03-02T09:00:00Z",
+    "error_code": None,
+    "error_message": None,
+    "settings": {
+        "primary_calendar": "ana@example.com",
+        "selected_calendars": ["ana@example.com"],
+        "busy_calendars": ["ana@example.com"],
+        "block_busy_time": True,
+        "validate_availability": False,
+        "cancel_if_declined_or_deleted": False,
+        "disable_attendee_notification": False,
+        "sync_buffers_to_calendar": False,
+        "sync_direction": "both",
+        "sync_frequency": None,
+        "event_defaults": {"visibility": None, "reminders": [10]},
+        "event_privacy": {"show_title": True, "show_description": True, "show_attendees": True, "show_location": True},
+        "zoom_settings": {
+            "join_before_host": None,
+            "mute_upon_entry": None,
+            "waiting_room": None,
+            "auto_recording": None,
+        },
+    },
+    "access": "write",
+    "scopes": ["openid", "email", "https://www.googleapis.com/auth/calendar"],
+    "version": 2,
+    "created_at": "2026-03-02T08:59:58Z",
+    "updated_at": "2026-03-02T08:59:58Z",
+}
+
 PROJECT: Final[dict[str, Any]] = {
     "id": "0199f3a2-5a0d-7e24-8c11-9b3d47a6e0f2",
     "name": "default",
@@ -83,6 +123,7 @@ AUDIT_ENTRY: Final[dict[str, Any]] = {
 EXAMPLES: Final = {
     "ProjectView": PROJECT,
     "CalendarView": CALENDAR,
+    "ConnectionView": CONNECTION,
     "EventView": EVENT,
     "Change": CHANGE,
     "MeetingView": MEETING,

@@ -18,6 +18,7 @@ from service.api import examples
 from service.api.audit_log import AuditEntryView
 from service.api.bodies import Body
 from service.api.calendars import create, look
+from service.api.connection_shapes import ConnectionView
 from service.api.meeting_baas.routes import ROUTES as MEETING_BAAS
 from service.api.problems import Problem
 from service.api.routes import ROUTES, create_api, create_document
@@ -181,6 +182,7 @@ def test_each_provider_has_a_schema_an_example_and_its_spellings(
     ("example", "shape"),
     [
         (examples.CALENDAR, CalendarView),
+        (examples.CONNECTION, ConnectionView),
         (examples.EVENT, EventView),
         (examples.CHANGE, Change),
         (examples.MEETING, MeetingView),
