@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, exists, literal_column, select
+from sqlalchemy import ColumnElement, and_, delete, exists, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from webhooks.claims import PENDING
@@ -57,6 +57,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime | None
 
 
+_FAILS_NOT = endpoints.c.first_failure_at.is_(None)
 _MESSAGE = select(*[messages.c[name] for name in Message.__struct_fields__])
 _DELIVERY = select(
     deliveries.c.id,
@@ -166,12 +167,13 @@ async def delivery_attempt(conn: AsyncConnection, delivery_id: UUID) -> Attempt 
     return Attempt(**row._asdict()) if row else None
 
 
-async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
+async def oldest_due(conn: AsyncConnection, now: datetime, *, relayed: bool = False) -> datetime | None:
     """Since when the longest waiting delivery is due, or None: how far this side is behind.
 
-    Endpoints that keep failing are left out, because their backlog says nothing about us, and so are relays, which wait
-    for another server, and what is sent again, which waits for the rest.
+    Endpoints that keep failing are left out, because their backlog says nothing about us, and so is what is sent again,
+    which waits for the rest. With `relayed` it is of relays, and of those alone: what they wait for is another server.
     """
+    whose = endpoints.c.format == RELAY if relayed else and_(endpoints.c.format != RELAY, _FAILS_NOT)
     query = (
         select(deliveries.c.next_at)
         .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
@@ -179,8 +181,7 @@ async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
             PENDING,
             deliveries.c.rank == Rank.NEWS.value,
             deliveries.c.next_at <= now,
-            endpoints.c.first_failure_at.is_(None),
-            endpoints.c.format != RELAY,
+            whose,
             endpoints.c.state == EndpointState.ENABLED.value,
         )
         .order_by(deliveries.c.next_at)
