@@ -82,6 +82,17 @@ TYPES: dict[str, dict[str, Any]] = {
         "isTallyingResponses!": bool, "allowedOnlineMeetingProviders!": [PROVIDER],
         "defaultOnlineMeetingProvider!": PROVIDER, "owner!": "emailAddress",
     },
+    "scheduleInformation": {
+        "scheduleId!": str, "availabilityView!": re.compile("[0-4]*"), "scheduleItems": ["scheduleItem"],
+        "workingHours": "workingHours", "error": "freeBusyError",
+    },
+    "scheduleItem": {
+        "status!": {"unknown", "free", "tentative", "busy", "oof", "workingElsewhere"}, "start!": "dateTimeTimeZone",
+        "end!": "dateTimeTimeZone", "isPrivate": bool, "subject": str, "location": str,
+    },
+    "workingHours": {"daysOfWeek!": [DAY], "startTime!": str, "endTime!": str, "timeZone!": "timeZoneBase"},
+    "timeZoneBase": {"name!": str},
+    "freeBusyError": {"message": str, "responseCode": str},
     "user": {
         "id!": str, "displayName!": str, "mail": str, "userPrincipalName!": str, "givenName": str, "surname": str,
         "jobTitle": str, "mobilePhone": str, "officeLocation": str, "preferredLanguage": str, "businessPhones!": [str],
@@ -146,6 +157,8 @@ def judge_answer(method: str, path: str, status: int, body: bytes, *, selected: 
         assert body == b"", f"{status} has a body"
     elif path.endswith(("/calendarView/delta", "/calendarView/delta()")):
         judge_delta(json.loads(body))
+    elif path.endswith("/getSchedule"):
+        judge_list(json.loads(body), "scheduleInformation")
     elif path.endswith("/subscriptions") and method == "GET":
         judge_list(json.loads(body), "subscription")
     elif "/subscriptions" in path:

@@ -11,7 +11,7 @@ from service.core.event import Event
 from service.errors import RequestRefused
 from service.providers.edits import Span, moved, span_of
 from service.providers.microsoft.patterns import pattern_of, shifted
-from service.providers.microsoft.standing import Standing
+from service.providers.microsoft.standing import Invited, Standing
 from service.providers.microsoft.zones import windows_name
 
 MARK: Final = "String {7f1d2c0e-6a35-4c8e-9a54-2f0c5d1b7e63} Name calgate"
@@ -41,7 +41,7 @@ def draft_body(draft: Draft, zone: str | None, key: str) -> dict[str, Any]:
         "location": {"displayName": draft.location} if draft.location else None,
         **_times(span),
         "recurrence": pattern_of(draft.recurrence, span),
-        "attendees": [_attendee(guest, {}) for guest in draft.attendees] or None,
+        "attendees": [_attendee(guest, None) for guest in draft.attendees] or None,
         "sensitivity": _SENSITIVITY.get(draft.visibility or "default", "normal"),
         "showAs": "busy" if draft.is_busy else "free",
         **(_reminders(draft.reminders) if draft.reminders is not None else {}),
@@ -62,8 +62,8 @@ def patch_body(patch: Patch, event: Event, standing: Standing, zone: str | None)
     if patch.moves:
         body |= _moved(patch, event, standing, zone)
     if patch.attendees is not UNSET:
-        known = {each.email: {"type": each.type} for each in standing.guests if each.type == "resource"}
-        body["attendees"] = [_attendee(guest, known.get(guest.email.lower(), {})) for guest in patch.attendees]
+        known = {each.email: each for each in standing.guests}
+        body["attendees"] = [_attendee(guest, known.get(guest.email.lower())) for guest in patch.attendees]
     if patch.visibility is not UNSET:
         body["sensitivity"] = _SENSITIVITY.get(patch.visibility or "default", "normal")
     if patch.is_busy is not UNSET:
@@ -146,9 +146,18 @@ def _way_in(standing: Standing, join_url: str) -> str:
     return html[opened if opened >= 0 else html.rfind("<", 0, link) :]
 
 
-def _attendee(guest: Guest, known: dict[str, Any]) -> dict[str, Any]:
-    address = {"address": guest.email, **({"name": guest.name} if guest.name else {})}
-    return {"type": "optional" if guest.optional else "required", **known, "emailAddress": address}
+def _attendee(guest: Guest, known: Invited | None) -> dict[str, Any]:
+    """A guest, who as one that is known keeps the answer given, and what a room is."""
+    name = guest.name or (known.email_address.name if known and known.email_address else None)
+    attendee: dict[str, Any] = {
+        "type": "optional" if guest.optional else "required",
+        "emailAddress": {"address": guest.email, **({"name": name} if name else {})},
+    }
+    if known is not None and known.type == "resource":
+        attendee["type"] = known.type
+    if known is not None and known.status:
+        attendee["status"] = known.status
+    return attendee
 
 
 def _reminders(minutes: list[int]) -> dict[str, Any]:

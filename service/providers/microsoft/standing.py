@@ -22,6 +22,7 @@ class Invited(msgspec.Struct, rename="camel"):
     """An attendee, as far as a new list has to keep it."""
 
     type: str | None = None
+    status: dict[str, Any] | None = None
     email_address: WireAddress | None = None
 
     @property
