@@ -1,0 +1,20 @@
+"""A house for the hosted flow, on SQLite; the store's races run on both databases."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from hosted.house import House, open_house
+
+
+@pytest.fixture
+async def house(sqlite_url: str, clock: Any) -> AsyncIterator[House]:
+    async with open_house(sqlite_url, clock) as house:
+        yield house
+
+
+@pytest.fixture
+async def browser(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with house.browser() as browser:
+        yield browser
