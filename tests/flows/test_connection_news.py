@@ -239,9 +239,9 @@ async def test_who_judges_waits_for_who_has_turned_another_calendar(stage: Stage
     async def heal(calendar_id: UUID) -> list[Any]:
         async with database.write() as conn:
             await connection_standing.hold(conn, [connection_id])
-            await asyncio.sleep(0.05)
             mend = update(_calendars).where(_calendars.c.id == calendar_id)
             await conn.execute(mend.values(status="active", error_code=None))
+            await asyncio.sleep(0.2)
             return await connection_standing.news(conn, [connection_id], now)
 
     notices = await asyncio.gather(heal(first), heal(second))

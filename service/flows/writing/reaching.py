@@ -22,15 +22,13 @@ TOKENS_TRIED: Final = 3
 PAUSES: Final = (0.1, 0.3, 0.7, 1.5, 3.0)
 
 
-async def reach(
-    gateway: Gateway, calendar: Found, call: Callable[[Access], Awaitable[T]], *, patience: float = PATIENCE
-) -> T:
+async def reach(gateway: Gateway, calendar: Found, call: Callable[[Access], Awaitable[T]]) -> T:
     """What the call answers, repeated after faults that say nothing. Raises service.errors.ProviderError.
 
     `calendar` is a row with `connection_id`, `provider` and `email`. The call has to be one that may be repeated.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + patience
+    end = loop.time() + PATIENCE
     tried = 0
     async with gateway.turnstile.entered(calendar.connection_id):
         while True:

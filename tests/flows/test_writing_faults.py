@@ -1,0 +1,154 @@
+"""Writes under faults: time-outs after the deed, errors before and after it, crashes; every event is at the provider once."""
+
+import asyncio
+import dataclasses
+import os
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from flows.faulty_writer import FaultyWriter, Killed
+from flows.stage import Stage
+from uuid_utils.compat import uuid7
+
+from service.core.drafts import Draft
+from service.errors import GatewayError
+from service.flows import writing
+from service.flows.gateway import Gateway
+from service.flows.writing import Job, Resumer, reaching
+from simulator.google.world import World
+
+pytestmark = pytest.mark.anyio
+ADA = "ada@example.com"
+WRITES = int(os.environ.get("WRITES", "100"))
+
+
+@pytest.fixture
+def world(clock: object) -> World:
+    return World(clock, seed=7)
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "PAUSES", (0.001,))
+
+
+def faulty(
+    stage: Stage, *, before: float = 0.0, after: float = 0.0, killed: float = 0.0
+) -> tuple[Gateway, FaultyWriter]:
+    writer = FaultyWriter(stage.gateway.writers["google"], random.Random(11), before=before, after=after, killed=killed)
+    return dataclasses.replace(stage.gateway, writers={"google": writer}), writer
+
+
+def job(number: int = 0) -> Job:
+    start = datetime(2026, 3, 2, 15, tzinfo=UTC) + timedelta(minutes=number)
+    return Job(draft=Draft(title=f"Event {number}", starts_at=start, ends_at=start + timedelta(minutes=30)))
+
+
+def titles(stage: Stage) -> list[str]:
+    return sorted(row["summary"] for row in stage.world.read_truth(ADA))
+
+
+async def write(gateway: Gateway, stage: Stage, calendar: UUID, number: int = 0, key: bytes | None = None) -> UUID:
+    return await writing.create_event(gateway, stage.project, calendar, job(number), event_id=uuid7(), request_key=key)
+
+
+async def resume(gateway: Gateway, stage: Stage, after: float = 60) -> int:
+    resumer = Resumer(gateway)
+    stage.clock.advance(after)
+    taken = await resumer.run_due()
+    await resumer.idle()
+    return taken
+
+
+async def test_writes_whose_answers_are_lost_are_at_the_provider_once(stage: Stage):
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    gateway, writer = faulty(stage, before=0.15, after=0.15)
+
+    async def insistent(number: int) -> None:
+        key = writing.digest("key", number)
+        for _ in range(20):
+            try:
+                await write(gateway, stage, calendar, number, key)
+            except GatewayError as error:
+                if error.status != 503:
+                    raise
+            else:
+                break
+
+    for start in range(0, WRITES, 50):
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(start, min(start + 50, WRITES)):
+                tasks.create_task(insistent(number))
+    assert writer.struck > WRITES // 5
+    assert titles(stage) == sorted(f"Event {number}" for number in range(WRITES))
+    stage.clock.advance(3600)
+    await stage.sync()
+    changes = await stage.changes()
+    assert {(each.kind, each.cause) for each in changes} == {("created", "write")}
+    assert len({each.event_id for each in changes}) == WRITES
+
+
+async def test_what_was_refused_is_taken_back(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reaching, "PATIENCE", 0.0)
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    gateway, writer = faulty(stage, after=1.0)
+    with pytest.raises(GatewayError) as refused:
+        await write(gateway, stage, calendar)
+    assert refused.value.status == 503
+    assert titles(stage) == ["Event 0"]
+    writer.heal()
+    assert await resume(gateway, stage) == 1
+    assert titles(stage) == []
+    await stage.sync()
+    assert await stage.changes() == []
+
+
+async def test_a_request_that_comes_again_goes_on_where_the_first_broke_off(stage: Stage):
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    gateway, _ = faulty(stage, killed=2.0)
+    with pytest.raises(Killed):
+        await write(gateway, stage, calendar, key=b"1" * 32)
+    with pytest.raises(GatewayError) as running:
+        await write(stage.gateway, stage, calendar, key=b"1" * 32)
+    assert running.value.status == 409
+    stage.clock.advance(60)
+    first = await write(stage.gateway, stage, calendar, key=b"1" * 32)
+    again = await write(stage.gateway, stage, calendar, key=b"1" * 32)
+    assert first == again
+    assert titles(stage) == ["Event 0"]
+
+
+@pytest.fixture(params=range(6), ids=str)
+def seed(request: pytest.FixtureRequest) -> int:
+    found: int = request.param
+    return found
+
+
+async def test_a_process_that_dies_in_the_middle_leaves_a_wish_that_is_carried_out(stage: Stage, seed: int):
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    gateway, writer = faulty(stage, killed=1.0)
+    writer.roll(seed)
+    done = 0
+    for number in range(8):
+        try:
+            await write(gateway, stage, calendar, number)
+            done += 1
+        except Killed:
+            pass
+    assert done < 8
+    # While wishes are on their way nobody reads the calendar, so that none of them is news.
+    stage.clock.advance(50)
+    await stage.sync()
+    assert {each.cause for each in await stage.changes()} <= {"write"}
+    assert await resume(stage.gateway, stage) == 8 - done
+    assert titles(stage) == [f"Event {number}" for number in range(8)]
+    stage.clock.advance(3600)
+    await stage.sync()
+    assert {each.cause for each in await stage.changes()} == {"write"}
+    assert len(await stage.events(calendar)) == 8
