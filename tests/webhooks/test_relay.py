@@ -17,7 +17,6 @@ from webhook_receivers import answers, floods, hangs, talks_nonsense
 from service.providers.guarded_http import Slots
 from webhooks import endpoints, history, tables
 from webhooks.delivery import Deliverer
-from webhooks.endpoints import EndpointDraft
 from webhooks.relay import rows
 from webhooks.relay.remote import Remote
 from webhooks.relay.rows import relay_id
@@ -332,34 +331,27 @@ WORKER = Path(__file__).parent / "relay_worker.py"
 
 
 async def test_kill_9(bench, svix, webhooks_url, relay):
-    """A real process, killed five times at work, and a server that fails a third of all calls."""
+    """A real process, killed three times at work, and a server that fails a third of all calls; another one ends it."""
     svix.fault_rate = 0.3
-    await bench.put(*[bench.notice(data={"n": n}) for n in range(MANY)])
-    ahead, kills = 0, 0
+    await bench.put(*[bench.notice(data={"n": n}) for n in range(200)])
     environment = {**os.environ, "PYTHONPATH": f".{os.pathsep}{WORKER.parents[1]}"}
-    while set(await bench.states()) != {"delivered"}:
-        assert ahead < 80 * 86_400, await bench.states()
+    for _ in range(3):
         before = len(svix.calls)
-        bench.clock.advance(seconds=ahead)
         command = [sys.executable, str(WORKER), webhooks_url, svix.url, TOKEN, bench.clock().isoformat()]
         process = subprocess.Popen(command, env=environment, cwd=WORKER.parents[2])  # noqa: ASYNC220  it is not waited for
         try:
             async with asyncio.timeout(20):
-                while process.poll() is None and not (kills < 5 and len(svix.calls) - before > 60):
+                while len(svix.calls) - before < 40:
+                    assert process.poll() is None
                     await asyncio.sleep(0.01)
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
         finally:
-            process.kill()
+            process.send_signal(signal.SIGKILL)
             process.wait()
-        ahead = 60 if kills < 5 else 25 * 3600
-    assert kills == 5
+        bench.clock.advance(seconds=60)
+    assert "pending" in await bench.states()
+    relay(deadline=0.15)
+    await all_delivered(bench)
     async with bench.store.read() as conn:
         ids = (await conn.execute(select(tables.messages.c.id))).scalars().all()
     assert svix.accepted == {(str(bench.project_id), str(message_id)): 1 for message_id in ids}
-    assert len(ids) == MANY
-
-
-def test_a_draft_of_a_relay_cannot_be_made_by_users():
-    assert EndpointDraft(url="https://a.example/").format != "relay"
+    assert len(ids) == 200
