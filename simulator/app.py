@@ -1,4 +1,4 @@
-"""The fakes as an ASGI application: Google's paths, Microsoft's paths, and the control API under /simulator."""
+"""The fakes as an ASGI application: Google's paths, Microsoft's, Zoom's, and the control API under /simulator."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from simulator.control import CONTROL_ROOT, MICROSOFT_ROOT, control
+from simulator.control import CONTROL_ROOT, MICROSOFT_ROOT, ZOOM_ROOT, control
 from simulator.google.answers import Answer, Request
 from simulator.google.world import World
 from simulator.microsoft.answers import resolve
@@ -15,6 +15,8 @@ from simulator.microsoft.routes import API_ROOT, CONSENT_PATH, TOKEN_PATH
 from simulator.microsoft.world import MicrosoftWorld
 from simulator.postman import Postman
 from simulator.wire import encode
+from simulator.zoom.routes import PREFIXES
+from simulator.zoom.world import ZoomWorld
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,10 +28,15 @@ class SimulatorApp:
     """Bare ASGI: a poll that finds nothing new must cost next to nothing."""
 
     def __init__(
-        self, world: World | None, microsoft: MicrosoftWorld | None, transport: httpx.AsyncBaseTransport | None
+        self,
+        world: World | None,
+        microsoft: MicrosoftWorld | None,
+        zoom: ZoomWorld | None,
+        transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self.world = world
         self.microsoft = microsoft
+        self.zoom = zoom
         self.postman = Postman(transport)
         self.microsoft_postman = Postman(transport)
 
@@ -51,7 +58,9 @@ class SimulatorApp:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await _read_request(scope, receive)
-        if self.microsoft is not None and (self.world is None or _is_for_microsoft(request.path)):
+        if self.zoom is not None and ((self.world or self.microsoft) is None or _is_for_zoom(request.path)):
+            await _deliver(_answer_zoom(self.zoom, request), request, receive, send)
+        elif self.microsoft is not None and (self.world is None or _is_for_microsoft(request.path)):
             await self._answer_microsoft(self.microsoft, request, receive, send)
         elif self.world is not None:
             await self._answer_google(self.world, request, receive, send)
@@ -80,19 +89,30 @@ class SimulatorApp:
 
 
 def create_app(
-    world: World | MicrosoftWorld,
+    world: World | MicrosoftWorld | ZoomWorld,
     microsoft: MicrosoftWorld | None = None,
+    zoom: ZoomWorld | None = None,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> SimulatorApp:
-    """The application of a Google world, of a Microsoft world, or of both.
+    """The application of a Google world, of a Microsoft world, of a Zoom world, or of several of them.
 
     Deliveries start with the first request, with or without lifespan events; they go out by `transport`, where one is
     given, else by the network.
     """
+    if isinstance(world, ZoomWorld):
+        return SimulatorApp(None, microsoft, world, transport)
     if isinstance(world, MicrosoftWorld):
-        return SimulatorApp(None, world, transport)
-    return SimulatorApp(world, microsoft, transport)
+        return SimulatorApp(None, world, zoom, transport)
+    return SimulatorApp(world, microsoft, zoom, transport)
+
+
+def _is_for_zoom(path: str) -> bool:
+    return path.startswith((*PREFIXES, f"{ZOOM_ROOT}/")) or path == ZOOM_ROOT
+
+
+def _answer_zoom(world: ZoomWorld, request: Request) -> Answer:
+    return control(world, request) if request.path.startswith(CONTROL_ROOT) else world.handle(request)
 
 
 def _is_for_microsoft(path: str) -> bool:

@@ -11,6 +11,7 @@ import uvicorn
 from simulator.app import create_app
 from simulator.google.world import World
 from simulator.microsoft.world import MicrosoftWorld
+from simulator.zoom.world import ZoomWorld
 
 HOST = "127.0.0.1"
 SHOWN = ("client_id", "client_secret", "tenant", "refresh_token")
@@ -26,13 +27,16 @@ class EmbeddedServer(uvicorn.Server):
 
 @asynccontextmanager
 async def serve(
-    world: World | MicrosoftWorld, port: int = 0, microsoft: MicrosoftWorld | None = None
+    world: World | MicrosoftWorld | ZoomWorld,
+    port: int = 0,
+    microsoft: MicrosoftWorld | None = None,
+    zoom: ZoomWorld | None = None,
 ) -> AsyncIterator[str]:
-    """Serve one world or both on a loopback port (a free one for 0); yields the URL, without a slash at the end."""
+    """Serve one world or several on a loopback port (a free one for 0); yields the URL, without a slash at the end."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
-    app = create_app(world, microsoft)
+    app = create_app(world, microsoft, zoom)
     config = uvicorn.Config(app, log_config=None, log_level="critical", access_log=False, lifespan="on")
     server = EmbeddedServer(config)
     server.config.timeout_graceful_shutdown = 1
@@ -49,7 +53,7 @@ async def serve(
         listener.close()
 
 
-def introduce(world: World, url: str, microsoft: MicrosoftWorld | None = None) -> str:
+def introduce(world: World, url: str, microsoft: MicrosoftWorld | None = None, zoom: ZoomWorld | None = None) -> str:
     """The text that greets whoever starts the simulator."""
     lines = [
         "A simulated Google is listening. Point the gateway at it:",
@@ -70,6 +74,17 @@ def introduce(world: World, url: str, microsoft: MicrosoftWorld | None = None) -
             "Accounts to connect:",
             *_accounts(microsoft.credentials()),
         ]
+    if zoom is not None:
+        lines += [
+            "",
+            "And a simulated Zoom:",
+            f"  CALGATE_ZOOM_API_URL={url}/v2",
+            f"  CALGATE_ZOOM_TOKEN_URL={url}/oauth/token",
+            f"  CALGATE_ZOOM_AUTH_URL={url}/oauth/authorize",
+            "",
+            "Users to connect:",
+            *_accounts(zoom.credentials()),
+        ]
     first = world.credentials()[0]["email"] if world.credentials() else "EMAIL"
     post = f"curl -s -X POST {url}/simulator"
     lines += [
@@ -86,6 +101,8 @@ def introduce(world: World, url: str, microsoft: MicrosoftWorld | None = None) -
     ]
     if microsoft is not None:
         lines.append(f"  curl -s {url}/simulator/microsoft            # the same for Microsoft")
+    if zoom is not None:
+        lines.append(f"  curl -s {url}/simulator/zoom                 # and for Zoom")
     return "\n".join(lines)
 
 
@@ -94,5 +111,6 @@ def _accounts(credentials: list[dict[str, Any]]) -> list[str]:
     for each in credentials:
         lines.append(f"  {each['email']}")
         lines += [f"    {name:<13}  {each[name]}" for name in SHOWN if name in each]
-        lines.append(f"    calendars      {', '.join(each['calendars'])}")
+        if "calendars" in each:
+            lines.append(f"    calendars      {', '.join(each['calendars'])}")
     return lines

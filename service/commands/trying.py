@@ -9,6 +9,7 @@ from simulator.app import create_app
 from simulator.microsoft.seed import seeded_microsoft
 from simulator.seed import seeded_world
 from simulator.server import introduce
+from simulator.zoom.world import seeded_zoom
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -17,13 +18,13 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def simulator(options: argparse.Namespace) -> int:
-    """Serve a simulated Google and a simulated Microsoft until SIGTERM or SIGINT."""
+    """Serve a simulated Google, a simulated Microsoft and a simulated Zoom until SIGTERM or SIGINT."""
     return run(_simulate(options.port, options.seed))
 
 
 async def _simulate(port: int, seed: int) -> int:
-    world, microsoft = seeded_world(seed), seeded_microsoft(seed)
-    async with on_loopback(create_app(world, microsoft), lifespan=True, port=port) as url:
-        say(introduce(world, url, microsoft))
+    world, microsoft, zoom = seeded_world(seed), seeded_microsoft(seed), seeded_zoom(seed)
+    async with on_loopback(create_app(world, microsoft, zoom), lifespan=True, port=port) as url:
+        say(introduce(world, url, microsoft, zoom))
         await until_signal()
     return DONE
