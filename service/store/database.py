@@ -25,8 +25,7 @@ Dial = Callable[[Path, float], Awaitable[Any]]
 """Makes a connection to a SQLite file, which waits so many seconds for a lock: `sqlite_driver.dial`, or what acts like it."""
 
 SQLITE_READERS: Final = 4
-POSTGRESQL_CONNECTIONS: Final = 10
-POSTGRESQL_SPARE_CONNECTIONS: Final = 10
+POSTGRESQL_CONNECTIONS: Final = 20
 QUEUE_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 
@@ -301,7 +300,7 @@ def _postgresql_engine(dsn: str, connections: int) -> AsyncEngine:
         "postgresql+asyncpg://",
         async_creator=dial,
         pool_size=connections,
-        max_overflow=POSTGRESQL_SPARE_CONNECTIONS,
+        max_overflow=0,  # one that is closed after each use costs a process there, and every statement is planned anew
         pool_timeout=QUEUE_SECONDS,
         pool_recycle=1800,
         pool_use_lifo=True,
