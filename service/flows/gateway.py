@@ -70,4 +70,5 @@ class Gateway:
 
     def slots_for(self, provider: str) -> Slots:
         """The clients that a provider of this name may be called with."""
-        return self.guarded_slots if self.providers[provider].is_guarded else self.slots
+        known = self.providers.get(provider)
+        return self.guarded_slots if known is not None and known.is_guarded else self.slots

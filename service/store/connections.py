@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, null, or_, select, update
+from sqlalchemy import bindparam, case, delete, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -170,6 +170,27 @@ class ConnectionTokens:
 
     def _seal(self, project_id: UUID | None, connection_id: UUID, column: str, secret: str) -> bytes:
         return self._cipher.seal(secret.encode(), place_of(project_id, "connections", column, connection_id))
+
+
+async def companion(
+    conn: AsyncConnection, provider: str, connection_id: UUID, preferred: UUID | None = None
+) -> Found | None:
+    """The same user's connection to another provider: that of the same `user_id`, else of the same address.
+
+    `preferred` where that is still there. Of several the user's primary one, then the oldest.
+    """
+    mine = select(_c.project_id, _c.user_id, _c.email).where(_c.id == connection_id).subquery()
+    same = or_(_c.user_id == mine.c.user_id, _c.email == mine.c.email, _c.id == preferred)
+    query = (
+        select(_c.id, _c.email, _c.settings)
+        .join(mine, _c.project_id == mine.c.project_id)
+        .where(_c.provider == provider, same)
+        .order_by(
+            case((_c.id == preferred, 0), (_c.user_id == mine.c.user_id, 1), else_=2), _c.is_primary.desc(), _c.id
+        )
+        .limit(1)
+    )
+    return (await conn.execute(query)).one_or_none()
 
 
 async def stored_settings(conn: AsyncConnection, connection_id: UUID) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.drafts import Draft, Patch, given, patched
 from service.core.managed import complete, shown, with_link
 from service.core.sync import Listed
-from service.errors import EventGone, RequestRefused
+from service.errors import EventGone, GatewayError, RequestRefused
 from service.flows.writing import buffers, calls
 from service.flows.writing.opening import Opened
 from service.flows.writing.reaching import reach
@@ -35,7 +35,7 @@ class Managed(msgspec.Struct, frozen=True, kw_only=True):
 async def create(scene: Scene, opened: Opened) -> UUID:
     """Make the event, its call and its buffers, and store them: the event's id. Raises service.errors.ProviderError."""
     job, key = opened.job, opened.row.key
-    draft = await _wanted(scene, job)
+    draft = _wanted(scene, opened)
     if draft is None:
         return await _quick_add(scene, opened)
     call = await calls.make(scene, draft, key) if draft.conference == calls.ZOOM else None
@@ -58,7 +58,7 @@ async def create(scene: Scene, opened: Opened) -> UUID:
 async def undo(scene: Scene, opened: Opened) -> None:
     """See to it that nothing is left of an event whose author was told that it failed. Raises ProviderError."""
     job, key = opened.job, opened.row.key
-    draft = await _wanted(scene, job)
+    draft = _wanted(scene, opened)
     if draft is None:
         return  # a sentence that the provider reads has no key to find it by
     ours = given_to_provider(scene, draft, None)
@@ -81,7 +81,9 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     if managed is not None:
         draft = patched(_decode(managed_events.opened(gateway.cipher, managed)), patch)
         call = await calls.follow(scene, managed, draft, opened.row.key)
-        asked = _shown_patch(scene, asked, draft, call)
+        asked = _shown_patch(scene, asked, draft, call, is_new_text=managed.call_url != (call.url if call else None))
+    elif patch.conference == calls.ZOOM:
+        raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
     written = await _change(scene, target, asked, strict=job.strict)
     found = await harvest(scene, written, draft.starts_at if draft is not None else None)
     if managed is None or draft is None:
@@ -148,13 +150,14 @@ def given_to_provider(scene: Scene, draft: Draft, url: str | None) -> Draft:
     return with_link(shown(complete(draft, settings), settings.event_privacy), url)
 
 
-async def _wanted(scene: Scene, job: Job) -> Draft | None:
+def _wanted(scene: Scene, opened: Opened) -> Draft | None:
     """The whole draft of a wish to create; None for a sentence that the provider reads itself."""
+    job = opened.job
     if job.draft is not None:
         return complete(job.draft, scene.settings)
     if scene.calendar.provider in scene.gateway.quick_adders:
         return None
-    return complete(drafted(scene, job.text or ""), scene.settings)
+    return complete(drafted(scene, job.text or "", opened.row.created_at), scene.settings)
 
 
 async def _quick_add(scene: Scene, opened: Opened) -> UUID:
@@ -210,14 +213,15 @@ async def _managed_of(conn: AsyncConnection, scene: Scene, job: Job) -> Found | 
     return await managed_events.of_event(conn, scene.calendar.id, job.provider_event_id)
 
 
-def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | None") -> Patch:
+def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | None", *, is_new_text: bool) -> Patch:
     """The part of a patch that the provider may see; text in which a link to join stands is given whole."""
     fields = given(patch)
     whole = given_to_provider(scene, draft, call.url if call is not None else None)
     for name in fields.keys() & {"title", "description", "location", "attendees"}:
         fields[name] = getattr(whole, name)
-    if call is not None:
+    if is_new_text:
         fields |= {"description": whole.description, "location": whole.location}
+    if draft.conference == calls.ZOOM:
         fields.pop("conference", None)
     return Patch(**fields, notify=patch.notify)
 

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
 
 from service.errors import AccessRejected, GrantRejected, Throttled, TransientFault
 from service.flows.gateway import Gateway
@@ -22,19 +23,27 @@ TOKENS_TRIED: Final = 3
 PAUSES: Final = (0.1, 0.3, 0.7, 1.5, 3.0)
 
 
-async def reach(gateway: Gateway, calendar: Found, call: Callable[[Access], Awaitable[T]]) -> T:
+class Account(NamedTuple):
+    """In whose name a call is made; a calendar's row has the same."""
+
+    connection_id: UUID
+    provider: str
+    email: str | None
+
+
+async def reach(gateway: Gateway, account: Account | Found, call: Callable[[Access], Awaitable[T]]) -> T:
     """What the call answers, repeated after faults that say nothing. Raises service.errors.ProviderError.
 
-    `calendar` is a row with `connection_id`, `provider` and `email`. The call has to be one that may be repeated.
+    `account` may be a calendar's row. The call has to be one that may be repeated.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE
     tried = 0
-    async with gateway.turnstile.entered(calendar.connection_id):
+    async with gateway.turnstile.entered(account.connection_id):
         while True:
             try:
                 async with asyncio.timeout(max(0.1, min(ONE_TRY, end - loop.time()))):
-                    return await _once(gateway, calendar, call)
+                    return await _once(gateway, account, call)
             except TimeoutError:
                 fault: TransientFault | Throttled = TransientFault("timeout")
             except (TransientFault, Throttled) as error:
@@ -52,18 +61,18 @@ def _pause(gateway: Gateway, fault: TransientFault | Throttled, tried: int) -> f
     return PAUSES[min(tried, len(PAUSES) - 1)] * (1 + gateway.draw())
 
 
-async def _once(gateway: Gateway, calendar: Found, call: Callable[[Access], Awaitable[T]]) -> T:
+async def _once(gateway: Gateway, account: Account | Found, call: Callable[[Access], Awaitable[T]]) -> T:
     refused, last = None, AccessRejected("")
     for _ in range(TOKENS_TRIED):
-        granted = await gateway.tokens.access(calendar.connection_id, gateway.clock(), rejected=refused)
-        async with gateway.slots_for(calendar.provider).borrow() as http:
+        granted = await gateway.tokens.access(account.connection_id, gateway.clock(), rejected=refused)
+        async with gateway.slots_for(account.provider).borrow() as http:
             access = Access(
                 http=http,
                 token=granted.token,
                 client_key=granted.client_key,
                 user_key=granted.user_key,
                 quotas=gateway.quotas,
-                email=calendar.email,
+                email=account.email,
             )
             try:
                 return await call(access)
