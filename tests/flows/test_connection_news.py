@@ -236,6 +236,13 @@ async def test_who_judges_waits_for_who_has_turned_another_calendar(stage: Stage
         await conn.execute(update(_calendars).values(status="error", error_code="provider_unavailable"))
         await conn.execute(update(_connections).values(announced_status="error"))
 
+    async def dial() -> None:
+        async with database.write() as conn:
+            await connection_standing.hold(conn, [uuid7()])
+            await asyncio.sleep(0.3)
+
+    await asyncio.gather(dial(), dial())  # so that neither has to do that when it matters
+
     async def heal(calendar_id: UUID) -> list[Any]:
         async with database.write() as conn:
             await connection_standing.hold(conn, [connection_id])
