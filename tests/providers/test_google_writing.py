@@ -235,14 +235,29 @@ class TestQuickAdd:
         await self.add(peer)
         assert peer.count() == 1
 
-    async def test_a_repeat_after_a_while_looks_first(self, peer):
+    async def lose_one(self, peer):
+        """Have the sentence made, while nobody can be asked what has become of it."""
         peer.world.add_fault("backend_503", endpoint="events.list")
         peer.lose_answer()
         with pytest.raises(TransientFault):
             await self.add(peer)
+
+    async def test_a_repeat_looks_first(self, peer):
+        await self.lose_one(peer)
+        await self.add(peer)
+        assert peer.count() == 1
+
+    async def test_a_repeat_by_another_process_looks_first(self, peer):
+        await self.lose_one(peer)
+        peer.writer = GoogleWriter(peer.provider.api)
         peer.now[0] = NOW + timedelta(minutes=2)
         await self.add(peer)
         assert peer.count() == 1
+
+    async def test_the_same_sentence_again_is_another_event(self, peer):
+        await self.add(peer)
+        await self.add(peer, now=NOW + timedelta(seconds=1))
+        assert peer.count() == 2
 
     async def test_the_same_sentence_half_an_hour_later_is_another_event(self, peer):
         await self.add(peer)

@@ -31,14 +31,17 @@ from service.providers.google.wire import WRITTEN_FIELDS
 from service.providers.protocol import Access
 from service.providers.writing import Place, Target, Written
 
-WAITS: Final = (0.3, 0.7, 1.0, 1.5, 1.5)
-"""Seconds between looks at a conference that Google is still making: five in all."""
+WAITS: Final = (0.3, 0.5, 0.8, 1.0, 1.0)
+"""Seconds between looks at a conference that Google is still making: less than four in all, as somebody is waiting."""
 
 TIMES: Final = 3
 """How often a change is made anew because somebody wrote in between."""
 
 REPEATED: Final = timedelta(seconds=5)
 """A sentence that was first asked for longer ago than this is looked for before it is sent (again)."""
+
+MOST_ASKED: Final = 1000
+"""Sentences that are remembered as asked for."""
 
 SKEW: Final = timedelta(minutes=1)
 """By how much Google's clock and ours may differ."""
@@ -52,6 +55,7 @@ class GoogleWriter:
     def __init__(self, api: CalendarApi, *, waits: Sequence[float] = WAITS) -> None:
         self._api = api
         self._waits = waits
+        self._asked: dict[tuple[str, str, datetime], None] = {}
 
     async def create(self, access: Access, place: Place, draft: Draft, *, key: str) -> Written:
         """events.insert with the key as the id, so that a repeat is refused as a duplicate, and is then read.
@@ -126,12 +130,14 @@ class GoogleWriter:
     async def quick_add(self, access: Access, place: Place, text: str, *, notify: bool, now: datetime) -> Written:
         """events.quickAdd, which reads the sentence in the calendar's zone and the account's language.
 
-        It takes no id of ours. So when the answer is lost, and before a repeat of what was first asked for at `now`, we
-        look for an event that this account has made since, whose title has no word that the sentence lacks. Two calls
-        with the same sentence within a minute may so become one event, if the answer to one of them is lost.
+        It takes no id of ours. So when the answer is lost, and before a repeat (the same sentence with the same `now`,
+        or a `now` that is some seconds past), we look for an event that was made here since, whose title has no word that
+        the sentence lacks. Two calls with the same sentence within a minute may so become one event, if the answer to
+        one of them is lost.
         """
         place = await self._placed(access, place)
-        if self._api.clock() - now > REPEATED and (row := await self._look_for(access, place, text, now)):
+        is_repeat = self._remember(place.raw_calendar_id, text, now) or self._api.clock() - now > REPEATED
+        if is_repeat and (row := await self._look_for(access, place, text, now)):
             return row.written(place)
         path = f"{events_path(place.raw_calendar_id)}/quickAdd"
         params = {"text": text, **_params(notify=notify, has_conference=False)}
@@ -143,6 +149,16 @@ class GoogleWriter:
                 raise
             row = found
         return row.written(place)
+
+    def _remember(self, raw_calendar_id: str, text: str, now: datetime) -> bool:
+        """Whether this very sentence was asked for before."""
+        asked = (raw_calendar_id, text, now)
+        if asked in self._asked:
+            return True
+        self._asked[asked] = None
+        if len(self._asked) > MOST_ASKED:
+            del self._asked[next(iter(self._asked))]
+        return False
 
     async def _look_for(self, access: Access, place: Place, text: str, since: datetime) -> Row | None:
         """The event that a sentence has become, if it has."""

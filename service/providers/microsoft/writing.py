@@ -37,8 +37,8 @@ from service.providers.microsoft.standing import STANDING_FIELDS, Standing, Stan
 from service.providers.protocol import Access
 from service.providers.writing import Place, Target, Written
 
-WAITS: Final = (0.3, 0.7, 1.0, 1.5, 1.5)
-"""Seconds between looks at an online meeting whose address Graph does not have yet: five in all."""
+WAITS: Final = (0.3, 0.5, 0.8, 1.0, 1.0)
+"""Seconds between looks at an online meeting whose address Graph does not have yet: less than four in all."""
 
 TIMES: Final = 3
 """How often a change is made anew because somebody wrote in between."""
