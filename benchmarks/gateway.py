@@ -83,7 +83,7 @@ async def open_gateway(
         deliverer = None
         if deliver:
             bounds = DeliverySettings(tick=30)
-            clients = Slots(bounds.concurrency, LOOPBACK)
+            clients = Slots(bounds.slots, LOOPBACK)
             stack.push_async_callback(clients.aclose)
             deliverer = Deliverer(database, clients, cipher, utc_now, bounds)
             stack.push_async_callback(deliverer.drain, 5)
