@@ -140,5 +140,5 @@ def application(project_id: UUID) -> ApplicationIn:
 
 
 def is_unknown(error: SvixFailed) -> bool:
-    """Whether the server says that there is no such thing."""
-    return isinstance(error, SvixRefused) and error.status == httpx.codes.NOT_FOUND
+    """Whether Svix itself says that there is no such thing."""
+    return isinstance(error, SvixRefused) and error.status == httpx.codes.NOT_FOUND and error.is_svix
