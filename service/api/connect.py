@@ -21,7 +21,7 @@ from service.api.credentials import spelled
 from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.paging import entity_tag
-from service.api.problems import invalid, not_found
+from service.api.problems import by_status, invalid, not_found
 from service.core.authorization import read_scopes
 from service.core.hosted import LONGEST_CODE, LONGEST_URL, Wish, redirect_back
 from service.flows.connect import hosted
@@ -203,6 +203,9 @@ async def send_to_provider(
     },
 )
 async def finish(provider: FromPath[str], request: ApiRequest, gateway: Injected[Gateway]) -> Response[Any]:
+    if request.scope["state"].get("is_head"):
+        # Somebody looks whether the address is there: that must not use the state up.
+        raise by_status(405, {"allow": "GET"})
     outcome = await hosted.finish(
         gateway,
         spelled(provider) or "",

@@ -66,7 +66,7 @@ class Edge:
         if (error := self._refusal(scope)) is not None:
             await _refuse(error, scope, sender)
             return
-        is_head = scope["method"] == "HEAD"
+        is_head = state["is_head"] = scope["method"] == "HEAD"
         # A copy: the server below judges the length of the body by the method in its own scope.
         asked: HTTPScope = {**scope, "method": "GET"} if is_head else scope
         try:

@@ -50,10 +50,12 @@ def make_state(cipher: Cipher, provider: str) -> str:
 
 def is_ours(cipher: Cipher, provider: str, state: str) -> bool:
     """Whether a state was made here, by any key of the ring, for this provider."""
+    if not state.isascii():
+        return False
     random, _, proof = state.partition(".")
     # Every key is tried, so that the time taken tells nothing of which it was.
     proofs = [hmac.compare_digest(_proof(key, provider, random), proof) for key in cipher.ring.keys.values()]
-    return state.isascii() and any(proofs)
+    return any(proofs)
 
 
 async def add(
@@ -109,7 +111,7 @@ async def purge(conn: AsyncConnection, before: datetime, limit: int) -> int:
 
 def _proof(key: bytes, provider: str, random: str) -> str:
     own = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(key)
-    return _text(hmac.digest(own, f"{provider}|{random}".encode("utf-8", "replace"), "sha256"))
+    return _text(hmac.digest(own, f"{provider}|{random}".encode(), "sha256"))
 
 
 def _text(raw: bytes) -> str:

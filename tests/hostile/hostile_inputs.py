@@ -22,7 +22,8 @@ TOKENS = "providers/test_tokens.py"
 GRANTS = "providers/test_grants.py"
 PUSH = "flows/test_push.py"
 NOTICES = "flows/test_microsoft_notices.py"
-HOSTED = "this release runs no sign-in of its own: it has no callback, no state and no redirect that could be attacked"
+HOSTED = "hosted/test_hosted_hostile.py"
+STATES = "store/test_oauth_states.py"
 
 
 class Input(NamedTuple):
@@ -143,10 +144,31 @@ INPUTS: Final = {
             "providers/test_ics_hostile.py::test_a_hostile_feed_is_refused_whole",
         ),
     ),
-    56: Input("state of the sign-in forged, old, used twice", reason=HOSTED),
-    57: Input("redirect targets that look right", reason=HOSTED),
-    58: Input("markup in the provider's error", reason=HOSTED),
-    59: Input("a code used twice", reason=HOSTED),
+    56: Input(
+        "state of the sign-in forged, old, used twice, at once, elsewhere, without its cookie",
+        (
+            f"{HOSTED}::test_a_state_that_nobody_gave_out",
+            f"{HOSTED}::test_a_state_is_over_after_ten_minutes",
+            f"{HOSTED}::test_a_state_is_good_once",
+            f"{HOSTED}::test_one_of_many_who_bring_a_state_at_once_gets_in",
+            f"{HOSTED}::test_a_state_is_good_for_one_provider",
+            f"{HOSTED}::test_a_state_of_another_installation",
+            f"{HOSTED}::test_a_walk_belongs_to_the_browser_that_began_it",
+            f"{STATES}::test_of_twenty_who_bring_one_state_one_gets_it",
+        ),
+    ),
+    57: Input("redirect targets that look right", (f"{HOSTED}::test_a_redirect_that_is_not_on_the_list",)),
+    58: Input(
+        "markup in the provider's error",
+        (
+            f"{HOSTED}::test_markup_in_what_a_provider_says",
+            "hosted/test_hosted_journeys.py::test_errors_of_the_consent_page",
+        ),
+    ),
+    59: Input(
+        "a code used twice, or another's",
+        (f"{HOSTED}::test_a_code_that_was_used_already", f"{HOSTED}::test_a_code_that_was_given_to_somebody_else"),
+    ),
     60: Input(
         "a token endpoint that talks nonsense",
         (
