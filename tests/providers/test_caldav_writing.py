@@ -1,17 +1,13 @@
 """Writing to CalDAV: over real sockets, to Radicale, with faults written between the two."""
 
-from asyncio import StreamWriter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import msgspec
 import pytest
-from providers.loopback import response
-from radicale_server import LOOPBACK, PASSWORD, USER, serve_radicale
+from providers.caldav_desk import AT, FOLDER, KEY, LUNCH, ZONE, Desk, open_desk
+from radicale_server import USER
 
-from service.core.credentials import CaldavCredentials
-from service.core.drafts import Draft, Guest, Patch
-from service.core.schedule import Window
-from service.core.sync import Listed
+from service.core.drafts import Draft, Guest
 from service.errors import (
     CalendarGone,
     EventGone,
@@ -21,99 +17,13 @@ from service.errors import (
     Throttled,
     TransientFault,
 )
-from service.providers.caldav.client import CaldavCalendar
-from service.providers.caldav.writing import CaldavWriter
-from service.providers.guarded_http import Slots
-from service.providers.protocol import Access
-from service.providers.vevent.expansion import Expander
-from service.providers.writing import Place, Target
-
-NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-WINDOW = Window(NOW - timedelta(days=1), NOW + timedelta(days=60))
-ZONE = "Europe/Paris"
-FOLDER = f"/{USER}/work/"
-KEY = "0f" * 16
-AT = datetime(2026, 3, 10, 9, tzinfo=UTC)
-LUNCH = Draft(title="Lunch", starts_at=AT, ends_at=AT + timedelta(hours=1), time_zone=ZONE)
-WEEKLY = msgspec.structs.replace(LUNCH, recurrence=["RRULE:FREQ=WEEKLY;COUNT=6"])
-
-
-class Desk:
-    """A calendar at Radicale, its writer and its reader."""
-
-    def __init__(self, server, expander, http) -> None:
-        self.server = server
-        self.place = Place(raw_calendar_id=server.add_calendar(FOLDER, "Work"), time_zone=ZONE)
-        credentials = CaldavCredentials(server_url=server.url, username=USER, password=PASSWORD)
-        self.access = Access(http=http, token=credentials.secret, client_key="c", user_key="u", email=USER)
-        self.reader = CaldavCalendar(expander, LOOPBACK, clock=lambda: NOW)
-        self.writer = CaldavWriter(expander, LOOPBACK, clock=lambda: NOW)
-
-    async def rows(self) -> dict[str, Listed]:
-        pages = self.reader.pages(
-            self.access, self.place.raw_calendar_id, token=None, window=WINDOW, time_zone=self.place.time_zone
-        )
-        return {
-            item.event.provider_event_id: item
-            async for page in pages
-            for item in page.items
-            if isinstance(item, Listed)
-        }
-
-    async def create(self, draft: Draft = LUNCH, key: str = KEY):
-        return await self.writer.create(self.access, self.place, draft, key=key)
-
-    async def change(self, target: Target, *, strict: bool = False, **fields):
-        return await self.writer.change(self.access, self.place, target, Patch(**fields), strict=strict)
-
-    async def remove(self, target: Target, *, strict: bool = False) -> None:
-        await self.writer.remove(self.access, self.place, target, notify=True, strict=strict)
-
-    def text(self, path: str = f"{FOLDER}{KEY}.ics") -> str:
-        status, _, body = self.server.call("GET", path)
-        assert status == 200
-        return body.decode().replace("\r\n ", "")
-
-    def fail(self, method: str, status: int, *, after: bool, body: bytes = b"", times: int = 1, **headers: str) -> None:
-        """The next requests of a method are answered so, carried out or not."""
-        left = [times]
-
-        def fault(asked: str, path: str, given: bytes, writer: StreamWriter) -> bool:
-            if asked != method or not left[0]:
-                return False
-            left[0] -= 1
-            if after:
-                more = {"if_none_match": "*"} if method == "PUT" else {}
-                self.server.call(method, path.replace("%40", "@"), given, content_type="text/calendar", **more)
-            writer.write(response(body, status, **headers)) if status else writer.close()
-            return True
-
-        self.server.faults.append(fault)
-
-    def meddle(self, path: str, old: str, new: str, times: int = 1) -> None:
-        """Somebody else writes the event each time just before we do."""
-        left = [times]
-
-        def fault(asked: str, asked_path: str, given: bytes, writer: StreamWriter) -> bool:
-            if asked in {"PUT", "DELETE"} and left[0]:
-                left[0] -= 1
-                text = self.server.call("GET", path)[2].decode()
-                self.server.done("PUT", path, text.replace(old, f"{new}{left[0]}"), content_type="text/calendar")
-            return False
-
-        self.server.faults.append(fault)
+from service.providers.writing import Target
 
 
 @pytest.fixture
 async def desk(anyio_backend, tmp_path):
-    slots = Slots(1, LOOPBACK)
-    async with Expander(size=1) as expander, serve_radicale(tmp_path) as server, slots.borrow() as http:
-        yield Desk(server, expander, http)
-    await slots.aclose()
-
-
-def slot(at: datetime) -> str:
-    return f"{FOLDER}{KEY}.ics#{at:%Y%m%dT%H%M%SZ}"
+    async with open_desk(tmp_path) as desk:
+        yield desk
 
 
 DRAFTS = [
@@ -163,15 +73,6 @@ async def test_everything_of_a_draft_arrives(desk: Desk) -> None:
     assert [(each.name, each.optional) for each in event.attendees] == [('Doe, "Bob"; x', False), (None, True)]
     assert desk.text().count("BEGIN:VALARM") == 2
     assert "BEGIN:VTIMEZONE\r\nTZID:Europe/Paris" in desk.text()
-
-
-@pytest.mark.anyio
-async def test_a_series_is_made_of_occurrences(desk: Desk) -> None:
-    written = await desk.create(WEEKLY)
-    assert (written.item, written.series_id) == (None, written.provider_event_id)
-    rows = await desk.rows()
-    assert len(rows) == 6
-    assert {each.event.series_id for each in rows.values()} == {written.series_id}
 
 
 @pytest.mark.anyio
@@ -333,124 +234,6 @@ async def test_a_change_meanwhile_is_merged_or_refused_and_never_lost(desk: Desk
     desk.meddle(f"{FOLDER}{KEY}.ics", "theirs", "theirs", times=9)
     with pytest.raises(Outdated):
         await desk.change(target, title="For ever")
-
-
-@pytest.mark.anyio
-async def test_one_occurrence_is_changed_alone(desk: Desk) -> None:
-    made = await desk.create(WEEKLY)
-    before = await desk.rows()
-    second = slot(AT + timedelta(days=7))
-    target = Target(provider_event_id=second, raw=before[second].raw)
-    written = await desk.change(
-        target, strict=True, title="Moved", starts_at=AT + timedelta(days=8), ends_at=AT + timedelta(days=8, hours=1)
-    )
-    rows = await desk.rows()
-    assert rows == before | {second: written.item}
-    event = written.item.event
-    assert (event.starts_at, event.original_starts_at, event.is_exception) == (
-        AT + timedelta(days=8),
-        AT + timedelta(days=7),
-        True,
-    )
-    assert written.series_id == made.series_id
-    # Once more, of what is a component of its own now.
-    again = await desk.change(Target(provider_event_id=second, raw=written.item.raw), strict=True, title="Again")
-    assert (await desk.rows())[second] == again.item
-    assert again.item.event.starts_at == AT + timedelta(days=8)
-    read = await desk.writer.read(desk.access, desk.place, Target(provider_event_id=second))
-    assert read == again
-
-
-@pytest.mark.anyio
-async def test_an_occurrence_after_the_clock_changed_keeps_its_place(desk: Desk) -> None:
-    await desk.create(WEEKLY)
-    # The fourth: Paris is two hours ahead by then, and the series is at ten there.
-    fourth = slot(AT + timedelta(days=21, hours=-1))
-    before = await desk.rows()
-    written = await desk.change(Target(provider_event_id=fourth), title="Summer")
-    assert await desk.rows() == before | {fourth: written.item}
-    assert written.item.event.starts_at == before[fourth].event.starts_at
-
-
-@pytest.mark.anyio
-async def test_one_occurrence_is_taken_out(desk: Desk) -> None:
-    await desk.create(WEEKLY)
-    before = await desk.rows()
-    second, third = slot(AT + timedelta(days=7)), slot(AT + timedelta(days=14))
-    await desk.change(Target(provider_event_id=third), title="Changed")
-    for each in (second, third):
-        await desk.remove(Target(provider_event_id=each))
-        await desk.remove(Target(provider_event_id=each))
-    assert set(await desk.rows()) == set(before) - {second, third}
-    assert "Changed" not in desk.text()
-    with pytest.raises(EventGone):
-        await desk.change(Target(provider_event_id=second), title="Gone")
-    with pytest.raises(EventGone):
-        await desk.writer.read(desk.access, desk.place, Target(provider_event_id=second))
-
-
-@pytest.mark.anyio
-async def test_a_series_is_renamed_with_its_changed_occurrences_but_for_what_they_say_themselves(desk: Desk) -> None:
-    made = await desk.create(WEEKLY)
-    second, third = slot(AT + timedelta(days=7)), slot(AT + timedelta(days=14))
-    await desk.change(Target(provider_event_id=second), title="Own title")
-    await desk.change(Target(provider_event_id=third), location="Own place")
-    target = Target(provider_event_id=made.series_id, is_series=True)
-    written = await desk.change(target, title="All")
-    assert written.item is None
-    titles = {name: row.event.title for name, row in (await desk.rows()).items()}
-    assert titles[second] == "Own title"
-    assert titles[third] == "All"
-    assert list(titles.values()).count("All") == 5
-
-
-@pytest.mark.anyio
-async def test_a_series_that_moves_takes_along_what_was_said_of_its_occurrences(desk: Desk) -> None:
-    made = await desk.create(WEEKLY)
-    named, moved, out = (AT + timedelta(days=7 * n) for n in (1, 2, 5))
-    await desk.change(Target(provider_event_id=slot(named)), title="Named")
-    await desk.change(
-        Target(provider_event_id=slot(moved)),
-        starts_at=moved + timedelta(days=1),
-        ends_at=moved + timedelta(days=1, hours=1),
-    )
-    out -= timedelta(hours=1)  # summer
-    await desk.remove(Target(provider_event_id=slot(out)))
-    target = Target(provider_event_id=made.series_id, is_series=True)
-    later = timedelta(hours=2)
-    await desk.change(target, starts_at=AT + later, ends_at=AT + later + timedelta(minutes=30))
-    rows = {row.event.original_starts_at: row.event for row in (await desk.rows()).values()}
-    assert out + later not in rows
-    assert len(rows) == 5
-    assert (rows[named + later].title, rows[named + later].starts_at) == ("Named", named + later)
-    assert rows[named + later].ends_at == named + later + timedelta(minutes=30)
-    assert rows[moved + later].starts_at == moved + timedelta(days=1)
-
-
-@pytest.mark.anyio
-async def test_another_rule_forgets_what_was_said_of_single_occurrences(desk: Desk) -> None:
-    made = await desk.create(WEEKLY)
-    await desk.change(Target(provider_event_id=slot(AT + timedelta(days=7))), title="Own title")
-    target = Target(provider_event_id=made.series_id, is_series=True)
-    await desk.change(target, recurrence=["RRULE:FREQ=WEEKLY;COUNT=6"], title="Same rule")
-    assert "Own title" in {row.event.title for row in (await desk.rows()).values()}
-    await desk.change(target, recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
-    assert [row.event.title for row in (await desk.rows()).values()] == ["Same rule"] * 3
-    written = await desk.change(target, recurrence=[])
-    assert list((await desk.rows()).values()) == [written.item]
-
-
-@pytest.mark.anyio
-async def test_a_single_event_becomes_a_series(desk: Desk) -> None:
-    made = await desk.create()
-    target = Target(provider_event_id=made.provider_event_id)
-    written = await desk.change(target, recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
-    assert (written.item, written.series_id) == (None, made.provider_event_id)
-    assert len(await desk.rows()) == 3
-    with pytest.raises(EventGone):
-        await desk.change(target, title="single no more")
-    await desk.remove(msgspec.structs.replace(target, is_series=True))
-    assert await desk.rows() == {}
 
 
 @pytest.mark.anyio

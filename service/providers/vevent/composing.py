@@ -175,11 +175,11 @@ def _span(draft: Draft, style: Style) -> Span:
     if draft.start_date is not None:
         end_date = draft.end_date or draft.start_date + timedelta(days=1)
         span = Span(Form(UTC, is_day=True), draft.start_date, end_date)
-    elif draft.starts_at is not None:
+    elif draft.starts_at is not None and draft.ends_at is not None:
         form = form_of(draft.time_zone or style.time_zone)
-        span = Span(form, draft.starts_at, draft.ends_at or draft.starts_at)
+        span = Span(form, draft.starts_at, draft.ends_at)
     else:
-        raise RequestRefused("an event without a start")
+        raise RequestRefused("an event without a start or an end")
     return checked(span)
 
 
