@@ -248,8 +248,10 @@ async def test_who_judges_waits_for_who_has_turned_another_calendar(stage: Stage
             await connection_standing.hold(conn, [connection_id])
             mend = update(_calendars).where(_calendars.c.id == calendar_id)
             await conn.execute(mend.values(status="active", error_code=None))
-            await asyncio.sleep(0.2)
-            return await connection_standing.news(conn, [connection_id], now)
+            await asyncio.sleep(0.1)
+            found = await connection_standing.news(conn, [connection_id], now)
+            await asyncio.sleep(0.1)  # before the commit
+            return found
 
     notices = await asyncio.gather(heal(first), heal(second))
     assert sorted(map(len, notices)) == [0, 1]
