@@ -20,6 +20,7 @@ from service.store import (
     examinations,
     idempotency,
     managed_events,
+    oauth_states,
     starts,
 )
 from webhooks import history
@@ -29,6 +30,9 @@ MOST_PIECES: Final = 20
 ANSWERS_KEPT: Final = timedelta(hours=24)
 STARTS_KEPT: Final = timedelta(days=7)
 """For how long after a meeting's end it is remembered that its start was announced."""
+
+WALKS_KEPT: Final = timedelta(hours=1)
+"""For how long after its end a user's walk through a consent page is remembered."""
 
 
 async def tidy(gateway: Gateway) -> int:
@@ -45,6 +49,7 @@ async def tidy(gateway: Gateway) -> int:
     gone += await _drop(gateway, lambda conn: starts.purge(conn, now - STARTS_KEPT, PIECE))
     gone += await _drop(gateway, lambda conn: bots.purge(conn, kept_from, PIECE))
     gone += await _drop(gateway, lambda conn: bot_plans.purge(conn, kept_from, PIECE))
+    gone += await _drop(gateway, lambda conn: oauth_states.purge(conn, now - WALKS_KEPT, PIECE))
     gone += await _drop(gateway, lambda conn: event_writes.purge(conn, now, PIECE))
     gone += await _drop(gateway, lambda conn: managed_events.purge(conn, kept_from, PIECE))
     async with gateway.database.write() as conn:
