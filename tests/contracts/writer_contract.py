@@ -474,3 +474,26 @@ class WriterContract:
         with pytest.raises(RequestRefused):
             await create(peer, **fields)
         assert peer.count() == 0
+
+    async def test_writes_that_fail_halfway_come_to_what_was_asked(self, peer: WriterPeer):
+        """Each write is asked for until it is answered, as its flow does; what then stands is what was asked for."""
+        meant = {}
+        for number in range(12):
+            peer.lose_answer() if number % 3 else peer.refuse_once()
+            written = await self._persist(lambda key=f"{number:032x}": create(peer, key, title=f"meeting {key}"))
+            (peer.lose_answer if number % 2 else peer.refuse_once)()
+            if number % 4 == 3:
+                await self._persist(lambda written=written: remove(peer, written))
+                continue
+            changed = await self._persist(lambda written=written: change(peer, written, title="changed"))
+            meant[changed.provider_event_id] = encode_event(event_of(changed))
+        assert {event_id: encode_event(event) for event_id, event in (await listed(peer)).items()} == meant
+        assert peer.count() == len(meant) == 9
+
+    async def _persist(self, act):
+        for _ in range(5):
+            try:
+                return await act()
+            except TransientFault:
+                continue
+        raise AssertionError("it never comes to an end")

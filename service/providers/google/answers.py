@@ -27,6 +27,9 @@ from service.providers.exchange import retry_after
 from service.providers.google.wire import WireCause, WireError, WireRefusal
 
 PACIFIC: Final = ZoneInfo("America/Los_Angeles")
+LONGEST_WORD: Final = 300
+"""Of what Google says of a body that it refuses."""
+
 USAGE_PAUSE: Final = timedelta(hours=3)
 """Google says of usage limits that they are lifted after some hours."""
 
@@ -83,10 +86,12 @@ def judge_write(status: int, headers: Mapping[str, str], body: bytes, now: datet
         return TransientFault(error.reason)
     if not isinstance(error, RequestRefused):
         return error
-    if status == 410:
-        return EventGone(error.reason)
-    if status == 403 and (error.reason in _READ_ONLY or error.reason == "http_403"):
-        return ReadOnly(error.reason)
+    if status in {403, 410}:
+        is_of_role = error.reason in _READ_ONLY or error.reason == "http_403"
+        return EventGone(error.reason) if status == 410 else ReadOnly(error.reason) if is_of_role else error
+    if status == 400 and (said := _read(body)) is not None and said.message:
+        # Whoever asked for the event has to be told what is wrong with it.
+        return RequestRefused(f"{error.reason}: {said.message[:LONGEST_WORD]}")
     return error
 
 

@@ -27,7 +27,8 @@ from service.providers.google.api import CalendarApi, events_path, segment
 from service.providers.google.bodies import MEET, conference_body, draft_body, patch_body
 from service.providers.google.reading import read_page
 from service.providers.google.standing import Row, allowed_conferences, seen_of
-from service.providers.google.wire import WRITTEN_FIELDS
+from service.providers.google.wire import WRITTEN_FIELDS, WirePage
+from service.providers.lenient import UNREADABLE
 from service.providers.protocol import Access
 from service.providers.writing import Place, Target, Written
 
@@ -172,7 +173,7 @@ class GoogleWriter:
         answer = await self._api.call(access, "GET", events_path(place.raw_calendar_id), params=params)
         words = set(_WORD.findall(text.casefold()))
         found = []
-        for raw in read_page(self._good(answer)).items or ():
+        for raw in self._page(answer).items or ():
             row = Row(bytes(raw))
             title = set(_WORD.findall((row.standing.summary or "").casefold()))
             if row.standing.mark is None and title and title <= words and row.made_at >= earliest:
@@ -185,7 +186,7 @@ class GoogleWriter:
             return place
         params = {"maxResults": "1", "fields": "timeZone"}
         answer = await self._api.call(access, "GET", events_path(place.raw_calendar_id), params=params)
-        return msgspec.structs.replace(place, time_zone=read_page(self._good(answer)).time_zone or "UTC")
+        return msgspec.structs.replace(place, time_zone=self._page(answer).time_zone or "UTC")
 
     async def _require_meet(self, access: Access, place: Place) -> None:
         """Raise RequestRefused where the calendar has no Google Meet; who may not look finds out by trying."""
@@ -263,6 +264,12 @@ class GoogleWriter:
         params = {"maxResults": "1", "fields": "timeZone"}
         self._good(await self._api.call(access, "GET", events_path(place.raw_calendar_id), params=params))
         raise EventGone(error.reason)
+
+    def _page(self, answer: Answer) -> WirePage:
+        try:
+            return read_page(self._good(answer))
+        except (*UNREADABLE, ValueError):
+            raise TransientFault("a page cannot be read") from None
 
     def _good(self, answer: Answer) -> bytes:
         if not answer.is_good:

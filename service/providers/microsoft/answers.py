@@ -27,6 +27,9 @@ from service.providers.exchange import retry_after
 MALFORMED_ID: Final = "errorinvalididmalformed"
 """An id of another mailbox, or of another form (graph/outlook-immutable-id): whatever we know has to be read anew."""
 
+LONGEST_WORD: Final = 300
+"""Of what Graph says of a body that it refuses."""
+
 _CURSOR: Final = frozenset(
     {"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired", "resyncchangesapplydifferences",
      "resyncchangesuploaddifferences", MALFORMED_ID}
@@ -98,7 +101,12 @@ def judge_write(status: int, headers: Mapping[str, str], body: bytes, now: datet
     error = judge(status, headers, body, now)
     if status == 412 or (status == 409 and error.reason.lower() == "errorirresolvableconflict"):
         return Outdated(error.reason)
-    return EventGone(error.reason) if isinstance(error, CursorExpired) else error
+    if isinstance(error, CursorExpired):
+        return EventGone(error.reason)
+    if status == 400 and isinstance(error, RequestRefused) and (said := _read(body).message):
+        # Whoever asked for the event has to be told what is wrong with it.
+        return RequestRefused(f"{error.reason}: {said[:LONGEST_WORD]}")
+    return error
 
 
 def judge_subscription(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderError:

@@ -142,7 +142,8 @@ def _way_in(standing: Standing, join_url: str) -> str:
     if link < 0:
         return f'<div><a href="{escape(join_url)}">{escape(join_url)}</a></div>'
     lines = [found.start() for found in _RULE.finditer(html, 0, link)]
-    opened = html.rfind("<div", 0, lines[-1] if lines else link)
+    before = lines[-1] if lines else link
+    opened = max(html.rfind(tag, 0, before) for tag in ("<div", "<span", "<p>", "<p "))
     return html[opened if opened >= 0 else html.rfind("<", 0, link) :]
 
 
