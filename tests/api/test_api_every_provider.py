@@ -269,3 +269,49 @@ async def test_a_feed_whose_address_was_reset_gets_the_new_one(
     assert (await call.get(path)).json()["status"] == "active"
     assert "private" not in moved.text
     assert (await stage.count("connections"), await stage.count("oauth_clients")) == (1, 1)
+
+
+async def test_a_servers_calendars_are_selected_by_its_connection(
+    call: httpx.AsyncClient, stage: Stage, radicale: RadicaleServer, bodies: dict[str, dict[str, Any]], clock: Any
+) -> None:
+    """With the stored password alone: nobody posts credentials again."""
+    radicale.add_calendar(f"/{USER}/home/", "Home")
+    Hand(radicale, f"/{USER}/home/").add("Dinner", clock() + timedelta(hours=9))
+    made = (await call.post("/calendars", json=bodies["caldav"])).json()
+    [connection] = (await call.get("/connections")).json()["data"]
+    path = f"/connections/{connection['id']}"
+    listed = {each["name"]: each for each in (await call.get(f"{path}/calendars")).json()["data"]}
+    assert {name: (each["can_edit"], each["selected"]) for name, each in listed.items()} == {
+        "Work": (True, listed["Work"]["id"] == made["raw_calendar_id"]),
+        "Home": (True, listed["Home"]["id"] == made["raw_calendar_id"]),
+    }
+
+    chosen = await call.patch(path, json={"selected_calendars": [listed["Work"]["id"], listed["Home"]["id"]]})
+    assert chosen.status_code == 200, chosen.text
+    await stage.sync()
+    titles = {row["title"] for row in (await call.get("/events?from=2026-03-01T00:00:00Z")).json()["data"]}
+    assert titles == {"Planning", "Dinner"}
+    assert (await call.post(f"{path}/refresh")).json()["status"] == "active"
+    assert await stage.sync() == 2, "where there is no token to renew, the calendars are read"
+
+    left = (await call.patch(path, json={"selected_calendars": [listed["Home"]["id"]]})).json()
+    assert [each["name"] for each in left["calendars"]] == ["Home"]
+    unknown = await call.patch(path, json={"selected_calendars": [f"/{USER}/nowhere/"]})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "calendar_not_found")
+    assert PASSWORD not in (await call.get("/connections")).text
+
+
+async def test_a_feed_is_a_connection_of_one_calendar(
+    call: httpx.AsyncClient, stage: Stage, bodies: dict[str, dict[str, Any]]
+) -> None:
+    made = (await call.post("/calendars", json=bodies["ics"])).json()
+    await stage.sync()
+    [connection] = (await call.get("/connections?provider=ics")).json()["data"]
+    path = f"/connections/{connection['id']}"
+    [listed] = (await call.get(f"{path}/calendars")).json()["data"]
+    assert (listed["id"], listed["can_edit"], listed["selected"]) == (made["raw_calendar_id"], False, True)
+    refused = await call.patch(path, json={"primary_calendar": listed["id"]})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "primary_calendar")
+    assert SECRET not in (await call.get(path)).text
+    assert (await call.delete(path)).status_code == 204
+    assert (await call.get("/calendars")).json()["data"] == []

@@ -34,6 +34,7 @@ DOCUMENTS = (
     "docs/meeting-links.md",
     "docs/webhooks.md",
     "docs/bots.md",
+    "docs/connections.md",
     "docs/simulator.md",
     "docs/architecture.md",
     "docs/decisions.md",
