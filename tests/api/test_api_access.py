@@ -46,6 +46,9 @@ WITH_ID = [
     ("GET", "/webhooks/messages/{message}", None),
     ("GET", "/webhooks/messages/{message}/attempts", None),
     ("POST", "/webhooks/messages/{message}/resend", {}),
+    ("GET", "/oauth_clients/{client}", None),
+    ("PATCH", "/oauth_clients/{client}", {"redirect_urls": []}),
+    ("DELETE", "/oauth_clients/{client}", None),
 ]
 
 
@@ -54,6 +57,8 @@ async def objects(call: httpx.AsyncClient, stage: Stage, credentials: dict[str, 
     """One object of each kind, by kind."""
     endpoint = (await call.post("/webhooks/endpoints", json={"url": "http://127.0.0.1:8999/"})).json()
     calendar = (await call.post("/calendars", json=credentials)).json()
+    app = {"provider": "zoom", "client_id": "app", "client_secret": "secret"}
+    client = (await call.post("/oauth_clients", json=app)).json()
     stage.world.add_meeting("ada@example.com", "plan", in_minutes=60)
     stage.world.add_meeting("ada@example.com", "daily", in_minutes=90, recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
     await stage.sync()
@@ -69,6 +74,7 @@ async def objects(call: httpx.AsyncClient, stage: Stage, credentials: dict[str, 
         "series": series,
         "endpoint": endpoint["id"],
         "message": message["id"],
+        "client": client["id"],
     }
 
 
@@ -94,8 +100,8 @@ async def test_a_foreign_id_is_answered_as_an_unknown_one(
     assert still.status_code < 300, still.text
 
 
-ELSEWHERE = ("/push", "/meeting-baas/")
-"""Routes that are anybody's, and those of which `test_meeting_baas_hostile.py` has a matrix of its own."""
+ELSEWHERE = ("/push", "/connect/", "/meeting-baas/")
+"""Routes that are anybody's or name no object, and those of which `test_meeting_baas_hostile.py` has a matrix of its own."""
 
 
 def test_the_matrix_has_every_route_with_an_id(api: Litestar) -> None:
