@@ -4,11 +4,11 @@
         ...
         await audit.append(conn, project_id, by.did("calendar.deleted", row.id), now)      # as its last statement
 
-The head's row is locked until the transaction ends, so that a chain has neither forks nor holes; a head is the last thing
-that a transaction locks, and who needs those of several projects takes them by project id.
+The head's row is locked until the transaction ends, so that a chain has neither forks nor holes. A head is the last thing
+that a transaction locks, or two of them could wait for each other; who needs those of several projects takes them by id.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -80,8 +80,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 async def append(conn: AsyncConnection, project_id: UUID, act: Act, now: datetime) -> Entry:
     """Write an act into the log of a project, if and when this transaction is committed."""
-    (entry,) = await _append(conn, {project_id: act}, now)
+    (entry,) = await append_each(conn, project_id, [act], now)
     return entry
+
+
+async def append_each(conn: AsyncConnection, project_id: UUID, acts: Iterable[Act], now: datetime) -> list[Entry]:
+    """Write acts that are one change together: collected by who does them, and written when all is done."""
+    return await _append(conn, [(project_id, act) for act in acts], now)
 
 
 async def append_to_all(conn: AsyncConnection, act: Act, now: datetime) -> None:
@@ -89,7 +94,7 @@ async def append_to_all(conn: AsyncConnection, act: Act, now: datetime) -> None:
     ids = (await conn.execute(select(_projects.c.id).order_by(_projects.c.id))).scalars().all()
     for start in range(0, len(ids), PIECE):
         piece = ids[start : start + PIECE]
-        acts = {project_id: msgspec.structs.replace(act, object_id=str(project_id)) for project_id in piece}
+        acts = [(project_id, msgspec.structs.replace(act, object_id=str(project_id))) for project_id in piece]
         await _append(conn, acts, now)
 
 
@@ -161,12 +166,17 @@ async def head(conn: AsyncConnection, project_id: UUID) -> Head:
     return start_of(project_id) if row is None else Head(row.seq, row.hash)
 
 
-async def _append(conn: AsyncConnection, acts: Mapping[UUID, Act], now: datetime) -> list[Entry]:
-    """One entry in each of these logs; the ids are in order."""
-    heads = await _hold(conn, list(acts))
-    made = [next_entry(project_id, heads[project_id], act, now) for project_id, act in acts.items()]
+async def _append(conn: AsyncConnection, acts: Sequence[tuple[UUID, Act]], now: datetime) -> list[Entry]:
+    """Entries in these logs, by project."""
+    if not acts:
+        return []
+    heads = await _hold(conn, list(dict.fromkeys(project_id for project_id, _ in acts)))
+    made: list[Entry] = []
+    for project_id, act in acts:
+        made.append(next_entry(project_id, heads[project_id], act, now))
+        heads[project_id] = Head(made[-1].seq, made[-1].hash)
     await conn.execute(plain_insert(_entries), [_stored(entry) for entry in made])
-    await conn.execute(_MOVE, [{"of": entry.project_id, "to": entry.seq, "by": entry.hash} for entry in made])
+    await conn.execute(_MOVE, [{"of": of, "to": to.seq, "by": to.hash} for of, to in heads.items()])
     return made
 
 

@@ -1,7 +1,7 @@
 """Every route that changes something leaves exactly one entry in the audit log, or has a reason why it leaves none."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import pytest
 from api.conftest import client_of
 from flows.stage import Stage
 from litestar import Litestar
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 from webhook_receivers import answers, listening
 
 from service.api.audit_log import AuditEntryView
@@ -198,6 +198,29 @@ async def scene(
         yield Scene(stage, call, named)
 
 
+@pytest.fixture
+def late() -> Iterator[list[str]]:
+    """Statements that write something else after an entry, in its transaction: the head is to be what is locked last."""
+    found: list[str] = []
+
+    def see(conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        words = statement.split()
+        if words[:3] == ["INSERT", "INTO", "audit_entries"]:
+            conn.info["has_entry"] = True
+        elif conn.info.get("has_entry") and words[0] in {"INSERT", "UPDATE", "DELETE"} and "audit_" not in statement:
+            found.append(statement)
+
+    def end(conn: Any) -> None:
+        conn.info.pop("has_entry", None)
+
+    heard = (("before_cursor_execute", see), ("commit", end), ("rollback", end))
+    for name, listener in heard:
+        event.listen(Engine, name, listener)
+    yield found
+    for name, listener in heard:
+        event.remove(Engine, name, listener)
+
+
 def shape(route: str) -> str:
     """A method and a path without the names and kinds of its parameters."""
     return re.sub(r"\{[^}]*}", "{}", route).rstrip("/")
@@ -218,11 +241,12 @@ def test_every_route_that_changes_something_is_in_the_table(api: Litestar) -> No
 
 
 @pytest.mark.parametrize("route", AUDITED)
-async def test_an_act_leaves_exactly_its_entry(scene: Scene, keys: dict[str, str], route: str) -> None:
+async def test_an_act_leaves_exactly_its_entry(scene: Scene, keys: dict[str, str], late: list[str], route: str) -> None:
     case = AUDITED[route]
     before = await scene.entries()
     answer = await scene.ask(route, case.body)
     assert answer.status_code == case.status, answer.text
+    assert late == []
     after = await scene.entries()
     assert after[: len(before)] == before
     *others, entry = after[len(before) :]

@@ -75,6 +75,18 @@ async def write_and_fail(database: Database, project: UUID, clock: Clock) -> Non
         raise ArithmeticError
 
 
+async def test_acts_that_are_one_change_stand_behind_each_other(
+    database: Database, project: UUID, clock: Clock
+) -> None:
+    async with database.write() as conn:
+        acts = [KEY.did("calendar.deleted", f"calendar-{number}") for number in range(3)]
+        written = await audit.append_each(conn, project, acts, clock())
+        assert await audit.append_each(conn, project, [], clock()) == []
+    assert (await read(database, project))[1:] == written
+    assert [entry.seq for entry in written] == [2, 3, 4]
+    assert (await examine(database, project)).broken is None
+
+
 async def test_what_is_rolled_back_leaves_nothing(database: Database, project: UUID, clock: Clock) -> None:
     await write(database, project, clock, 1)
     before = await examine(database, project)

@@ -99,12 +99,14 @@ async def refresh(gateway: Gateway, project_id: UUID, connection_id: UUID, by: A
         row = await connection_settings.locked(conn, project_id, connection_id)
         if row is None:
             raise unknown(CONNECTION)
-        await audit.append(conn, project_id, by.did("connection.refreshed", connection_id), now)
-        if row.provider in gateway.providers and gateway.providers[row.provider].is_guarded:
+        has_token = not (row.provider in gateway.providers and gateway.providers[row.provider].is_guarded)
+        if not has_token:
             for calendar in await calendars.of_connection(conn, connection_id):
                 await calendars.make_due(conn, calendar.id, now, "resync")
             gateway.wake.after(conn, "sync")
-            return
+        await audit.append(conn, project_id, by.did("connection.refreshed", connection_id), now)
+    if not has_token:
+        return
     try:
         async with asyncio.timeout(PATIENCE):
             await _renew_token(gateway, connection_id, now)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.audit import GATEWAY, Author
+from service.core.audit import GATEWAY, Act, Author
 from service.errors import ProviderError
 from service.flows.connect.admission import PATIENCE
 from service.flows.connect.news import CONNECTION, announce, check_version, deliver, tell, unknown
@@ -73,12 +73,13 @@ async def remove_connection(
             raise unknown(CONNECTION)
         check_version(connection, expected_version, CONNECTION)
         dispatches: list[Dispatch] = []
+        acts: list[Act] = []
         for row in await calendars.of_connection(conn, connection_id):
             dispatches += await drop(gateway, conn, row, now)
-            await audit.append(conn, project_id, by.did("calendar.deleted", row.id, provider=row.provider), now)
+            acts.append(by.did("calendar.deleted", row.id, provider=row.provider))
         dispatches += await tell(gateway, conn, await connections.forget(conn, connection, now), now)
-        act = by.did("connection.deleted", connection_id, provider=connection.provider)
-        await audit.append(conn, project_id, act, now)
+        acts.append(by.did("connection.deleted", connection_id, provider=connection.provider))
+        await audit.append_each(conn, project_id, acts, now)
     deliver(gateway, dispatches)
     gateway.tokens.forget(connection_id)
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from service.core.audit import GATEWAY, Author
+from service.core.audit import GATEWAY, Act, Author
 from service.core.connection import changed_settings, read_settings
 from service.errors import FieldProblem, GatewayError
 from service.flows.connect.account import provider_calendars
@@ -164,32 +164,46 @@ async def _apply(
         await connection_settings.set_pace(conn, row.id, connection_settings.seconds_between_polls(after), now)
         gateway.wake.after(conn, "sync")
     dispatches: list[Dispatch] = []
+    acts: list[Act] = []
     if plan.selection is not None:
-        dispatches += await _deselect(gateway, conn, mine, plan.selection, by, now)
-        dispatches += await _select(
-            gateway, conn, row, [one for one in plan.selection if one not in selected], plan, by
-        )
+        dispatches += await _deselect(gateway, conn, mine, plan.selection, by, now, acts)
+        coming = [one for one in plan.selection if one not in selected]
+        dispatches += await _select(gateway, conn, row, coming, plan, by, acts)
     dispatches += await tell(gateway, conn, await connection_standing.news(conn, [row.id], now), now)
     shown = [name for name in fields if name != "is_kept"]
-    await audit.append(conn, row.project_id, by.did("connection.changed", row.id, fields=shown), now)
+    acts.append(by.did("connection.changed", row.id, fields=shown))
+    await audit.append_each(conn, row.project_id, acts, now)
     return dispatches
 
 
 async def _deselect(
-    gateway: Gateway, conn: AsyncConnection, mine: Sequence[Found], selection: Sequence[str], by: Author, now: datetime
+    gateway: Gateway,
+    conn: AsyncConnection,
+    mine: Sequence[Found],
+    selection: Sequence[str],
+    by: Author,
+    now: datetime,
+    acts: list[Act],
 ) -> list[Dispatch]:
+    """Let go of calendars; what is done comes to `acts`."""
     dispatches: list[Dispatch] = []
     for one in mine:
         if one.raw_calendar_id not in selection:
             dispatches += await drop(gateway, conn, one, now)
-            act = by.did("calendar.deleted", one.id, provider=one.provider)
-            await audit.append(conn, one.project_id, act, now)
+            acts.append(by.did("calendar.deleted", one.id, provider=one.provider))
     return dispatches
 
 
 async def _select(
-    gateway: Gateway, conn: AsyncConnection, row: Found, coming: Sequence[str], plan: _Plan, by: Author
+    gateway: Gateway,
+    conn: AsyncConnection,
+    row: Found,
+    coming: Sequence[str],
+    plan: _Plan,
+    by: Author,
+    acts: list[Act],
 ) -> list[Dispatch]:
+    """Connect calendars; what is done comes to `acts`."""
     now = gateway.clock()
     joined = Joined(row.project_id, row.provider, row.id, row.oauth_client_id, is_new=False)
     account = Account(id=row.account, email=row.email)
@@ -203,5 +217,5 @@ async def _select(
         raw = plan.listed[raw_id]
         placed = await place(gateway, conn, joined, account, raw, Tuning(renews=False), uuid7(), now)
         dispatches += placed.dispatches
-        await audit.append(conn, row.project_id, placed.act(by), now)
+        acts.append(placed.act(by))
     return dispatches
