@@ -244,6 +244,7 @@ async def show_backlog(gateway: Gateway) -> None:
         since = {
             "sync": await leases.oldest_due(conn, now),
             "delivery": await history.oldest_due(conn, now),
+            "relay": await history.oldest_due(conn, now, relayed=True),
             "announcement": await starts.next_look(conn),
             "push channel": await channels.oldest_due(conn, now),
         }

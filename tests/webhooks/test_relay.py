@@ -17,7 +17,9 @@ from webhook_receivers import answers, floods, hangs, talks_nonsense
 from service.providers.guarded_http import Slots
 from webhooks import endpoints, history, tables
 from webhooks.delivery import Deliverer
+from webhooks.desk import Unavailable
 from webhooks.relay import rows
+from webhooks.relay.desk import SvixDesk
 from webhooks.relay.remote import Remote
 from webhooks.relay.rows import relay_id
 from webhooks.relay.sender import RelaySender, born
@@ -319,6 +321,17 @@ async def test_a_process_without_the_relay_leaves_it_for_later(bench, svix, rela
     [attempt] = await bench.attempts(1)
     assert attempt.error_kind == "unavailable"
     assert await bench.states() == ["pending"]
+
+
+async def test_a_server_that_hangs_holds_a_user_for_the_deadline_only(bench, svix):
+    svix.behaviour = lambda writer: hangs(None, writer)
+    slots = Slots(1)
+    desk = SvixDesk(bench.store, Remote(slots, TOKEN, svix.url, [], deadline=0.1), None)
+    async with asyncio.timeout(2):
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="did not answer within"):
+                await desk.page(bench.project_id, after=None, limit=1, now=bench.clock())
+    await slots.aclose()
 
 
 def test_the_token_is_in_no_representation():
