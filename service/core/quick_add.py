@@ -19,6 +19,9 @@ LONGEST: Final = 500
 """Characters of a sentence."""
 
 HOUR: Final = timedelta(hours=1)
+MOST_NUMBERS: Final = 12
+"""Beyond these nobody knows which of them is a date."""
+
 LANGUAGES: Final = (
     "en",
     "de",
@@ -41,6 +44,7 @@ LANGUAGES: Final = (
 )
 """Those that a sentence may be in when nobody says, in the order in which they are tried."""
 
+_ORDERS: Final = {"en": "MDY", "ja": "YMD", "zh": "YMD", "ko": "YMD", "sv": "YMD"}
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHORT: Final = frozenset(
     {
@@ -70,7 +74,11 @@ _NEVER_ALONE: Final = frozenset(
 
 _NEXT: Final = re.compile(rf"\b(?:on )?next ({'|'.join(_WEEKDAYS)})\b", re.IGNORECASE)
 _AFTER_TOMORROW: Final = re.compile(r"\b(?:the )?day after tomorrow\b", re.IGNORECASE)
-_OF_MONTH: Final = re.compile(r"\b(?:on )?the (\d{1,2})(?:st|nd|rd|th)\b(?! of\b)(?! [a-z]{3,9}uary)", re.IGNORECASE)
+_OF_MONTH: Final = re.compile(
+    r"^on the (\d{1,2})(?:st|nd|rd|th)\b|"
+    r"\b(?:on )?the (\d{1,2})(?:st|nd|rd|th)\b(?=\s*(?:$|[,.;:)]|(?:at|from|with|for)\b))",
+    re.IGNORECASE,
+)
 _ISO: Final = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
 _DOTTED: Final = re.compile(r"(?<![\w.])(\d{1,2})\.\s?(\d{1,2})\.(?:\s?(\d{4}))?(?![\d.])")
 _ENGLISH: Final = re.compile(r"\b(?:at|with|the|today|tonight|tomorrow|\d{1,2}\s?[ap]m)\b", re.IGNORECASE)
@@ -122,6 +130,13 @@ def read_sentence(text: str, *, now: datetime, time_zone: str | None, language: 
 
 
 def _draft(told: Told, found: _Found | None, title: str, base: datetime, zone: ZoneInfo, name: str | None) -> Draft:
+    try:
+        return _placed(told, found, title, base, zone, name)
+    except OverflowError:
+        raise NoDateFound("a time that no calendar has") from None
+
+
+def _placed(told: Told, found: _Found | None, title: str, base: datetime, zone: ZoneInfo, name: str | None) -> Draft:
     if found is not None and found.moment is not None and told.start is None and not told.is_whole_day:
         return _timed(title, found.moment, told.length or HOUR, zone, name)
     if told.start is None:
@@ -164,7 +179,7 @@ def _find_date(text: str, base: datetime, language: str, *, is_alone: bool) -> _
         if start < 0:
             continue
         at = start + len(phrase)
-        sureness = _sureness(phrase, text, start)
+        sureness = 0 if _is_within_word(text, start, at) else _sureness(phrase, text, start)
         if not sureness or (best is not None and best[0] > sureness):
             continue
         is_weekday = phrase.lower().removeprefix("on ") in _WEEKDAYS or (
@@ -201,7 +216,7 @@ def _find_english(text: str, today: date) -> _Found | None:
         monday = today - timedelta(days=today.weekday()) + timedelta(days=7)
         return _on(match, monday + timedelta(days=_WEEKDAYS.index(match[1].lower())))
     if match := _OF_MONTH.search(text):
-        return _on(match, _next_of_month(int(match[1]), today))
+        return _on(match, _next_of_month(int(match[1] or match[2]), today))
     return None
 
 
@@ -223,7 +238,7 @@ def _next_of_month(number: int, today: date) -> date:
 
 
 def _search(text: str, base: datetime, language: str) -> Sequence[tuple[str, datetime]]:
-    if not text:
+    if not text or len(re.findall(r"\d+", text)) > MOST_NUMBERS:
         return []
     # Start-up: it takes a second, and most gateways never need it.
     from dateparser.search import search_dates  # noqa: PLC0415
@@ -231,6 +246,7 @@ def _search(text: str, base: datetime, language: str) -> Sequence[tuple[str, dat
     settings: Any = {
         "RELATIVE_BASE": base,
         "PREFER_DATES_FROM": "future",
+        "DATE_ORDER": _ORDERS.get(language, "DMY"),
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": False,
     }
@@ -248,7 +264,7 @@ def _sureness(phrase: str, text: str, start: int) -> int:
     word = phrase.strip().lower()
     letters = "".join(each for each in word if each.isalpha())
     if re.search(r"\d", word):
-        if re.fullmatch(r"\d[\d\s]*|\d+ (?:on|x|vs\.?|of|in|a|o|и|y|e) \d+", word) or (
+        if re.fullmatch(r"(?:on )?(?:the )?\d[\d\s]*(?:st|nd|rd|th)?|\d+ (?:on|x|vs\.?|of|in|a|o|и|y|e) \d+", word) or (
             len(letters) == 1 and letters.isascii()
         ):
             return 0
@@ -260,6 +276,12 @@ def _sureness(phrase: str, text: str, start: int) -> int:
         is_at_end = not text[start + len(phrase) :].strip()
         return 1 if word in _SHORT and (is_at_end or not before or before.endswith((" on", " next", " this"))) else 0
     return 2
+
+
+def _is_within_word(text: str, start: int, end: int) -> bool:
+    """Whether a word goes on beyond what was found in it; scripts without spaces have no such words."""
+    edges = (text[start - 1 : start + 1] if start else "", text[end - 1 : end + 1])
+    return any(len(edge) == 2 and edge.isascii() and edge.isalnum() for edge in edges)
 
 
 def _title(before: str, after: str) -> str:
