@@ -1,6 +1,5 @@
 """The route that a bot scheduler asks: which meetings are coming up."""
 
-import re
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -11,17 +10,13 @@ from litestar.params import QueryParameter
 
 from service.api.auth import ApiRequest
 from service.api.injection import Injected
-from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, json_page, moment
+from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, json_page, length_of_time, moment
 from service.api.problems import invalid
 from service.flows import meetings
 from service.flows.gateway import Gateway
 from service.flows.meetings import MeetingQuery, MeetingView
 
 DEFAULT_WINDOW: Final = timedelta(hours=24)
-
-_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_LONGEST: Final = timedelta(days=366)
 
 
 @get(
@@ -72,11 +67,7 @@ def _end(start: datetime, until: datetime | None, within: str | None) -> datetim
         return until or start + DEFAULT_WINDOW
     if until is not None:
         raise invalid("within", "and `until` exclude each other")
-    match = _DURATION.fullmatch(within)
-    length = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
-    if length is None or length > _LONGEST:
-        raise invalid("within", "is a length of time such as 90s, 15m, 8h or 2d, up to a year")
-    return start + length
+    return start + length_of_time(within, "within")
 
 
 ROUTES: Final = [list_meetings]

@@ -2,8 +2,9 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -33,6 +34,9 @@ class Position(NamedTuple):
 
 
 DEFAULT_LIMIT: Final = 50
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LONGEST: Final = timedelta(days=366)
 _LONGEST_CURSOR: Final = 2048
 
 
@@ -98,6 +102,15 @@ def moment(text: str | None, field: str) -> datetime | None:
     if found is None or found.tzinfo is None or not 1970 <= found.year < 9000:
         raise invalid(field, "is not a time with an offset, such as 2026-01-31T09:00:00Z")
     return found
+
+
+def length_of_time(text: str, field: str) -> timedelta:
+    """A length of time from a query string, as `90s`, `15m`, `8h` or `2d`. Raises GatewayError 422."""
+    match = _DURATION.fullmatch(text)
+    length = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+    if length is None or length > _LONGEST:
+        raise invalid(field, "is a length of time such as 90s, 15m, 8h or 2d, up to a year")
+    return length
 
 
 def entity_tag(version: int) -> dict[str, str]:

@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from service.api import (
     audit_log,
+    availability,
     bots,
     calendars,
     changes,
@@ -54,6 +55,7 @@ ROUTES: Final[Sequence[HTTPRouteHandler]] = [
     *connect.ROUTES,
     *connections.ROUTES,
     *events.ROUTES,
+    *availability.ROUTES,
     *event_writing.ROUTES,
     *meetings.ROUTES,
     *bots.ROUTES,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, null, or_, select, update
+from sqlalchemy import and_, case, delete, func, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.cipher import Cipher, place_of
@@ -126,6 +126,13 @@ async def let_go(conn: AsyncConnection, calendar_id: UUID, now: datetime) -> boo
     due = case((or_(_c.due_at.is_(None), _c.due_at <= now), _c.due_at), else_=now)
     await conn.execute(update(_calendars).where(_c.id == calendar_id).values(writing_until=null(), due_at=due))
     return True
+
+
+async def earlier(conn: AsyncConnection, row: Found) -> Sequence[Found]:
+    """Wishes for new events of the same calendar that are on their way and came before this one."""
+    before = or_(_w.created_at < row.created_at, and_(_w.created_at == row.created_at, _w.id < row.id))
+    mine = (_w.calendar_id == row.calendar_id, _w.kind == "create", _w.state == "pending", _w.id != row.id)
+    return (await conn.execute(select(_writes).where(*mine, before).limit(100))).all()
 
 
 async def next_due(conn: AsyncConnection) -> datetime | None:

@@ -184,3 +184,46 @@ async def test_both_follows_what_somebody_changed(office: Office):
     await office.settle()
     assert (await office.show(event))["title"] == "Theirs"
     assert list(office.rows()) == ["Theirs"]
+
+
+async def test_where_availability_is_validated_nothing_is_written_over_a_busy_time(office: Office):
+    await office.write(title="First")
+    await office.set(validate_availability=True)
+    assert "taken" in (await office.write(409))["detail"]
+    assert list(office.rows()) == ["First"]
+    await office.write(title="Beside", starts_at=office.at(6), ends_at=office.at(7))
+    await office.write(409, title="Too near", starts_at=office.at(7), ends_at=office.at(8), buffer_before=5)
+    await office.write(title="Shown only", is_busy=False)
+    assert sorted(office.rows()) == ["Beside", "First", "Shown only"]
+
+
+async def test_an_event_is_not_in_its_own_way(office: Office):
+    await office.set(validate_availability=True, sync_buffers_to_calendar=True)
+    event = await office.write(buffer_before=30)
+    half = await office.call.patch(f"/events/{event['id']}", json={"starts_at": office.at(5.25)})
+    assert half.status_code == 200, half.text
+
+
+async def test_a_connection_that_blocks_no_time_is_in_nobodys_way(office: Office):
+    await office.write(title="First")
+    await office.set(validate_availability=True, block_busy_time=False)
+    await office.write(title="Second")
+    assert sorted(office.rows()) == ["First", "Second"]
+
+
+async def test_calendars_that_block_time_are_asked_for_at_the_provider_where_nobody_has_connected_them(office: Office):
+    team = office.stage.world.add_calendar(ADA, "Team")
+    office.stage.world.add_meeting(team, "Theirs", in_minutes=5 * 60 + 10)
+    await office.set(validate_availability=True, busy_calendars=[team])
+    await office.write(409)
+    await office.write(starts_at=office.at(7), ends_at=office.at(8))
+
+
+async def test_guests_get_no_mail_where_the_connection_says_so(office: Office):
+    loud = await office.write(attendees=[{"email": GUEST}])
+    await office.set(disable_attendee_notification=True)
+    silent = await office.write(title="Silent", attendees=[{"email": GUEST}])
+    world = office.stage.world
+    assert len(world.read_mails(GUEST, loud["provider_event_id"])) == 1
+    await office.call.delete(f"/events/{silent['id']}")
+    assert world.read_mails(GUEST, silent["provider_event_id"]) == []

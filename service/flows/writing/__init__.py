@@ -9,10 +9,27 @@ So whatever becomes of the request, of its answer or of this process, the wish i
 that it failed, it is taken back. While a calendar has wishes on their way it is not read.
 """
 
+from service.flows.writing.busy_times import Selection, select, times
+from service.flows.writing.conflicts import Conflicts
+from service.flows.writing.conflicts import find as find_conflicts
 from service.flows.writing.following import Follower
 from service.flows.writing.opening import digest
 from service.flows.writing.resuming import Resumer
 from service.flows.writing.scene import Job
 from service.flows.writing.wishes import Meant, change_event, create_event, remove_event
 
-__all__ = ["Follower", "Job", "Meant", "Resumer", "change_event", "create_event", "digest", "remove_event"]
+__all__ = [
+    "Conflicts",
+    "Follower",
+    "Job",
+    "Meant",
+    "Resumer",
+    "Selection",
+    "change_event",
+    "create_event",
+    "digest",
+    "find_conflicts",
+    "remove_event",
+    "select",
+    "times",
+]

@@ -31,13 +31,19 @@ class Account(NamedTuple):
     email: str | None
 
 
-async def reach(gateway: Gateway, account: Account | Found, call: Callable[[Access], Awaitable[T]]) -> T:
+async def reach(
+    gateway: Gateway,
+    account: Account | Found,
+    call: Callable[[Access], Awaitable[T]],
+    *,
+    patience: float | None = None,
+) -> T:
     """What the call answers, repeated after faults that say nothing. Raises service.errors.ProviderError.
 
     `account` may be a calendar's row. The call has to be one that may be repeated.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + PATIENCE
+    end = loop.time() + (PATIENCE if patience is None else patience)
     tried = 0
     async with gateway.turnstile.entered(account.connection_id):
         while True:

@@ -14,6 +14,7 @@ from service.flows.writing import carrying
 from service.flows.writing.opening import Opened, begin, give_up, put_off
 from service.flows.writing.refusals import FAULTS, refuse
 from service.flows.writing.scene import Job, Scene, check_direction, set_scene
+from service.flows.writing.validation import check_time
 from service.store import events
 from service.store.tables import Found
 
@@ -100,6 +101,8 @@ def _about(row: Found, meant: Meant, *, patch: Patch | None = None) -> Job:
 async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
     gateway = scene.gateway
     try:
+        if opened.row.kind != "remove" and opened.row.attempts == 0:
+            await check_time(scene, opened)
         return await work(scene, opened)
     except FAULTS as error:
         if opened.row.kind == "create":

@@ -1,0 +1,218 @@
+"""When somebody is busy: from the store where it knows, from the provider where it does not, and else unknown."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from service.core.availability import Busy, Free, merged
+from service.core.connection import read_settings
+from service.core.event import CANCELLED, DECLINED, Event, decode_event
+from service.core.lifecycle import State
+from service.core.schedule import Window, window_at
+from service.core.sync import Listed
+from service.errors import GatewayError, ProviderError
+from service.flows.gateway import Gateway
+from service.flows.writing.reaching import Account, reach
+from service.providers.protocol import Access
+from service.store import busy_times, examinations
+from service.store.tables import Found
+
+PATIENCE: Final = 8.0
+MOST_CALENDARS: Final = 250
+MOST_BUFFER: Final = timedelta(hours=12)
+NO_TIME: Final = frozenset({"workingLocation", "birthday"})
+"""Kinds of events that say where somebody is, or whose day it is."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose time is asked about: calendars, all of a connection's, all of a user's; nothing: all of the project's."""
+
+    calendar_ids: Sequence[UUID] = ()
+    connection_ids: Sequence[UUID] = ()
+    user_id: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody in particular is asked about."""
+        return not self.calendar_ids and not self.connection_ids and self.user_id is None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a selection comes to: calendars of the store, and those of the provider's that nobody has connected."""
+
+    calendars: Sequence[Found]
+    foreign: Sequence[tuple[Account, str]] = ()
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """Busy stretches by start, and the calendars of which nobody knows."""
+
+    busy: list[Busy]
+    unknown: list[str]
+
+
+async def select(gateway: Gateway, project_id: UUID, wanted: Selection) -> Asked:
+    """Find the calendars. Raises GatewayError 404 for one that the project does not have, 422 for too many."""
+    async with gateway.database.read() as conn:
+        if wanted.is_empty:
+            rows = await busy_times.calendars(conn, project_id, None, MOST_CALENDARS + 1)
+            if len(rows) > MOST_CALENDARS:
+                detail = "The project has too many calendars to ask about all of them: name calendar_ids, connection_ids or user_id."
+                raise GatewayError(422, "validation_failed", detail)
+            return Asked(calendars=[row for row in rows if read_settings(row.settings).block_busy_time])
+        named = await busy_times.calendars(conn, project_id, wanted.calendar_ids, MOST_CALENDARS)
+        if len(named) != len(set(wanted.calendar_ids)):
+            raise GatewayError(404, "not_found", "There is no such calendar.")
+        owners: Sequence[Found] = []
+        if wanted.connection_ids or wanted.user_id is not None:
+            owners = await busy_times.connections(conn, project_id, wanted.connection_ids, wanted.user_id)
+        if set(wanted.connection_ids) - {row.id for row in owners}:
+            raise GatewayError(404, "not_found", "There is no such connection.")
+        theirs = await busy_times.calendars_of(conn, [row.id for row in owners]) if owners else []
+    found = {row.id: row for row in named}
+    foreign: list[tuple[Account, str]] = []
+    for owner in owners:
+        mine, missing = _blocking(owner, theirs)
+        found |= {row.id: row for row in mine}
+        account = Account(connection_id=owner.id, provider=owner.provider, email=owner.email)
+        foreign += [(account, raw_id) for raw_id in missing]
+    return Asked(calendars=list(found.values()), foreign=foreign)
+
+
+async def times(gateway: Gateway, asked: Asked, window: Window, *, but: Iterable[UUID] = ()) -> Times:
+    """When the calendars' owners are busy, as far as anybody knows; the events `but` are left out."""
+    now = gateway.clock()
+    known = [row for row in asked.calendars if is_known(row, window, now)]
+    questions: dict[Account, dict[str, str]] = {}
+    rows: dict[tuple[UUID, str], Found] = {}
+    for row in asked.calendars:
+        if row not in known:
+            account = Account(connection_id=row.connection_id, provider=row.provider, email=row.email)
+            questions.setdefault(account, {})[row.raw_calendar_id] = str(row.id)
+            rows[row.connection_id, row.raw_calendar_id] = row
+    for account, raw_id in asked.foreign:
+        questions.setdefault(account, {})[raw_id] = raw_id
+    busy = await _stored(gateway, [row.id for row in known], window, frozenset(but))
+    answers = await asyncio.gather(
+        *(_ask(gateway, account, list(ids), window, rows) for account, ids in questions.items())
+    )
+    unknown: list[str] = []
+    for (_, ids), answer in zip(questions.items(), answers, strict=True):
+        for raw_id, shown_as in ids.items():
+            stretches = answer.get(raw_id)
+            if stretches is None:
+                unknown.append(shown_as)
+            else:
+                busy += [Busy(starts_at=a, ends_at=b, calendar_id=shown_as) for a, b in stretches]
+    return Times(busy=_joined(busy, window), unknown=sorted(unknown))
+
+
+def takes_time(event: Event) -> bool:
+    """Whether its owner is busy while it lasts: not when it is transparent, cancelled or declined."""
+    return (
+        event.is_busy
+        and event.status != CANCELLED
+        and event.response_status != DECLINED
+        and event.event_type not in NO_TIME
+    )
+
+
+def _blocking(owner: Found, calendars: Sequence[Found]) -> tuple[list[Found], list[str]]:
+    """Those of a connection's calendars that block its user's time: in the store, and by their id at the provider."""
+    settings = read_settings(owner.settings)
+    if not settings.block_busy_time:
+        return [], []
+    mine = [row for row in calendars if row.connection_id == owner.id]
+    if settings.busy_calendars is None:
+        return mine, []
+    named = set(settings.busy_calendars)
+    there = [row for row in mine if row.raw_calendar_id in named]
+    return there, sorted(named - {row.raw_calendar_id for row in there})
+
+
+def is_known(row: Found, window: Window, now: datetime) -> bool:
+    """Whether the store equals the provider in this stretch: read lately enough, and within the window of reads."""
+    if row.last_synced_at is None or row.status == State.DISCONNECTED or row.stale_at is None or row.stale_at <= now:
+        return False
+    kept = window_at(row.last_synced_at, row.horizon_days)
+    return kept.start <= window.start and window.end <= kept.end
+
+
+async def _stored(gateway: Gateway, ids: Sequence[UUID], window: Window, but: frozenset[UUID]) -> list[Busy]:
+    if not ids:
+        return []
+    async with gateway.database.read() as conn:
+        rows = await busy_times.events(conn, ids, window.start - MOST_BUFFER, window.end + MOST_BUFFER)
+    found = []
+    for row in rows:
+        event = decode_event(row.body)
+        if row.id not in but and takes_time(event):
+            before, after = timedelta(minutes=row.buffer_before or 0), timedelta(minutes=row.buffer_after or 0)
+            start, end = event.starts_at - before, event.ends_at + after
+            found.append(Busy(starts_at=start, ends_at=end, calendar_id=str(row.calendar_id)))
+    return found
+
+
+async def _ask(
+    gateway: Gateway, account: Account, ids: list[str], window: Window, rows: dict[tuple[UUID, str], Found]
+) -> dict[str, list[tuple[datetime, datetime]] | None]:
+    """What the provider says of calendars; None for those of which it does not."""
+    found: dict[str, list[tuple[datetime, datetime]] | None] = dict.fromkeys(ids)
+    reader = gateway.busy_readers.get(account.provider)
+    if reader is not None:
+        try:
+            told = await reach(gateway, account, lambda access: reader.busy(access, ids, window), patience=PATIENCE)
+            found |= {
+                raw_id: [(each.starts_at, each.ends_at) for each in stretches]
+                for raw_id, stretches in told.items()
+                if stretches is not None
+            }
+        except ProviderError:
+            pass  # the events themselves may still be read
+    for raw_id in [each for each in ids if found[each] is None]:
+        found[raw_id] = await _listed(gateway, account, raw_id, window, rows.get((account.connection_id, raw_id)))
+    return found
+
+
+async def _listed(
+    gateway: Gateway, account: Account, raw_id: str, window: Window, row: Found | None
+) -> list[tuple[datetime, datetime]] | None:
+    """The busy time of a calendar, out of its events as they are now; None when they cannot be read."""
+    provider = gateway.providers.get(account.provider)
+    if provider is None:
+        return None
+    zone = row.time_zone if row is not None else None
+    rules = examinations.rules_of(row) if row is not None else None
+
+    async def read(access: Access) -> list[tuple[datetime, datetime]]:
+        given = {} if rules is None else {"rules": rules}
+        listing = provider.stretch(access, raw_id, window=window, time_zone=zone, **given)
+        return [
+            (item.event.starts_at, item.event.ends_at)
+            async for item in listing
+            if isinstance(item, Listed) and takes_time(item.event)
+        ]
+
+    try:
+        return await reach(gateway, account, read, patience=PATIENCE)
+    except ProviderError:
+        return None
+
+
+def _joined(busy: Iterable[Busy], window: Window) -> list[Busy]:
+    """By calendar, in stretches that neither overlap nor touch, as far as they lie in the window."""
+    by_calendar: dict[str, list[Free]] = {}
+    for each in busy:
+        if window.overlaps(each.starts_at, each.ends_at):
+            stretch = Free(starts_at=max(each.starts_at, window.start), ends_at=min(each.ends_at, window.end))
+            by_calendar.setdefault(each.calendar_id, []).append(stretch)
+    found = [
+        Busy(starts_at=each.starts_at, ends_at=each.ends_at, calendar_id=calendar_id)
+        for calendar_id, stretches in by_calendar.items()
+        for each in merged(stretches)
+    ]
+    return sorted(found, key=lambda each: (each.starts_at, each.calendar_id))

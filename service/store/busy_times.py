@@ -1,0 +1,88 @@
+"""Which calendars are meant by a question about somebody's time, and the events in them that may take it up."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.connection_tables import ConnectionRow
+from service.store.tables import CalendarRow, EventRow, Found, Table
+from service.store.writing_tables import ManagedEventRow
+from webhooks.claims import padded
+
+_calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
+_connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
+_events = Table.metadata.tables[str(EventRow.__tablename__)]
+_managed = Table.metadata.tables[str(ManagedEventRow.__tablename__)]
+_c, _k, _e, _m = _calendars.c, _connections.c, _events.c, _managed.c
+
+CALENDARS: Final = "calendars"
+
+_CALENDAR: Final = (
+    _c.id,
+    _c.connection_id,
+    _c.provider,
+    _c.raw_calendar_id,
+    _c.calendar_name,
+    _c.name,
+    _c.email,
+    _c.time_zone,
+    _c.status,
+    _c.horizon_days,
+    _c.last_synced_at,
+    _c.stale_at,
+    _c.link_rules,
+    _k.settings,
+)
+_joined: Final = select(*_CALENDAR).join(_connections, _k.id == _c.connection_id).order_by(_c.id)
+
+
+async def calendars(conn: AsyncConnection, project_id: UUID, ids: Sequence[UUID] | None, most: int) -> Sequence[Found]:
+    """Calendars of a project by id, or all of them (at most so many), each with the settings of its connection."""
+    query = _joined.where(_c.project_id == project_id)
+    if ids is not None:
+        query = query.where(_c.id.in_(padded(sorted(ids))))
+    return (await conn.execute(query.limit(most))).all()
+
+
+async def calendars_of(conn: AsyncConnection, connection_ids: Sequence[UUID]) -> Sequence[Found]:
+    """Every calendar of these connections."""
+    return (await conn.execute(_joined.where(_c.connection_id.in_(padded(sorted(connection_ids)))))).all()
+
+
+async def connections(
+    conn: AsyncConnection, project_id: UUID, ids: Sequence[UUID], user_id: str | None
+) -> Sequence[Found]:
+    """Connections of a project to calendars, by id and of a user."""
+    named = _k.id.in_(padded(sorted(ids))) if ids else None
+    wanted = [each for each in (named, _k.user_id == user_id if user_id is not None else None) if each is not None]
+    query = select(_k.id, _k.provider, _k.email, _k.user_id, _k.settings).where(_k.project_id == project_id)
+    return (await conn.execute(query.where(or_(*wanted)).order_by(_k.id))).all()
+
+
+async def events(
+    conn: AsyncConnection, calendar_ids: Sequence[UUID], start: datetime, end: datetime
+) -> Sequence[Found]:
+    """What lies in a stretch of time, by start, with what `core.event.decode_event` reads (`body`).
+
+    `buffer_before` and `buffer_after` are minutes that are kept free around it, null for what was not written here.
+    """
+    ours: Any = and_(
+        _m.calendar_id == _e.calendar_id,
+        or_(_m.provider_event_id == _e.provider_event_id, _m.provider_event_id == _e.series_id),
+    )
+    query = (
+        select(_e.id, _e.calendar_id, _e.meeting_key, _e.body, _m.buffer_before, _m.buffer_after)
+        .outerjoin(_managed, ours)
+        .where(
+            _e.calendar_id.in_(padded(sorted(calendar_ids))),
+            _e.starts_at < end,
+            _e.ends_at > start,
+            _e.deleted_at.is_(None),
+        )
+        .order_by(_e.starts_at, _e.id)
+    )
+    return (await conn.execute(query)).all()
