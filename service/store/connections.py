@@ -232,11 +232,13 @@ async def put_client(
     new_id = uuid7()
     fresh = {"id": new_id, **identity, "client_secret": b"", "created_at": now, "updated_at": now}
     add = insert(conn.dialect.name, _clients).values(**fresh, rejection_announced=False)
-    await conn.execute(add.on_conflict_do_nothing(index_elements=[_o.project_id, _o.provider, _o.client_id, _o.tenant]))
-    mine = (_o[name] == value for name, value in identity.items())
-    found: UUID = (await conn.execute(select(_o.id).where(*mine).with_for_update(key_share=True))).scalar_one()
-    # Locked FOR NO KEY UPDATE: who writes to a calendar of this client twice in one transaction has PostgreSQL look at the
-    # client's key, and would wait for us while we wait for the calendar.
+    # One statement finds it or makes it, whoever deletes it at this moment. It is locked FOR NO KEY UPDATE: who writes to a
+    # calendar of this client twice in one transaction has PostgreSQL look at the client's key, and would wait for us while
+    # we wait for the calendar.
+    add = add.on_conflict_do_update(
+        index_elements=[_o.project_id, _o.provider, _o.client_id, _o.tenant], set_={"updated_at": now}
+    )
+    found: UUID = (await conn.execute(add.returning(_o.id))).scalar_one()
     # Sealed for the row that has it, which is only known now.
     place = place_of(project_id, "oauth_clients", "client_secret", found)
     sealed = cipher.seal(client_secret.encode(), place)
@@ -285,11 +287,9 @@ async def put_connection(
         "updated_at": now,
     }
     add = insert(conn.dialect.name, _connections).values(**fresh)
-    await conn.execute(add.on_conflict_do_nothing(index_elements=[_c.project_id, _c.provider, _c.account]))
-    query = select(_c.id, _c.oauth_client_id).where(
-        _c.project_id == project_id, _c.provider == provider, _c.account == account
-    )
-    row = (await conn.execute(query.with_for_update(key_share=True))).one()
+    # One statement finds it or makes it, whoever lets it go at this moment.
+    add = add.on_conflict_do_update(index_elements=[_c.project_id, _c.provider, _c.account], set_={"updated_at": now})
+    row = (await conn.execute(add.returning(_c.id, _c.oauth_client_id))).one()
     found: UUID = row.id
 
     def sealed(column: str, secret: str) -> bytes:
@@ -308,6 +308,13 @@ async def put_connection(
     }
     await conn.execute(update(_connections).where(_c.id == found).values(**values))
     return found, row.oauth_client_id, found == new_id
+
+
+async def hold(conn: AsyncConnection, connection_id: UUID) -> None:
+    """Hold a connection that is perhaps to be forgotten, its client first, as those do who connect."""
+    client = select(_c.oauth_client_id).where(_c.id == connection_id).scalar_subquery()
+    await conn.execute(select(_o.id).where(_o.id == client).with_for_update(key_share=True))
+    await connection_standing.hold(conn, [connection_id])
 
 
 async def forget_unused(conn: AsyncConnection, connection_id: UUID, now: datetime) -> list[Notice]:
@@ -337,5 +344,7 @@ async def forget_unused_client(conn: AsyncConnection, oauth_client_id: UUID) -> 
 
     One that the integrator has registered stays until the integrator deletes it.
     """
+    # Locked by a statement of its own: the next one then sees the connections of those who were sooner.
+    await conn.execute(select(_o.id).where(_o.id == oauth_client_id).with_for_update(key_share=True))
     used = select(_c.id).where(_c.oauth_client_id == oauth_client_id).exists()
     await conn.execute(delete(_clients).where(_o.id == oauth_client_id, ~used, _o.is_registered.is_(False)))

@@ -20,7 +20,6 @@ from service.store import (
     calendars,
     channels,
     connection_settings,
-    connection_standing,
     connection_views,
     connections,
 )
@@ -43,7 +42,7 @@ async def remove(
     await close_channels(gateway, row, opened)
     now = gateway.clock()
     async with gateway.database.write() as conn:
-        await connection_standing.hold(conn, [row.connection_id])
+        await connections.hold(conn, row.connection_id)
         row = await calendars.locked(conn, project_id, calendar_id)
         if row is None:
             raise unknown()
@@ -68,6 +67,7 @@ async def remove_connection(
     await stop_push(gateway, opened)
     now = gateway.clock()
     async with gateway.database.write() as conn:
+        await connections.hold(conn, connection_id)
         connection = await connection_settings.locked(conn, project_id, connection_id)
         if connection is None:
             raise unknown(CONNECTION)
