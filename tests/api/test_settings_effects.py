@@ -8,7 +8,6 @@ import pytest
 from flows.stage import Stage
 
 from service.flows.writing import Follower, Resumer
-from simulator.google.world import World
 
 pytestmark = pytest.mark.anyio
 ADA = "ada@example.com"
