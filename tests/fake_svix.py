@@ -263,7 +263,7 @@ class FakeSvix:
 
 def _out(endpoint: Endpoint, **more: Any) -> Any:
     kind = wire.MessageEndpointOut if more else wire.EndpointOut
-    shown = {name: getattr(endpoint, name) for name in wire.EndpointOut.__struct_fields__}
+    shown = {name: getattr(endpoint, name) for name in kind.__struct_fields__ if hasattr(endpoint, name)}
     return kind(**shown, **more)
 
 

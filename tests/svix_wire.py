@@ -84,11 +84,10 @@ class EndpointPatch(Asked):
     metadata: Metadata | UnsetType = UNSET
 
 
-class EndpointOut(Answered):
+class _Endpoint(Answered):
     id: str
     url: str
     description: str
-    metadata: Metadata
     created_at: datetime
     updated_at: datetime
     uid: str | None = None
@@ -98,7 +97,11 @@ class EndpointOut(Answered):
     throttle_rate: int | None = None
 
 
-class MessageEndpointOut(EndpointOut, kw_only=True):
+class EndpointOut(_Endpoint, kw_only=True):
+    metadata: Metadata
+
+
+class MessageEndpointOut(_Endpoint, kw_only=True):
     status: Status
     status_text: str
     next_attempt: datetime | None = None

@@ -2,8 +2,8 @@
 
 import asyncio
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -57,15 +57,21 @@ from webhooks.relay.shapes import MOST_OF_AN_ENDPOINT, endpoint_id_of, endpoint_
 
 TEST = "webhook.test"
 WINDOW = timedelta(hours=24)
+LONGEST = 25.0
+"""Seconds that a user's wish may take, however many calls it needs."""
+
 OPEN_FOR = timedelta(hours=1)
 """How long a link to the portal may be used: the shortest that Svix gives."""
 
 
-@contextmanager
-def told_as_refusals() -> Iterator[None]:
-    """Around calls of the Svix server: raises the desk's own exceptions."""
+@asynccontextmanager
+async def told_as_refusals() -> AsyncIterator[None]:
+    """Around calls of the Svix server for one wish: all within its deadline; raises the desk's own exceptions."""
     try:
-        yield
+        async with asyncio.timeout(LONGEST):
+            yield
+    except TimeoutError:
+        raise Unavailable(f"Svix did not answer all of it within {LONGEST:g} s.") from None
     except SvixRefused as error:
         if error.status in (400, 413, 422) and error.is_svix:
             raise Unsupported(f"Svix does not take this: {error.text or 'it does not say why'}.") from None
@@ -122,7 +128,7 @@ class SvixDesk:
         app_id = str(project_id)
         wish = EndpointIn(uid=str(endpoint_id), **fields_of(msgspec.structs.asdict(draft), self._remote.catalogue))
         options = EndpointCreateOptions(idempotency_key=f"create.{endpoint_id}")
-        with told_as_refusals():
+        async with told_as_refusals():
             await self._remote.open_application(project_id)
             there = await self._directory.all(project_id)
             out = next((each for each in there if endpoint_id_of(each) == endpoint_id), None)
@@ -137,14 +143,14 @@ class SvixDesk:
         return self._shown(project_id, out), secret
 
     async def page(self, project_id: UUID, *, after: UUID | None, limit: int, now: datetime) -> list[Endpoint]:  # noqa: ARG002  (the protocol has it)
-        with told_as_refusals():
+        async with told_as_refusals():
             found = await self._directory.all(project_id)
         later = [out for out in found if after is None or endpoint_id_of(out) > after]
         return [self._shown(project_id, out) for out in later[:limit]]
 
     async def get(self, project_id: UUID, endpoint_id: UUID, *, now: datetime) -> Endpoint:
         app_id, options = str(project_id), EndpointGetStatsOptions(since=now - WINDOW)
-        with told_as_refusals():
+        async with told_as_refusals():
             out = await self._directory.one(project_id, endpoint_id)
             stats = await self._remote.call(lambda svix: svix.endpoint.get_stats(app_id, out.id, options))
         total = stats.success + stats.fail
@@ -162,7 +168,7 @@ class SvixDesk:
     ) -> Endpoint:
         _check_fields(changes.get("ordering"), changes.get("calendar_ids"))
         app_id = str(project_id)
-        with told_as_refusals():
+        async with told_as_refusals():
             out, held = await self._held(project_id, endpoint_id, version)
             wish = {"state": EndpointState.ENABLED.value, **changes}
             differing = {name: value for name, value in wish.items() if getattr(held, name) != value}
@@ -178,13 +184,13 @@ class SvixDesk:
 
     async def delete(self, project_id: UUID, endpoint_id: UUID, *, version: int | None, now: datetime) -> None:  # noqa: ARG002  (the protocol has it)
         app_id = str(project_id)
-        with told_as_refusals():
+        async with told_as_refusals():
             out, _ = await self._held(project_id, endpoint_id, version)
             await self._remote.call(lambda svix: svix.endpoint.delete(app_id, out.id))
         await self._write_down(project_id, Deed("endpoint.deleted", endpoint_id))
 
     async def reveal(self, project_id: UUID, endpoint_id: UUID) -> str:
-        with told_as_refusals():
+        async with told_as_refusals():
             out = await self._directory.one(project_id, endpoint_id)
             secret = await self._secret(project_id, out)
         await self._write_down(project_id, Deed("endpoint.secret_revealed", endpoint_id))
@@ -202,7 +208,7 @@ class SvixDesk:
         app_id = str(project_id)
         wish = EndpointSecretRotateIn(grace_period_seconds=int(grace.total_seconds()))
         options = EndpointRotateSecretOptions(idempotency_key=f"rotate.{rotation_id}")
-        with told_as_refusals():
+        async with told_as_refusals():
             out = await self._directory.one(project_id, endpoint_id)
             try:
                 await self._remote.call(lambda svix: svix.endpoint.rotate_secret(app_id, out.id, wish, options))
@@ -216,14 +222,14 @@ class SvixDesk:
 
     async def test(self, project_id: UUID, endpoint_id: UUID, *, now: datetime) -> Attempt:  # noqa: ARG002  (the protocol has it)
         app_id, wish, options = str(project_id), EventExampleIn(event_type=TEST), EndpointSendExampleOptions()
-        with told_as_refusals():
+        async with told_as_refusals():
             out = await self._enabled(project_id, endpoint_id)
             sent = await self._knowing_types(lambda svix: svix.endpoint.send_example(app_id, out.id, wish, options))
         await self._write_down(project_id, Deed("endpoint.tested", endpoint_id))
         try:
             async with asyncio.timeout(self._patience):
                 while True:
-                    with told_as_refusals():
+                    async with told_as_refusals():
                         attempt = await self._records.first_attempt(project_id, sent.id, out)
                     if attempt is not None:
                         return attempt
@@ -245,7 +251,7 @@ class SvixDesk:
         types = names_of(event_types, self._remote.catalogue) if event_types is not None else None
         wanted = Wanted(states=(MessageStatus.FAIL,), types=types, since=since, until=until)
         wish = RecoverIn(since=since, until=until)
-        with told_as_refusals():
+        async with told_as_refusals():
             out = await self._enabled(project_id, endpoint_id)
             failed = await self._records.of_endpoint(project_id, out.id, wanted, limit=1000)
             if types is None:
@@ -260,19 +266,19 @@ class SvixDesk:
         return len(failed) + again
 
     async def messages(self, project_id: UUID, wanted: Selection) -> list[tuple[Message, list[Delivery]]]:
-        with told_as_refusals():
+        async with told_as_refusals():
             return await self._archive.page(project_id, wanted)
 
     async def message(self, project_id: UUID, message_id: UUID) -> tuple[Message, list[Delivery]]:
-        with told_as_refusals():
+        async with told_as_refusals():
             return await self._archive.one(project_id, message_id)
 
     async def attempts(self, project_id: UUID, message_id: UUID) -> list[Attempt]:
-        with told_as_refusals():
+        async with told_as_refusals():
             return await self._archive.attempts(project_id, message_id)
 
     async def resend(self, project_id: UUID, message_id: UUID, *, endpoint_id: UUID | None, now: datetime) -> int:
-        with told_as_refusals():
+        async with told_as_refusals():
             if endpoint_id is not None:
                 await self._enabled(project_id, endpoint_id)
             if await self._archive.resend(project_id, message_id, now=now, announce=self._announce):
@@ -287,7 +293,7 @@ class SvixDesk:
         app_id = str(project_id)
         wish = AppPortalAccessIn(application=application(project_id), expiry=int(OPEN_FOR.total_seconds()))
         options = AuthenticationAppPortalAccessOptions()
-        with told_as_refusals():
+        async with told_as_refusals():
             access = await self._remote.call(lambda svix: svix.authentication.app_portal_access(app_id, wish, options))
         await self._write_down(project_id, Deed("portal.opened", project_id))
         return Portal(access.url, now + OPEN_FOR)
