@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 from simulation.chronicle import STORY, Chronicle
-from simulation.inline_sqlite import dialler
+from simulation.inline_sqlite import dialler, noting_loans
 from simulation.machines import Machine, keep_account, true_time
 from simulation.network import Network
 from simulation.receiver import Receiver
@@ -42,14 +42,15 @@ LATER = HEED + 0.5
 """So much later is it met with where the tick that looks for it is a slow one: after a leap every tick comes at once."""
 
 SHORTEST_LEAP = 2.0
+STEP = 0.8
 
 _NEXT_DUE = """
-              SELECT min(due_at), 0 FROM calendars
+              SELECT min(due_at), :dozing FROM calendars
     UNION ALL SELECT min(next_at), 0 FROM webhook_deliveries WHERE state = 'pending'
     UNION ALL SELECT min(announce_at), 0 FROM events
     UNION ALL SELECT min(due_at), :later FROM pushes
     UNION ALL SELECT min(due_at), :later FROM channels WHERE state IN ('opening', 'closing')
-    UNION ALL SELECT min(look_at), :later FROM freshness
+    UNION ALL SELECT min(look_at), :later + :dozing FROM freshness
     UNION ALL SELECT min(next_try_at), 0 FROM bots
     UNION ALL SELECT min(look_at), 0 FROM bot_looks
 """
@@ -168,6 +169,15 @@ class City:
         self.chronicle.tell(STORY, f"puts the clock of {name} by {by}")
         self.replicas[name].machine.ahead += timedelta(**by)
 
+    def at_work(self, task: str) -> str:
+        """The only gateway that has a task of a name that begins so."""
+        (name,) = {
+            name
+            for name, replica in self.replicas.items()
+            if any(each.get_name().startswith(task) for each in replica.machine.tasks)
+        }
+        return name
+
     # --- people ---
 
     def at_google(self, act: Callable[[], T]) -> T:
@@ -213,24 +223,30 @@ class City:
 
     # --- time ---
 
-    async def rest(self, **duration: float) -> None:
-        """Let time pass. Seconds in which nothing can become due, and nobody waits for an answer, are leapt over."""
+    async def rest(self, *, dozing: float = 0.0, **duration: float) -> None:
+        """Let time pass. Seconds in which nothing can become due, and nobody waits for an answer, are leapt over.
+
+        Where `dozing`, calendars may be read and looked at so many seconds late, as on a machine that sleeps now and then.
+        """
         end = self.loop.time() + timedelta(**duration).total_seconds()
         while (left := end - self.loop.time()) > 0:
-            await asyncio.sleep(min(1.0, left))
-            free = min(self._idle_for(), end - self.loop.time())
+            await asyncio.sleep(min(STEP, left))
+            free = min(self._idle_for(dozing), end - self.loop.time())
             if free >= SHORTEST_LEAP:
                 self.loop.leap(free)
 
-    async def until(self, is_so: Callable[[], bool], **limit: float) -> None:
-        """Rest until something is so. Raises AssertionError after `limit`."""
+    async def rest_until(self, moment: datetime, *, dozing: float = 0.0) -> None:
+        await self.rest(dozing=dozing, seconds=(moment - self.now()).total_seconds())
+
+    async def until(self, is_so: Callable[[], bool], *, step: float = 1.0, **limit: float) -> None:
+        """Rest until something is so, looking every `step` seconds. Raises AssertionError after `limit`."""
         end = self.now() + timedelta(**limit)
         while not is_so():
             if self.now() >= end:
                 raise AssertionError(f"still not so after {limit}")
-            await self.rest(seconds=1)
+            await self.rest(seconds=step)
 
-    def _idle_for(self) -> float:
+    def _idle_for(self, dozing: float) -> float:
         now = self.loop.time()
         machines = [replica.machine for replica in self.replicas.values()]
         is_used = self.network.in_flight or self.google.tasks or now - self.network.last_used < 0.5
@@ -239,11 +255,8 @@ class City:
         if not machines:
             return float("inf")
         shown = max(machine.now() for machine in machines)
-        found = [
-            (text, more)
-            for text, more in self._look.execute(_NEXT_DUE, {"later": LATER}).fetchall()
-            if text is not None
-        ]
+        rows = self._look.execute(_NEXT_DUE, {"later": LATER, "dozing": dozing}).fetchall()
+        found = [(text, more) for text, more in rows if text is not None]
         pauses = [
             (datetime.fromisoformat(text).replace(tzinfo=UTC) - shown).total_seconds() + more for text, more in found
         ]
@@ -278,7 +291,7 @@ def simulate(story: Story[T], template: Path, folder: Path, *, seed: int = 0, **
     loop = VirtualLoop()
     keep_account(loop)
     try:
-        with standing_in(loop, f"{seed}"):
+        with standing_in(loop, f"{seed}"), noting_loans():
             return loop.run_until_complete(_tell(story, loop, f"{seed}", path, settings))
     finally:
         loop.close()

@@ -2,12 +2,15 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from simulation.machines import Machine
+from simulation.machines import Machine, this_machine
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from service.store.sqlite_driver import STATEMENTS_KEPT, Connection, Cursor
 
@@ -85,6 +88,27 @@ class _AtOnce:
 class InlineCursor(Cursor):
     async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> "InlineCursor":
         return await super().execute(INSTEAD.get(sql, sql), parameters)
+
+
+@contextmanager
+def noting_loans() -> Iterator[None]:
+    """Have every machine know which connections are out of their pools."""
+
+    def lend(_connection: Any, record: Any, _loan: Any) -> None:
+        if (machine := this_machine()) is not None:
+            machine.lent[record] = None
+
+    def take_back(_connection: Any, record: Any) -> None:
+        if (machine := this_machine()) is not None:
+            machine.lent.pop(record, None)
+
+    event.listen(Pool, "checkout", lend)
+    event.listen(Pool, "checkin", take_back)
+    try:
+        yield
+    finally:
+        event.remove(Pool, "checkout", lend)
+        event.remove(Pool, "checkin", take_back)
 
 
 def dialler(machine: Machine, random: Random) -> Callable[[Path, float], Awaitable[InlineConnection]]:

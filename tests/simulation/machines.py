@@ -35,6 +35,7 @@ class Machine:
         self.is_alive = True
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.plugs: list[Plug] = []
+        self.lent: dict[Any, None] = {}  # SQLAlchemy's records of the connections that are out of their pools
         self.last_id = 0
         self._context = copy_context()
         self._context.run(_machine.set, self)
@@ -72,11 +73,14 @@ class Machine:
         self.loop.forget_timers(lambda context: context.get(_machine) is self)
         for _ in range(MOST_ROUNDS):
             if not self.tasks:
-                return
+                break
             for task in list(self.tasks):
                 task.cancel()
             await asyncio.sleep(0)
-        raise AssertionError(f"{self.name} does not die: {list(self.tasks)}")
+        if self.tasks:
+            raise AssertionError(f"{self.name} does not die: {list(self.tasks)}")
+        for record in self.lent:
+            record.fairy_ref = None  # nobody is to complain that they were never given back
 
 
 _machine: ContextVar[Machine | None] = ContextVar("machine", default=None)

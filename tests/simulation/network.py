@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from simulation.chronicle import STORY, Chronicle
@@ -68,13 +68,25 @@ class Host:
         return random.choice(alive) if alive else None
 
 
+class Sent(NamedTuple):
+    """A request that was sent, once it has ended; `status` is 0 where there was no answer."""
+
+    at: float
+    sender: str
+    method: str
+    host: str
+    path: str
+    status: int
+
+
 class Network:
-    """Every host by its name. `in_flight` counts requests whose senders wait."""
+    """Every host by its name. `in_flight` counts requests whose senders wait, `sent` has those that have ended."""
 
     def __init__(self, chronicle: Chronicle, seed: str) -> None:
         self.hosts: dict[str, Host] = {}
         self.in_flight = 0
         self.last_used = 0.0
+        self.sent: list[Sent] = []
         self._chronicle = chronicle
         self._random = Random(f"{seed}:network")
 
@@ -94,7 +106,7 @@ class Network:
         body = await request.aread()
         host = self.host(request.url.host)
         fate, there, back = host.weather.draw(self._random)
-        sender = str(this_machine() or STORY)
+        sender, at, status = str(this_machine() or STORY), loop.time(), 0
         said = f"{request.method} {host.name}{request.url.path} {_print(body)}"
         self.in_flight += 1
         try:
@@ -103,9 +115,11 @@ class Network:
             except BaseException as error:
                 self._chronicle.tell(sender, f"{said} {fate}: {type(error).__name__}")
                 raise
-            self._chronicle.tell(sender, f"{said} {fate}: {response.status_code}")
+            status = response.status_code
+            self._chronicle.tell(sender, f"{said} {fate}: {status}")
             return response
         finally:
+            self.sent.append(Sent(at, sender, request.method, host.name, request.url.path, status))
             self.in_flight -= 1
             self.last_used = loop.time()
 
@@ -120,7 +134,7 @@ class Network:
         if chosen is None:
             raise httpx.ConnectError("connection refused", request=request)
         if fate == "failed":
-            return httpx.Response(503, text="the way is blocked", request=request)
+            return httpx.Response(503, stream=httpx.ByteStream(b"the way is blocked"), request=request)
         machine, app = chosen
         exchanges = [Exchange(request, body) for _ in range(2 if fate == "twice" else 1)]
         serving = [machine.run(exchange.serve(app)) for exchange in exchanges]

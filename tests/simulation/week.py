@@ -19,9 +19,10 @@ ACT = Callable[[], Awaitable[str]]
 class Week:
     """The seed's own story; `tell` answers what is wrong at its end."""
 
-    def __init__(self, city: City, days: float) -> None:
+    def __init__(self, city: City, days: float, *, to_the_end: bool) -> None:
         self.city = city
         self.days = days
+        self.to_the_end = to_the_end
         self.random: Random = city.random
         self.plot = GooglePlot()
         self.unreachable_until = city.now()
@@ -41,7 +42,7 @@ class Week:
         end = city.now() + timedelta(days=self.days)
         while city.now() < end:
             await self._step()
-        return await self._end()
+        return await self._end() if self.to_the_end else []
 
     async def _step(self) -> None:
         acts: list[tuple[int, ACT]] = [
@@ -170,9 +171,9 @@ class Week:
         return [f"{name} has {count} channels" for name, count in counted.items() if count != 1]
 
 
-async def tell_week(city: City, days: float = 7) -> list[str]:
-    """Live through one; what is wrong at the end."""
+async def tell_week(city: City, days: float = 7, *, to_the_end: bool = True) -> list[str]:
+    """Live through one; what is wrong when it has come to rest, which takes more than a day after `days`."""
     try:
-        return await Week(city, days).tell()
+        return await Week(city, days, to_the_end=to_the_end).tell()
     except AssertionError as error:
         return [f"{error}"]
