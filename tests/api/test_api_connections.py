@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 from flows.stage import Stage
 from sqlalchemy import select, update
@@ -18,6 +19,7 @@ from simulator.microsoft.world import MicrosoftWorld
 pytestmark = pytest.mark.anyio
 ADA = "ada@example.com"
 _rows = ConnectionRow.metadata.tables["connections"]
+_clients = ConnectionRow.metadata.tables["oauth_clients"]
 _audit = AuditEntryRow.metadata.tables["audit_entries"]
 
 
@@ -216,6 +218,41 @@ async def test_a_connection_stays_without_calendars_when_its_user_wants_that(
     assert (await patched(call, connection, {"selected_calendars": ["primary"]}))["version"] == back["version"]
     await stage.sync()
     assert (await the_connection(call))["last_sync_at"] is not None
+
+
+async def test_a_project_has_no_more_calendars_than_it_may(
+    call: httpx.AsyncClient, stage: Stage, world: World, credentials: dict[str, Any]
+) -> None:
+    await connected(call, credentials)
+    team, other = (world.add_calendar(ADA, name) for name in ("Team", "Other"))
+    connection = await the_connection(call)
+    limited = msgspec.structs.replace(stage.gateway.settings, max_calendars_per_project=2)
+    object.__setattr__(stage.gateway, "settings", limited)
+
+    full = await call.patch(f"/connections/{connection['id']}", json={"selected_calendars": [ADA, team, other]})
+    assert (full.status_code, full.json()["errors"]) == (
+        422,
+        [{"field": "selected_calendars", "message": "one too many"}],
+    )
+    assert await the_connection(call) == connection
+    await patched(call, connection, {"selected_calendars": [ADA, team]})
+    swapped = await patched(call, connection, {"selected_calendars": [other, team]})
+    assert set(swapped["settings"]["selected_calendars"]) == {team, other}, "what goes makes room for what comes"
+
+
+async def test_a_client_that_was_registered_outlives_its_connections(
+    call: httpx.AsyncClient, stage: Stage, credentials: dict[str, Any]
+) -> None:
+    await connected(call, credentials)
+    async with stage.gateway.database.write() as conn:
+        await conn.execute(update(_clients).values(is_registered=True))
+        await conn.execute(update(_rows).values(is_kept=True))
+    connection = await the_connection(call)
+    [calendar] = connection["calendars"]
+    assert (await call.delete(f"/calendars/{calendar['id']}")).status_code == 204
+    assert (await the_connection(call))["calendars"] == [], "a user has connected the account as such"
+    assert (await call.delete(f"/connections/{connection['id']}")).status_code == 204
+    assert [await stage.count(table) for table in ("connections", "oauth_clients")] == [0, 1]
 
 
 @pytest.mark.parametrize("field", ["selected_calendars", "busy_calendars", "primary_calendar"])

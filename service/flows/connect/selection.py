@@ -215,7 +215,12 @@ async def _select(
                 409, "conflict", "The connection's calendars were changed meanwhile; look, and try again."
             )
         raw = plan.listed[raw_id]
-        placed = await place(gateway, conn, joined, account, raw, Tuning(renews=False), uuid7(), now)
+        try:
+            placed = await place(gateway, conn, joined, account, raw, Tuning(renews=False), uuid7(), now)
+        except GatewayError as error:
+            # Of the field that `POST /calendars` has nothing was sent.
+            problems = [FieldProblem("selected_calendars", each.message) for each in error.errors]
+            raise GatewayError(error.status, error.code, error.detail, errors=problems) from error
         dispatches += placed.dispatches
         acts.append(placed.act(by))
     return dispatches
