@@ -56,9 +56,11 @@ class Form(NamedTuple):
         """A moment, or a day where it is of days, as the value of a property."""
         if not isinstance(at, datetime):
             return vDDDTypes(at)
-        if self.is_utc:
+        local = at.astimezone(self.zone)
+        if self.is_utc or local.fold:
+            # Of the two hours when the clock is set back only the first can be said in local time.
             return vDDDTypes(at.astimezone(UTC))
-        value = vDDDTypes(at.astimezone(self.zone).replace(tzinfo=None))
+        value = vDDDTypes(local.replace(tzinfo=None))
         if self.tzid is not None:
             value.params["TZID"] = self.tzid
         return value
@@ -97,14 +99,7 @@ def compose(draft: Draft, uid: str, style: Style) -> bytes:
     write_fields(event, fields, style, notify=draft.notify)
     event.add("SEQUENCE", 0)
     calendar.add_component(event)
-    add_zone(calendar, span.form, span.start)
-    return octets_of(calendar)
-
-
-def octets_of(calendar: Calendar) -> bytes:
-    """A calendar object as it is sent, its properties in the order in which they came."""
-    octets: bytes = calendar.to_ical(sorted=False)
-    return octets
+    return octets_of(calendar, zone_of(span.form, span.start))
 
 
 def write_fields(event: Event, fields: Mapping[str, Any], style: Style, *, notify: bool) -> None:
@@ -164,11 +159,20 @@ def read_recurrence(lines: Sequence[str], form: Form) -> list[tuple[str, Any]]:
     return found
 
 
-def add_zone(calendar: Calendar, form: Form, start: datetime | date) -> None:
-    """The VTIMEZONE of a TZID that the calendar does not spell out yet (section 3.6.5)."""
-    if form.tzid is None or any(str(each.get("TZID")) == form.tzid for each in calendar.walk("VTIMEZONE")):
-        return
-    calendar.subcomponents.insert(0, spell_out(form.tzid, start.year))
+def zone_of(form: Form, start: datetime | date) -> bytes:
+    """The VTIMEZONE (section 3.6.5) that goes with a form; empty where none has to."""
+    # A name of somebody's own stays his to explain.
+    return spell_out(form.tzid, start.year) if form.tzid and form.tzid == getattr(form.zone, "key", None) else b""
+
+
+def octets_of(calendar: Calendar, zones: bytes) -> bytes:
+    """A calendar object as it is sent, its properties in the order in which they came, the zones before the events.
+
+    The library never sees a VTIMEZONE: it reckons what one says to the year 2038, however often that is.
+    """
+    octets: bytes = calendar.to_ical(sorted=False)
+    head, event, rest = octets.partition(b"BEGIN:VEVENT\r\n")
+    return head + zones + event + rest
 
 
 def _span(draft: Draft, style: Style) -> Span:

@@ -22,7 +22,6 @@ from service.providers.vevent.composing import (
     Form,
     Span,
     Style,
-    add_zone,
     all_of,
     checked,
     form_of,
@@ -32,12 +31,13 @@ from service.providers.vevent.composing import (
     write_fields,
     write_recurrence,
     write_span,
+    zone_of,
 )
 from service.providers.vevent.moments import read_moments
 from service.providers.vevent.reading import Component
 from service.providers.vevent.series import Reading, repeats, slot_name
 from service.providers.vevent.text import scan
-from service.providers.vevent.units import Units
+from service.providers.vevent.units import Units, reason_of
 from service.providers.vevent.zones import recognise
 
 LARGEST: Final = 1024 * 1024
@@ -61,10 +61,13 @@ class CalendarObject:
             raise RequestRefused("the event is too large to be written")
         self._style = style
         try:
-            self._calendar = Calendar.from_ical(octets)
+            rest, self._zones = _without_zones(octets)
+            self._calendar = Calendar.from_ical(rest)
             parts = _parts(self._calendar, octets, style)
-        except ValueError as error:
-            raise RequestRefused(f"the event cannot be read: {error}"[:300]) from None
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a stranger's text may find a fault of the library's)
+            raise RequestRefused(f"the event cannot be read: {reason_of(error)}"[:300]) from None
         masters = [each for each in parts if "RECURRENCE-ID" not in each.read.properties]
         if len(masters) > 1:
             raise RequestRefused("several events with one UID")
@@ -100,7 +103,7 @@ class CalendarObject:
 
     def octets(self) -> bytes:
         """As it is to be sent."""
-        return octets_of(self._calendar)
+        return octets_of(self._calendar, b"".join(self._zones.values()))
 
     def change(self, fields: Mapping[str, Any], *, notify: bool) -> bool:
         """Change the event, or the whole of a series; False when it says all that already."""
@@ -177,7 +180,7 @@ class CalendarObject:
         moved = _moved(span, fields, self._style)
         if moved != span:
             write_span(event, moved)
-            add_zone(self._calendar, moved.form, moved.start)
+            self._zones.setdefault(moved.form.tzid or "", zone_of(moved.form, moved.start))
         return moved
 
     def _move_series(self, master: Part, fields: Mapping[str, Any]) -> None:
@@ -259,6 +262,27 @@ class _Snapshot(NamedTuple):
     def of(cls, event: Event) -> "_Snapshot":
         values = [(name, value) for name in _TIMES for value in all_of(event, name)]
         return cls(event.to_ical(), [(name, value.to_ical(), sorted(value.params.items())) for name, value in values])
+
+
+def _without_zones(octets: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """A text without its VTIMEZONEs, and these by their TZIDs, as they are."""
+    rest: list[bytes] = []
+    zones: dict[str, bytes] = {}
+    zone: list[bytes] | None = None
+    for line in octets.splitlines(keepends=True):
+        word = line.strip().upper()
+        if word == b"BEGIN:VTIMEZONE":
+            zone = []
+        if zone is None:
+            rest.append(line)
+            continue
+        zone.append(line)
+        if word == b"END:VTIMEZONE":
+            named = next((each for each in zone if each[:4].upper() == b"TZID"), b"")
+            name = named.partition(b":")[2].decode("utf-8", "replace").strip()
+            zones.setdefault(name, b"".join(zone).rstrip() + b"\r\n")
+            zone = None
+    return b"".join(rest), zones
 
 
 def _parts(calendar: Calendar, octets: bytes, style: Style) -> list[Part]:

@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from icalendar import Timezone
-
 YEARS_BEFORE: Final = 1
 YEARS_AFTER: Final = 15
 """Beyond them a reader that knows the zone by its name goes on with its own rules, and one that does not with the last offset."""
@@ -24,15 +22,10 @@ class _Observance(NamedTuple):
     is_summer: bool
 
 
-def spell_out(name: str, year: int) -> Timezone:
-    """The zone of this IANA name, with its changes from the year before on."""
-    zone = Timezone.from_ical(_text(name, min(max(year, 1971), 2100)))
-    assert isinstance(zone, Timezone)  # noqa: S101  (it begins so)
-    return zone
-
-
 @functools.lru_cache(maxsize=64)
-def _text(name: str, year: int) -> str:
+def spell_out(name: str, year: int) -> bytes:
+    """The VTIMEZONE of this IANA name, with its changes from the year before on."""
+    year = min(max(year, 1971), 2100)
     zone = ZoneInfo(name)
     begin, end = datetime(year - YEARS_BEFORE, 1, 1, tzinfo=UTC), datetime(year + YEARS_AFTER, 1, 1, tzinfo=UTC)
     changes: dict[_Observance, list[datetime]] = {_at(begin, zone): [begin.astimezone(zone).replace(tzinfo=None)]}
@@ -46,7 +39,7 @@ def _text(name: str, year: int) -> str:
         lines += [f"BEGIN:{kind}", f"DTSTART:{onsets[0]:%Y%m%dT%H%M%S}"]
         lines += [f"TZOFFSETFROM:{_offset(observance.before)}", f"TZOFFSETTO:{_offset(observance.after)}"]
         lines += [f"TZNAME:{observance.name}", *(f"RDATE:{each:%Y%m%dT%H%M%S}" for each in onsets[1:]), f"END:{kind}"]
-    return "\r\n".join([*lines, "END:VTIMEZONE", ""])
+    return "\r\n".join([*lines, "END:VTIMEZONE", ""]).encode()
 
 
 def _at(instant: datetime, zone: ZoneInfo) -> _Observance:
