@@ -6,8 +6,8 @@ from typing import Any
 from simulator.google.access import organizer_of, require_organizer
 from simulator.google.bodies import apply_conference, check_id, normalise
 from simulator.google.changes import find_slot, merged, replace_body, store, touch
-from simulator.google.errors import GoogleError, gone, not_found
-from simulator.google.moments import parse_moment
+from simulator.google.errors import GoogleError, gone, invalid, not_found
+from simulator.google.moments import Moment, parse_moment, show_moment
 from simulator.google.sharing import is_home, mirror, pass_on_response
 from simulator.google.state import Calendar, Record, State
 from simulator.google.views import etag_of
@@ -74,7 +74,9 @@ def patch_event(
     before = merged(calendar, record)
     body = deepcopy(before)
     for key, value in deepcopy(changes).items():
-        body[key] = _patched(body.get(key), value)
+        body[key] = value if trusted else _patched_time(calendar, key, before.get(key), value)
+        if not isinstance(before.get(key), Moment):
+            body[key] = _patched(before.get(key), value)
     return _rewrite(state, calendar, record, before, body, set(changes), conference=conference, trusted=trusted)
 
 
@@ -197,6 +199,16 @@ def _with_zones(calendar: Calendar, body: dict[str, Any], changed: set[str]) -> 
             raw = body[name]
             body[name] = parse_moment(raw, raw.get("timeZone") or calendar.time_zone, name)
     return body
+
+
+def _patched_time(calendar: Calendar, name: str, old: Any, new: Any) -> Any:
+    """A time is an object like any other: a date that comes to a dateTime makes two, unless null takes the old one away."""
+    if not isinstance(old, Moment) or not isinstance(new, dict):
+        return new
+    merged_time = _patched(show_moment(old, calendar.time_zone), new)
+    if "date" in merged_time and "dateTime" in merged_time:
+        raise invalid(f"Invalid {name} time.", name)
+    return merged_time
 
 
 def _patched(old: Any, new: Any) -> Any:

@@ -1,5 +1,6 @@
 """What every place that can be written to has to do, whatever it speaks; run for each against a peer like the real one."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -79,6 +80,14 @@ def place_of(peer: WriterPeer, calendar_id: str | None = None) -> Place:
 
 def draft_with(**fields) -> Draft:
     return Draft(**{**{name: getattr(PLAIN, name) for name in Draft.__struct_fields__}, **fields})
+
+
+class RacingPeer(WriterPeer, Protocol):
+    """A peer that can have something happen between our reading and our writing."""
+
+    def before_write(self, act: Callable[[], None]) -> None:
+        """Do this once, when the next PATCH or DELETE has arrived and before it is carried out."""
+        ...
 
 
 async def create(peer: WriterPeer, key: str = KEY, **fields) -> Written:
@@ -497,3 +506,41 @@ class WriterContract:
             except TransientFault:
                 continue
         raise AssertionError("it never comes to an end")
+
+
+@pytest.mark.anyio
+class RaceContract:
+    """Somebody else writes after we have read, and before we write."""
+
+    async def test_a_strict_change_loses(self, peer: RacingPeer):
+        written = await create(peer)
+        peer.before_write(lambda: peer.rename(written.provider_event_id, "Renamed by somebody"))
+        with pytest.raises(Outdated):
+            await change(peer, written, title="Ours")
+        assert (await listed(peer))[written.provider_event_id].title == "Renamed by somebody"
+
+    async def test_any_other_change_is_made_upon_what_is_there(self, peer: RacingPeer):
+        written = await create(peer, attendees=[Guest(email=GRACE)])
+        peer.before_write(lambda: peer.answer(written.provider_event_id, GRACE))
+        guests = [Guest(email=GRACE), Guest(email=ALAN)]
+        event = await same_as_read(peer, await change(peer, written, strict=False, attendees=guests))
+        assert {each.email: each.response_status for each in event.attendees}[GRACE] == "accepted"
+
+    async def test_a_strict_removal_loses(self, peer: RacingPeer):
+        written = await create(peer)
+        peer.before_write(lambda: peer.rename(written.provider_event_id, "Renamed by somebody"))
+        with pytest.raises(Outdated):
+            await remove(peer, written)
+        assert peer.count() == 1
+
+    async def test_a_change_of_what_is_just_deleted(self, peer: RacingPeer):
+        written = await create(peer)
+        peer.before_write(lambda: peer.erase(written.provider_event_id))
+        with pytest.raises(EventGone):
+            await change(peer, written, title="Ours")
+
+    async def test_a_removal_of_what_is_just_deleted(self, peer: RacingPeer):
+        written = await create(peer)
+        peer.before_write(lambda: peer.erase(written.provider_event_id))
+        await remove(peer, written)
+        assert peer.count() == 0

@@ -1,5 +1,6 @@
 """Google against the contract of writers, each request and answer judged by Google's document; and what Google alone has."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -12,6 +13,7 @@ from contracts.writer_contract import (
     KEY,
     OTHER_KEY,
     PLAIN,
+    RaceContract,
     WriterContract,
     change,
     create,
@@ -24,15 +26,16 @@ from contracts.writer_contract import (
 from discovery import JudgedTransport
 
 from service.core.credentials import OAuthClient
-from service.core.drafts import Guest
+from service.core.drafts import Guest, Patch
 from service.core.schedule import Window
-from service.errors import EventGone, Outdated, RequestRefused, TransientFault
+from service.errors import EventGone, Outdated, ReadOnly, RequestRefused, TransientFault
 from service.providers.google.busy import GoogleBusy
 from service.providers.google.client import GoogleCalendar
 from service.providers.google.writing import GoogleWriter
 from service.providers.guarded_http import Slots, open_transport
 from service.providers.protocol import Access
-from service.providers.writing import Busy, Place
+from service.providers.writing import Busy, Place, Target
+from simulator.google.answers import Answer, Request
 from simulator.google.world import World
 from simulator.server import serve
 
@@ -57,6 +60,7 @@ class GoogleWriterPeer:
         self.tells = True
         self.has_scopes = True
         self.access: Access
+        self.judged: JudgedTransport
 
     async def let_in(self, http) -> None:
         known = self.world.credentials()[0]
@@ -93,6 +97,16 @@ class GoogleWriterPeer:
     def refuse_once(self) -> None:
         self.world.add_fault("backend_500", endpoint="writes")
 
+    def before_write(self, act: Callable[[], None]) -> None:
+        handle, waiting = self.world.handle, [act]
+
+        def racing(request: Request) -> Answer:
+            if waiting and request.method in {"PATCH", "DELETE"}:
+                waiting.pop()()
+            return handle(request)
+
+        self.world.handle = racing  # type: ignore[method-assign]
+
     def withhold_writing(self) -> None:
         for grant in self.world.grants:
             grant.scopes = ["https://www.googleapis.com/auth/calendar.readonly"]
@@ -108,15 +122,19 @@ async def peer(anyio_backend):
     world.connect(ADA, time_zone=ZONE)
     async with serve(world) as url:
         peer = GoogleWriterPeer(world, url)
-        # Answers that faults have spoilt are nothing that the document knows.
-        slots = Slots(1, transport_factory=lambda tls, guard: JudgedTransport(open_transport(tls, guard)))
+
+        def judge(tls, guard):
+            peer.judged = JudgedTransport(open_transport(tls, guard))
+            return peer.judged
+
+        slots = Slots(1, transport_factory=judge)
         async with slots.borrow() as http:
             await peer.let_in(http)
             yield peer
         await slots.aclose()
 
 
-class TestGoogleWrites(WriterContract):
+class TestGoogleWrites(WriterContract, RaceContract):
     pass
 
 
@@ -203,6 +221,22 @@ class TestGoogleAlone:
         written = await peer.writer.create(peer.access, Place(raw_calendar_id=ADA), draft, key=KEY)
         assert (await same_as_read(peer, written)).time_zone == ZONE
 
+    async def test_the_organizer_stays_whoever_is_invited(self, peer):
+        written = await create(peer, attendees=[Guest(email=ADA), Guest(email=GRACE)])
+        event = await same_as_read(peer, await change(peer, written, attendees=[Guest(email=ALAN)]))
+        assert {each.email: each.organizer for each in event.attendees} == {ADA: True, ALAN: False}
+
+    async def test_an_invitation_is_not_ours_to_change(self, peer):
+        times = {name: {"dateTime": at.isoformat()} for name, at in (("start", AT), ("end", AT + timedelta(hours=1)))}
+        body = {"summary": "Theirs", **times, "attendees": [{"email": ADA}]}
+        event_id = peer.world.add_event(TEAM, body)["id"]
+        target = Target(provider_event_id=event_id)
+        with pytest.raises(ReadOnly):
+            await peer.writer.change(peer.access, place_of(peer), target, Patch(title="Ours"), strict=False)
+        own = Patch(reminders=[5], visibility="private")
+        await peer.writer.change(peer.access, place_of(peer), target, own, strict=False)
+        assert peer.reminders(event_id) == [5]
+
     async def test_a_removal_in_silence(self, peer):
         written = await create(peer, attendees=[Guest(email=GRACE), Guest(email=ALAN)])
         peer.told()
@@ -267,6 +301,10 @@ class TestQuickAdd:
         assert peer.count() == 2
 
 
+def hour(number: int) -> str:
+    return (NOW + timedelta(hours=number)).isoformat()
+
+
 @pytest.mark.anyio
 class TestBusy:
     async def ask(self, peer, *calendar_ids: str, window: Window = WINDOW):
@@ -297,6 +335,22 @@ class TestBusy:
             ADA: [Busy(middle - timedelta(hours=1), middle + timedelta(hours=1))]
         }
         assert len(peer.world.read_calls("freebusy.query")) == 3
+
+    async def test_stretches_that_overlap_become_one(self, peer):
+        said = [(3, 4), (0, 2), (1, 2), (2, 3), (5, 5)]
+        stretches = [{"start": hour(first), "end": hour(last)} for first, last in said]
+        body = {"calendars": {ADA: {"busy": stretches}}}
+        peer.world.add_fault("custom", endpoint="freebusy.query", status=200, body=body)
+        assert await self.ask(peer, ADA) == {ADA: [Busy(NOW, NOW + timedelta(hours=4))]}
+
+    @pytest.mark.parametrize(
+        "schedule", [{}, {"busy": None}, {"busy": [{"start": "soon", "end": "late"}]}, {"busy": [], "errors": [{}]}]
+    )
+    async def test_what_cannot_be_read_is_unknown(self, peer, schedule):
+        body = {"calendars": {ADA: schedule}}
+        peer.judged.judge_answers = False
+        peer.world.add_fault("custom", endpoint="freebusy.query", status=200, body=body)
+        assert await self.ask(peer, ADA) == {ADA: None}
 
     async def test_an_outage_is_no_free_time(self, peer):
         peer.world.add_fault("backend_503")

@@ -1,5 +1,6 @@
 """Microsoft Graph against the contract of writers, over real sockets, each answer judged by Graph's types; and what it alone has."""
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 import httpx
@@ -13,6 +14,7 @@ from contracts.writer_contract import (
     KEY,
     OTHER_KEY,
     PLAIN,
+    RaceContract,
     WriterContract,
     change,
     create,
@@ -35,6 +37,7 @@ from service.providers.microsoft.client import MicrosoftCalendar
 from service.providers.microsoft.writing import MicrosoftWriter
 from service.providers.protocol import Access
 from service.providers.writing import Busy, Place, Target
+from simulator.google.answers import Answer, Request
 from simulator.microsoft.world import MicrosoftWorld
 from simulator.server import serve
 
@@ -119,6 +122,16 @@ class MicrosoftWriterPeer:
     def refuse_once(self) -> None:
         self.world.add_fault("internal_500", endpoint="writes")
 
+    def before_write(self, act: Callable[[], None]) -> None:
+        handle, waiting = self.world.handle, [act]
+
+        def racing(request: Request) -> Answer:
+            if waiting and request.method in {"PATCH", "DELETE"}:
+                waiting.pop()()
+            return handle(request)
+
+        self.world.handle = racing  # type: ignore[method-assign]
+
     def withhold_writing(self) -> None:
         for access in self.world.access_tokens.values():
             access.scopes = ["User.Read", "Calendars.Read"]
@@ -145,7 +158,7 @@ async def peer(anyio_backend, email):
         await slots.aclose()
 
 
-class TestMicrosoftWrites(WriterContract):
+class TestMicrosoftWrites(WriterContract, RaceContract):
     pass
 
 
