@@ -357,6 +357,7 @@ def create_connect_links() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("wish", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -460,7 +461,10 @@ def create_connections() -> None:
         ),
     )
     op.create_index(op.f("ix_connections_oauth_client_id"), "connections", ["oauth_client_id"], unique=False)
-    op.create_index("ix_connections_project_id_user_id", "connections", ["project_id", "user_id"], unique=False)
+    op.create_index("ix_connections_project_id_id", "connections", ["project_id", "id"], unique=False)
+    op.create_index(
+        "ix_connections_project_id_user_id_id", "connections", ["project_id", "user_id", "id"], unique=False
+    )
 
 
 def create_calendars() -> None:

@@ -54,7 +54,8 @@ class ConnectionRow(Table, table=True):
     __tablename__ = "connections"
     __table_args__ = (
         UniqueConstraint("project_id", "provider", "account"),
-        Index("ix_connections_project_id_user_id", "project_id", "user_id"),
+        Index("ix_connections_project_id_user_id_id", "project_id", "user_id", "id"),
+        Index("ix_connections_project_id_id", "project_id", "id"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -107,7 +108,10 @@ class OAuthStateRow(Table, table=True):
 
 
 class ConnectLinkRow(Table, table=True):
-    """A link that lets a user connect calendars; `digest` is SHA-256 of its random part, `wish` a `core.hosted.Wish`."""
+    """A link that lets a user connect calendars; `digest` is SHA-256 of its random part, `wish` a `core.hosted.Wish`.
+
+    `attempts` counts the forms that were sent by it: a link is no way to try passwords.
+    """
 
     __tablename__ = "connect_links"
     __table_args__ = (Index("ix_connect_links_expires_at", "expires_at"),)
@@ -115,6 +119,7 @@ class ConnectLinkRow(Table, table=True):
     id: UUID = Field(primary_key=True)
     project_id: UUID = Field(foreign_key="projects.id", ondelete="CASCADE")
     digest: bytes = Field(unique=True, sa_type=LargeBinary)
+    attempts: int = 0
     wish: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime
     expires_at: datetime
