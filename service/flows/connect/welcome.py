@@ -50,14 +50,14 @@ async def welcome(
     else those that it has go on. Raises OtherAccount, GrantRejected (there is no refresh token), ClientRejected (the client
     is gone), and GatewayError when the project is full.
     """
-    admission = await _completed(gateway, project_id, provider, opened, admission, wish)
+    admission = await _completed(gateway, project_id, provider, opened, admission)
     async with gateway.database.write() as conn:
         await hold_project(gateway, conn, project_id)
         if not await connections.hold_client(conn, opened.id, now):
             raise ClientRejected("the client was deleted meanwhile")
         joined = await join(gateway, conn, project_id, opened.id, provider, admission, now)
         if wish.connection_id not in {None, joined.connection_id}:
-            raise OtherAccount  # the one that was meant was let go meanwhile
+            raise OtherAccount
         kept = await user_connections.keep(
             conn, joined.connection_id, user_id=wish.user_id, access=wish.access, scopes=sorted(scopes), now=now
         )
@@ -79,13 +79,11 @@ async def welcome(
 
 
 async def _completed(
-    gateway: Gateway, project_id: UUID, provider: str, opened: Opened, admission: Admission, wish: Wish
+    gateway: Gateway, project_id: UUID, provider: str, opened: Opened, admission: Admission
 ) -> Admission:
     """The admission with the stored refresh token where the provider gave none: a grant that goes on has one already."""
     async with gateway.database.read() as conn:
         row = await user_connections.of_account(conn, project_id, provider, admission.account.id)
-        if wish.connection_id is not None and (row is None or row.id != wish.connection_id):
-            raise OtherAccount
         stored = None
         if not admission.secret and row is not None and row.oauth_client_id == opened.id:
             stored = await connections.stored_credentials(conn, gateway.cipher, row.id)
