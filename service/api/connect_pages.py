@@ -1,40 +1,113 @@
-"""Pages that users see who connect an account: what came of it."""
+"""Pages that users see who connect an account: the choice, the forms, and what came of it; they work without JavaScript."""
 
-from html import escape
-from typing import Final
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
 
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
+from markupsafe import Markup
 
-from service.core.hosted import Outcome
+from service.core.hosted import Outcome, redirect_back
 
-NAMES: Final = {"google": "Google", "microsoft": "Microsoft", "zoom": "Zoom"}
+NAMES: Final = {
+    "google": "Google",
+    "microsoft": "Microsoft",
+    "zoom": "Zoom",
+    "caldav": "Your calendar",
+    "ics": "The calendar",
+}
 
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{title}</title>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p>{said}</p>
-</main>
-</body>
-</html>
-"""
+_pages: Final = Environment(
+    loader=PackageLoader("service.api", "pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One input of a form."""
+
+    name: str
+    label: str
+    type: str = "text"
+    value: str = ""
+    autocomplete: str = "off"
+    focused: bool = False
+
+
+def page(name: str, *, status: int = 200, form_targets: Sequence[str] = (), **shown: Any) -> Response[str]:
+    """A page of `service/api/pages`, under a policy that lets run, load and send nothing but what it needs.
+
+    `form_targets` are origins, beside our own, that a form's answer may redirect to.
+    """
+    nonce = secrets.token_urlsafe(16)
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src 'nonce-{nonce}'",
+            f"script-src 'nonce-{nonce}'",
+            "form-action 'self'" + "".join(f" {origin}" for origin in dict.fromkeys(form_targets)),
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+    text = _pages.get_template(name).render(nonce=nonce, **shown)
+    return Response(
+        text,
+        status_code=status,
+        media_type="text/html; charset=utf-8",
+        headers={"content-security-policy": policy},
+    )
 
 
 def result_page(outcome: Outcome) -> Response[str]:
-    """What the user is told who is not sent anywhere; 400 for a failure."""
-    name = NAMES.get(outcome.provider, "The account")
+    """What the user is told who is not sent anywhere; 400 for a failure.
+
+    In a popup it tells the page that opened it as well, if that is of the very origin that the link was made for.
+    """
+    name, wish = NAMES.get(outcome.provider, "The account"), outcome.wish
     if outcome.code is None:
         title = "Connected"
         said = f"{name} is connected ({outcome.email})." if outcome.email else f"{name} is connected."
         said += " You can close this window."
     else:
         title, said = "Not connected", outcome.message or ""
-    page = _PAGE.format(title=escape(title), said=escape(said))
-    return Response(page, status_code=200 if outcome.code is None else 400, media_type="text/html; charset=utf-8")
+    onward = redirect_back(wish.redirect_url, outcome) if wish is not None and wish.redirect_url is not None else None
+    is_popup = wish is not None and wish.popup and wish.origin is not None
+    return page(
+        "result.html",
+        status=200 if outcome.code is None else 400,
+        title=title,
+        said=said,
+        success=outcome.code is None,
+        onward=onward,
+        message=_message(outcome) if is_popup else None,
+    )
+
+
+def gone_page() -> Response[str]:
+    """What a user is told whose link is over, or is none of ours."""
+    said = "This link is over, or not complete: ask whoever gave it to you for a new one."
+    return page(
+        "result.html", status=404, title="This link is not good", said=said, success=False, onward=None, message=None
+    )
+
+
+def _message(outcome: Outcome) -> Markup:
+    """What is posted to the opener, and to which origin, as JSON that cannot end the element that it stands in."""
+    wish = outcome.wish
+    data: dict[str, Any] = {"type": "calgate.connect", "success": outcome.code is None, "provider": outcome.provider}
+    if outcome.code is None:
+        data["connection_id"] = str(outcome.connection_id)
+    else:
+        data |= {"code": outcome.code, "message": outcome.message}
+    if wish is not None and wish.state is not None:
+        data["state"] = wish.state
+    text = msgspec.json.encode({"origin": wish.origin if wish is not None else None, "data": data}).decode()
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - every character that HTML knows is escaped above

@@ -48,6 +48,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "client.registered": "An OAuth client was registered, by which users are signed in",
     "client.changed": "A registered OAuth client was changed: `fields`",
     "client.deleted": "A registered OAuth client was deleted",
+    "connect_link.created": "A link was made by which a user may connect accounts",
     "connection.created": "A user let us into an account, which was not connected before",
     "connection.renewed": "A user signed in to a connected account again",
     "secrets.rotated": "The stored secrets were sealed anew under the first key of the ring, but for `left`",

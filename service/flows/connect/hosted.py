@@ -107,7 +107,9 @@ async def begin(
         detail = "Providers send browsers back to this gateway: set CALGATE_PUBLIC_URL to where browsers reach it."
         raise GatewayError(409, "conflict", detail)
     opened, hint = await _choose_client(gateway, project_id, provider, wish, oauth_client_id)
-    if wish.redirect_url is not None and not is_allowed(wish.redirect_url, opened.redirect_urls):
+    # That of a link was held against the lists of all clients when the link was made.
+    is_checked = wish.redirect_url is None or wish.link_id is not None
+    if not is_checked and not is_allowed(wish.redirect_url or "", opened.redirect_urls):
         wrong = FieldProblem("redirect_url", "is not one of the client's redirect_urls, letter for letter")
         raise GatewayError(422, "validation_failed", "Users are not sent to this redirect_url.", errors=[wrong])
     wish = msgspec.structs.replace(
