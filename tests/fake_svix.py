@@ -101,6 +101,7 @@ class FakeSvix:
         self._replies: dict[tuple[str, str], tuple[datetime, int, bytes]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ticks = timedelta()
+        self.keeps_replies = True  # a server without a cache does not, and has its eventIds alone
 
     # What the server does.
 
@@ -230,7 +231,7 @@ class FakeSvix:
                 body["code"] = refusal.code
             return refusal.status, json.dumps(body).encode()
         content = b"" if answer is None else msgspec.json.encode(answer)
-        if key[0]:
+        if key[0] and self.keeps_replies:
             self._replies[key] = (self._clock(), status, content)
         return status, content
 

@@ -97,7 +97,7 @@ def kill(deliverer):
 @pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=25)], ids=["within-a-day", "days-later"])
 async def test_of_a_server_that_fails_a_third_of_all_calls_every_message_is_accepted_once(bench, svix, relay, step):
     """Late answers, lost answers, resets and refusals, a server that forgets eventIds after a day, processes that die."""
-    svix.fault_rate = 0.3
+    svix.fault_rate, svix.keeps_replies = 0.3, step > DAY
     deliverer = relay(deadline=0.15)
     sent = []
     for _ in range(5):
@@ -215,10 +215,18 @@ async def test_on_and_off(bench, svix, relay):
     assert [message.payload["data"] for message in svix.app(str(bench.project_id)).messages.values()] == [{"n": 2}]
 
 
-@pytest.mark.parametrize("after", [timedelta(hours=11), timedelta(hours=13), 3 * DAY], ids=["11-h", "13-h", "3-days"])
-async def test_an_acceptance_that_nobody_heard_of_is_none_too_many(bench, svix, relay, after):
+@pytest.mark.parametrize(
+    ("after", "keeps_replies", "status"),
+    [
+        pytest.param(timedelta(hours=11), True, 202, id="within-half-a-day"),
+        pytest.param(timedelta(hours=11), False, 409, id="of-a-server-that-keeps-no-replies"),
+        pytest.param(timedelta(hours=13), True, 409, id="within-a-day"),
+        pytest.param(3 * DAY, True, 409, id="days-later"),
+    ],
+)
+async def test_an_acceptance_that_nobody_heard_of_is_none_too_many(bench, svix, relay, after, keeps_replies, status):
     """For half a day an idempotency key is known, for a day an eventId; past that it is asked for."""
-    deliverer = relay(deadline=0.15)
+    deliverer, svix.keeps_replies = relay(deadline=0.15), keeps_replies
     svix.fault_rate, svix._random.choice = 1.0, lambda _faults: "late"
     [dispatch] = await bench.publish(deliverer)
     await settled(bench)
@@ -228,6 +236,7 @@ async def test_an_acceptance_that_nobody_heard_of_is_none_too_many(bench, svix, 
     await settled(bench)
     assert await bench.states() == ["delivered"]
     assert list(svix.accepted.values()) == [1]
+    assert (await bench.attempts(2))[1].status == status
     assert abs(bench.clock() - born(dispatch.message_id) - after) < timedelta(minutes=1)
 
 
