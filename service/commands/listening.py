@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 
@@ -32,19 +32,40 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody in any more, then answer those who are in: uvicorn alone hangs up on whose request is not read yet."""
+        # Those who are connected and were not let in yet would be hung up on with the listener. Nothing may come between.
+        waiting = [each for listener in sockets or [] for each in _waiting_at(listener)]
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
+        for each in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, each)
         end = asyncio.get_running_loop().time() + LAST_WORDS
         # uvicorn tells nobody when the last connection has ended.
         while self.server_state.connections and not self.force_exit and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
             await asyncio.sleep(GLANCE)
         await super().shutdown(sockets)
 
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes it for each connection."""
+        made = cast("type[Any]", self.config.http_protocol_class)
+        protocol: asyncio.Protocol = made(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _waiting_at(listener: socket.socket) -> list[socket.socket]:
+    found = []
+    listener.setblocking(False)
+    with contextlib.suppress(OSError):  # nobody is left, or it is closed
+        while True:
+            found.append(listener.accept()[0])
+    return found
 
 
 @contextlib.contextmanager
