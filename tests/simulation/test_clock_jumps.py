@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from simulation.audience import Audience
 from simulation.city import City
 
-ADA = "ada@example.com"
+ADA, GRACE = "ada@example.com", "grace@example.com"
 POLL = 60
 
 
@@ -43,3 +45,47 @@ def test_what_is_polled_from_then_on_is_polled_in_time(told: Any, jumps: list[ti
 
     # Nothing is on today: twice the interval, and a tenth of it.
     assert max(waits) <= 2 * POLL * 1.1 + 2, waits
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [
+        pytest.param({"one": timedelta(hours=1)}, id="one-an-hour-ahead"),
+        pytest.param({"one": timedelta(hours=-1)}, id="one-an-hour-behind"),
+        pytest.param({"one": timedelta(days=1), "two": timedelta(hours=-1)}, id="one-a-day-ahead-the-other-behind"),
+    ],
+)
+def test_two_whose_clocks_disagree_lose_nothing_and_say_nothing_twice(told: Any, ahead: dict[str, timedelta]) -> None:
+    async def story(city: City) -> list[str]:
+        await city.start("two")
+        receiver = await city.subscribe("event.*", "calendar.*")
+        receiver.minds_the_time = False
+        audience = Audience(city, receiver)
+        for email in (ADA, GRACE):
+            audience.calendars[email] = UUID(await city.connect(email))
+        await city.rest(minutes=1)
+        for name, by in ahead.items():
+            city.put_clock(name, seconds=by.total_seconds())
+        for number in range(8):
+            city.at_google(lambda title=f"meeting {number}": city.world.add_meeting(ADA, title, attendees=[GRACE]))
+            receiver.mood = lambda _: city.random.choice([200, 500])
+            if number in {3, 6}:
+                # Somebody dies right when there is something to do.
+                name = "one" if number == 3 else "two"
+                await city.rest(seconds=city.random.random() * 0.3)
+                await city.crash(name)
+                await city.rest(seconds=40)
+                await city.start(name, ahead=ahead.get(name, timedelta()))
+            await city.rest(minutes=city.random.choice([0.1, 1, 20]))
+        receiver.mood = lambda _: 200
+        for replica in city.replicas.values():
+            replica.machine.ahead = timedelta()
+        # What the clock that was ahead has put off is due when it would have been by that clock.
+        await city.rest(hours=27, dozing=3600)
+        await city.ask("POST", "/calendars/resync", json={})
+        await city.rest(minutes=1)
+        return await audience.compare()
+
+    wrong, _ = told(story)
+
+    assert wrong == []
