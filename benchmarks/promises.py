@@ -74,6 +74,7 @@ TESTS: Final = [
         ["tests/hostile", "tests/api/test_hostile_rest.py", "tests/api/test_api_fuzz.py"],
     ),
     Tests("secrets stay secret", ["tests/journeys/test_canaries.py"]),
+    Tests("hours in seconds: retries, giving up, leases, clocks, channels", ["tests/simulation"]),
 ]
 
 
