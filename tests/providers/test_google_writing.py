@@ -237,6 +237,14 @@ class TestGoogleAlone:
         await peer.writer.change(peer.access, place_of(peer), target, own, strict=False)
         assert peer.reminders(event_id) == [5]
 
+    async def test_an_event_that_never_was(self, peer):
+        target = Target(provider_event_id="neverheardof")
+        with pytest.raises(EventGone):
+            await peer.writer.read(peer.access, place_of(peer), target)
+        with pytest.raises(EventGone):
+            await peer.writer.change(peer.access, place_of(peer), target, Patch(title="Ours"), strict=False)
+        await peer.writer.remove(peer.access, place_of(peer), target, notify=True, strict=True)
+
     async def test_a_removal_in_silence(self, peer):
         written = await create(peer, attendees=[Guest(email=GRACE), Guest(email=ALAN)])
         peer.told()

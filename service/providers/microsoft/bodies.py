@@ -117,7 +117,8 @@ def _moved(patch: Patch, event: Event, standing: Standing, zone: str | None) -> 
         before = Span(
             event.start_date or event.starts_at, event.end_date or event.ends_at, event.time_zone or span.zone
         )
-        return times | {"recurrence": shifted(standing.recurrence, before.wall(before.start), span)}
+        series = {"pattern": standing.recurrence.pattern, "range": standing.recurrence.range}
+        return times | {"recurrence": shifted(series, before.wall(before.start), span)}
     return times
 
 

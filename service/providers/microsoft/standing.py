@@ -31,6 +31,13 @@ class Invited(msgspec.Struct, rename="camel"):
         return ((self.email_address.address if self.email_address else None) or "").lower()
 
 
+class Recurrence(msgspec.Struct):
+    """patternedRecurrence: kept whole, to be sent back."""
+
+    pattern: dict[str, Any] | None = None
+    range: dict[str, Any] | None = None
+
+
 class Standing(msgspec.Struct, rename="camel"):
     """The part of a row that whoever writes it has to know."""
 
@@ -38,7 +45,7 @@ class Standing(msgspec.Struct, rename="camel"):
     id: str | None = None
     type: str | None = None
     body: WireBody | None = None
-    recurrence: dict[str, Any] | None = None
+    recurrence: Recurrence | None = None
     attendees: list[Invited] | None = None
     is_organizer: bool | None = None
     is_online_meeting: bool | None = None
