@@ -18,6 +18,7 @@ _connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _c = _connections.c
 _k = _calendars.c
+_WANTED: Final = ("is_kept", "user_id", "is_primary", "access", "scopes", "settings")
 _SECRET: Final = frozenset({"refresh_token", "access_token"})
 SHOWN: Final = [column for column in _c if column.name not in _SECRET]
 """The columns of a connection without its tokens."""
@@ -54,6 +55,13 @@ async def choose_primary(conn: AsyncConnection, row: Found, now: datetime) -> bo
         if other.is_primary is not (other.id == row.id):
             await change(conn, other.id, {"is_primary": other.id == row.id}, now)
     return any(not each.is_primary for each in found if each.id == row.id)
+
+
+async def inherit(conn: AsyncConnection, old: UUID, new: UUID) -> None:
+    """What a user wants of a connection is wanted of the one that takes its place, and the old one is wanted no more."""
+    row = (await conn.execute(select(*(_c[name] for name in _WANTED)).where(_c.id == old))).one()
+    await conn.execute(update(_connections).where(_c.id == new).values({name: getattr(row, name) for name in _WANTED}))
+    await conn.execute(update(_connections).where(_c.id == old).values(is_kept=False))
 
 
 async def min_poll_seconds(conn: AsyncConnection, connection_id: UUID) -> int | None:

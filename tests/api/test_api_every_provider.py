@@ -302,7 +302,7 @@ async def test_a_servers_calendars_are_selected_by_its_connection(
 
 
 async def test_a_feed_is_a_connection_of_one_calendar(
-    call: httpx.AsyncClient, stage: Stage, bodies: dict[str, dict[str, Any]]
+    call: httpx.AsyncClient, stage: Stage, publisher: FeedServer, bodies: dict[str, dict[str, Any]]
 ) -> None:
     made = (await call.post("/calendars", json=bodies["ics"])).json()
     await stage.sync()
@@ -313,5 +313,14 @@ async def test_a_feed_is_a_connection_of_one_calendar(
     refused = await call.patch(path, json={"primary_calendar": listed["id"]})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "primary_calendar")
     assert SECRET not in (await call.get(path)).text
+    await call.patch(path, json={"sync_frequency": 60})
+    await call.post(f"{path}/set_primary")
+    publisher.routes["/other.ics"] = lambda _: response(publisher.text)
+    other = f"{publisher.loopback.url}/other.ics"
+    moved = await call.patch(f"/calendars/{made['id']}", json={"url": other})
+    assert moved.status_code == 200, moved.text
+    [successor] = (await call.get("/connections")).json()["data"]
+    assert (successor["settings"]["sync_frequency"], successor["is_primary"]) == (60, True), "its wishes move along"
+    path = f"/connections/{successor['id']}"
     assert (await call.delete(path)).status_code == 204
     assert (await call.get("/calendars")).json()["data"] == []

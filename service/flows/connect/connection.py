@@ -31,6 +31,7 @@ from service.flows.gateway import Gateway
 from service.store import (
     audit,
     calendars,
+    connection_settings,
     connection_standing,
     connections,
     examinations,
@@ -174,8 +175,11 @@ async def _reconnect(
     if connection_id != row.connection_id:
         if await calendars.has_raw_id(conn, connection_id, row.raw_calendar_id):
             raise GatewayError(409, "conflict", "Another calendar of the project has this address already.")
+        if joined.is_new:
+            await connection_settings.inherit(conn, row.connection_id, connection_id)
         raw = choose(admission.calendars, row.raw_calendar_id)
         values |= {"connection_id": connection_id, "oauth_client_id": client_id, "account": admission.account.id}
+        values["min_poll_seconds"] = await connection_settings.min_poll_seconds(conn, connection_id)
         values |= {"email": admission.account.email, **described(raw)}
     return values
 
