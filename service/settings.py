@@ -153,6 +153,12 @@ def _public_url(text: str) -> str:
     return url
 
 
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{1,4096}", text, re.ASCII):
+        raise ValueError
+    return text
+
+
 def _database_url(text: str) -> str:
     if (
         text.startswith("sqlite:///")
@@ -200,7 +206,7 @@ _READERS: Final[dict[str, _Reader]] = {
     "zoom_api_url": _ADDRESS,
     "zoom_token_url": _ADDRESS,
     "zoom_auth_url": _ADDRESS,
-    "svix_token": _Reader("a Svix token", str),
+    "svix_token": _Reader("a Svix token", _token),
     "svix_server_url": _ADDRESS,
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("auto", "text", "json"),

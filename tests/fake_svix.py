@@ -404,7 +404,8 @@ def _send_example(svix: FakeSvix, _call: Call, names: Any, said: wire.EventExamp
         raise Refusal(400, "invalid_scheme", "Unable to generate example message from event-type schema")
     message = Message(svix.new_id("msg"), wire.MessageIn(event_type=said.event_type, payload=examples[0]), svix.now())
     app.messages[message.id] = message
-    svix.send(app, message, endpoint, 0)
+    if endpoint.wants(message):  # read in its source: an example is filtered as any message is
+        svix.send(app, message, endpoint, 0)
     return 200, _message_out(message, with_content=False)
 
 
@@ -474,7 +475,9 @@ def _attempts(svix: FakeSvix, call: Call, names: Any, _said: Any) -> tuple[int, 
 
 def _resend(svix: FakeSvix, _call: Call, names: Any, _said: Any) -> tuple[int, Any]:
     app = svix.app(names["app"])
-    svix.send(app, svix.message(app, names["msg"]), svix.endpoint(app, names["endpoint"]), 1)
+    endpoint, message = svix.endpoint(app, names["endpoint"]), svix.message(app, names["msg"])
+    if not endpoint.disabled:
+        svix.send(app, message, endpoint, 1)
     return 202, wire.Nothing()
 
 

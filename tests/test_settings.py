@@ -63,6 +63,7 @@ BAD = {
     "MICROSOFT_GRAPH_URL": ["https://x#y"],
     "ZOOM_API_URL": ["api.zoom.us/v2"],
     "SVIX_SERVER_URL": ["svix"],
+    "SVIX_TOKEN": ["a b", "tök", "x" * 4097],
     "LOG_LEVEL": ["loud"],
     "LOG_FORMAT": ["xml"],
 }
