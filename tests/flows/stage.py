@@ -23,7 +23,7 @@ from service.flows.starting import Announcer
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
 from service.providers.quotas import Quotas
-from service.providers.registry import make_hands, make_providers, make_push_readers
+from service.providers.registry import make_hands, make_logins, make_providers, make_push_readers
 from service.providers.tokens import Tokens
 from service.settings import Settings
 from service.store import calendars, changes, connections, events
@@ -256,6 +256,7 @@ async def set_stage(
             cipher=cipher,
             providers=providers,
             push_readers=make_push_readers(),
+            logins=make_logins(Settings()),
             **msgspec.structs.asdict(make_hands(providers)),
             tokens=tokens,
             slots=slots,
