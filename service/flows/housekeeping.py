@@ -15,6 +15,7 @@ from service.store import (
     bots,
     calendars,
     changes,
+    connect_links,
     event_writes,
     events,
     examinations,
@@ -50,6 +51,7 @@ async def tidy(gateway: Gateway) -> int:
     gone += await _drop(gateway, lambda conn: bots.purge(conn, kept_from, PIECE))
     gone += await _drop(gateway, lambda conn: bot_plans.purge(conn, kept_from, PIECE))
     gone += await _drop(gateway, lambda conn: oauth_states.purge(conn, now - WALKS_KEPT, PIECE))
+    gone += await _drop(gateway, lambda conn: connect_links.purge(conn, now, PIECE))
     gone += await _drop(gateway, lambda conn: event_writes.purge(conn, now, PIECE))
     gone += await _drop(gateway, lambda conn: managed_events.purge(conn, kept_from, PIECE))
     async with gateway.database.write() as conn:
