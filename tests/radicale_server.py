@@ -49,6 +49,7 @@ class RadicaleServer:
         self.faults: list[Fault] = []
         self.asked: list[tuple[str, str]] = []
         self.rewritten: dict[bytes, bytes] = {}
+        self.rewritten_headers: dict[str, str | None] = {}
 
     def call(self, method: str, path: str, body: bytes = b"", *, login: bool = True, **headers: str) -> Answer:
         """One request within the process; the answer whatever its status."""
@@ -115,7 +116,12 @@ class RadicaleServer:
         status, told, answered = await to_thread(self.call, method, unquote(path), body, login=False, **headers)
         for was, becomes in self.rewritten.items():
             answered = answered.replace(was, becomes)
-        told = {name.replace("-", "_"): value for name, value in told.items() if name.lower() != "content-length"}
+        for name, becomes_header in self.rewritten_headers.items():
+            if name in told:
+                told[name] = (becomes_header or "").replace("{}", told[name])
+        told = {
+            name.replace("-", "_"): value for name, value in told.items() if name.lower() != "content-length" and value
+        }
         writer.write(response(answered, status, **told))
 
 

@@ -329,3 +329,22 @@ async def test_what_cannot_be_written_is_refused_before_anything_is_sent(desk: D
 async def test_what_is_no_event_of_ours_is_gone(desk: Desk, name: str) -> None:
     with pytest.raises(EventGone):
         await desk.writer.read(desk.access, desk.place, Target(provider_event_id=name))
+
+
+@pytest.mark.anyio
+async def test_what_was_made_before_and_changed_since_is_not_overwritten(desk: Desk) -> None:
+    made = await desk.create()
+    await desk.change(Target(provider_event_id=made.provider_event_id), title="Changed since")
+    assert (await desk.create()).item.event.title == "Changed since"
+    assert "Changed since" in desk.text()
+
+
+@pytest.mark.anyio
+async def test_the_version_is_asked_for_where_the_answer_has_none(desk: Desk) -> None:
+    made = await desk.create()
+    target = Target(provider_event_id=made.provider_event_id)
+    desk.server.rewritten_headers["ETag"] = None
+    assert (await desk.change(target, title="Asked for")).item.event.title == "Asked for"
+    assert "PROPFIND" in [method for method, _ in desk.server.asked]
+    desk.server.rewritten_headers["ETag"] = "W/{}"
+    assert (await desk.change(target, title="Weakened by a proxy")).item.event.title == "Weakened by a proxy"
