@@ -198,6 +198,13 @@ class TestGoogleAlone:
         with pytest.raises(RequestRefused):
             await change(peer, written, reminders=[1, 2, 3, 4, 5, 6])
 
+    @pytest.mark.parametrize("endpoint", ["events.insert", "events.delete"])
+    async def test_a_condition_that_nobody_made_says_nothing(self, peer, endpoint):
+        written = await create(peer)
+        peer.world.add_fault("condition_412", endpoint=endpoint)
+        with pytest.raises(TransientFault):
+            await (create(peer, OTHER_KEY) if "insert" in endpoint else remove(peer, written, strict=False))
+
     async def test_somebody_who_writes_in_between_is_noticed(self, peer):
         written = await create(peer)
         peer.world.add_fault("condition_412", endpoint="events.patch")

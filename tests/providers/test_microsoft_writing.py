@@ -225,6 +225,13 @@ class TestOutlookAlone:
         await remove(peer, written, notify=False)
         assert peer.count() == 0
 
+    @pytest.mark.parametrize("endpoint", ["events.insert", "events.delete"])
+    async def test_a_condition_that_nobody_made_says_nothing(self, peer, endpoint):
+        written = await create(peer)
+        peer.world.add_fault("conflict_412", endpoint=endpoint)
+        with pytest.raises(TransientFault):
+            await (create(peer, OTHER_KEY) if "insert" in endpoint else remove(peer, written, strict=False))
+
     async def test_somebody_who_writes_in_between_is_noticed(self, peer):
         written = await create(peer)
         peer.world.add_fault("conflict_412", endpoint="events.patch")

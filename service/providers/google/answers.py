@@ -13,7 +13,6 @@ from service.errors import (
     ClientRejected,
     CursorExpired,
     EventGone,
-    Outdated,
     PolicyForbids,
     ProviderError,
     PushUnsupported,
@@ -78,10 +77,11 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -
 
 
 def judge_write(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderError:
-    """The same of a write: a version that no longer holds, an event that is gone, and what this account may not write."""
+    """The same of a write: an event that is gone, and what this account may not write.
+
+    A 412 is a fault like any other: who has named a version knows what it means, and others get it now and then.
+    """
     error = judge(status, headers, body, now)
-    if status == 412:
-        return Outdated(error.reason)
     if status == 409 and error.reason != "duplicate":
         return TransientFault(error.reason)
     if not isinstance(error, RequestRefused):

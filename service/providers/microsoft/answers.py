@@ -14,7 +14,6 @@ from service.errors import (
     CalendarGone,
     CursorExpired,
     EventGone,
-    Outdated,
     ProviderError,
     PushUnsupported,
     RequestRefused,
@@ -97,10 +96,8 @@ def judge(  # noqa: PLR0911 - a table, one row each
 
 
 def judge_write(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderError:
-    """The same of a write to an event, whose version may no longer hold, and whose id may mean nothing."""
+    """The same of a write to an event, whose id may mean nothing, or of a body that Graph explains its refusal of."""
     error = judge(status, headers, body, now)
-    if status == 412 or (status == 409 and error.reason.lower() == "errorirresolvableconflict"):
-        return Outdated(error.reason)
     if isinstance(error, CursorExpired):
         return EventGone(error.reason)
     if status == 400 and isinstance(error, RequestRefused) and (said := _read(body).message):
