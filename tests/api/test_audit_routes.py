@@ -114,6 +114,8 @@ ELSEWHERE: dict[str, str] = {
     "POST /webhooks/portal": "api/test_audit_svix.py",
     "POST /connect/{provider}/exchange": "api/test_audit_hosted.py",
     "GET /connect/{provider}/callback": "api/test_audit_hosted.py",
+    "POST /connect/links": "hosted/test_links_audited.py",
+    "POST /connect/links/{token}/{kind}": "hosted/test_links_audited.py",
 }
 """Routes whose entries are looked at by another file, which needs another scene: its path in tests/."""
 
