@@ -1,5 +1,6 @@
 """A wish carried out: the requests that it takes, which may all be repeated, and then one transaction."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,7 +36,7 @@ class Managed(msgspec.Struct, frozen=True, kw_only=True):
 async def create(scene: Scene, opened: Opened) -> UUID:
     """Make the event, its call and its buffers, and store them: the event's id. Raises service.errors.ProviderError."""
     job, key = opened.job, opened.row.key
-    draft = _wanted(scene, opened)
+    draft = await _wanted(scene, opened)
     if draft is None:
         return await _quick_add(scene, opened)
     call = await calls.make(scene, draft, key) if draft.conference == calls.ZOOM else None
@@ -58,7 +59,7 @@ async def create(scene: Scene, opened: Opened) -> UUID:
 async def undo(scene: Scene, opened: Opened) -> None:
     """See to it that nothing is left of an event whose author was told that it failed. Raises ProviderError."""
     job, key = opened.job, opened.row.key
-    draft = _wanted(scene, opened)
+    draft = await _wanted(scene, opened)
     if draft is None:
         return  # a sentence that the provider reads has no key to find it by
     ours = given_to_provider(scene, draft, None)
@@ -150,14 +151,16 @@ def given_to_provider(scene: Scene, draft: Draft, url: str | None) -> Draft:
     return with_link(shown(complete(draft, settings), settings.event_privacy), url)
 
 
-def _wanted(scene: Scene, opened: Opened) -> Draft | None:
+async def _wanted(scene: Scene, opened: Opened) -> Draft | None:
     """The whole draft of a wish to create; None for a sentence that the provider reads itself."""
     job = opened.job
     if job.draft is not None:
         return complete(job.draft, scene.settings)
     if scene.calendar.provider in scene.gateway.quick_adders:
         return None
-    return complete(drafted(scene, job.text or "", opened.row.created_at), scene.settings)
+    # The first sentence takes a second to get the reader of dates up.
+    draft = await asyncio.to_thread(drafted, scene, job.text or "", opened.row.created_at)
+    return complete(draft, scene.settings)
 
 
 async def _quick_add(scene: Scene, opened: Opened) -> UUID:
