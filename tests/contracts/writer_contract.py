@@ -1,143 +1,36 @@
 """What every place that can be written to has to do, whatever it speaks; run for each against a peer like the real one."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
-from uuid import UUID
 
 import pytest
-from contracts.provider_contract import NOW, WINDOW, ZONE, read_round
-
-from service.core.drafts import Draft, Guest, Patch
-from service.core.event import Event, encode_event
-from service.core.sync import Listed
-from service.errors import CalendarGone, EventGone, Outdated, ReadOnly, RequestRefused, ScopeMissing, TransientFault
-from service.providers.protocol import Access, Provider
-from service.providers.writing import Place, Target, Writer, Written
-
-KEY, OTHER_KEY = UUID(int=0x1234 << 96 | 7).hex, UUID(int=0x4321 << 96 | 8).hex
-AT = NOW + timedelta(days=1, hours=5)
-GRACE, ALAN = "grace@example.org", "alan@example.org"
-PLAIN = Draft(
-    title="Planning",
-    description="What comes next",
-    location="Room 4",
-    starts_at=AT,
-    ends_at=AT + timedelta(minutes=45),
-    time_zone=ZONE,
+from contracts.provider_contract import ZONE
+from contracts.series_contract import SeriesContract
+from contracts.writing_peer import (
+    ALAN,
+    AT,
+    GRACE,
+    KEY,
+    OTHER_KEY,
+    PLAIN,
+    WriterPeer,
+    change,
+    create,
+    draft_with,
+    event_of,
+    listed,
+    place_of,
+    remove,
+    same_as_read,
+    target_of,
 )
 
-
-class WriterPeer(Protocol):
-    """The other side: one account with an empty calendar in ZONE that it may write, at the time NOW.
-
-    `read_only_id` is a calendar that it may read alone, `conference` what it can make and `foreign_conference` what not;
-    None where there is no such thing. `always_mails` says that guests are told whatever is asked; `tells` that the peer
-    knows who was.
-    """
-
-    provider: Provider
-    writer: Writer
-    access: Access
-    calendar_id: str
-    read_only_id: str | None
-    conference: str | None
-    foreign_conference: str | None
-    always_mails: bool
-    tells: bool
-    has_scopes: bool
-
-    def count(self) -> int:
-        """How many events and series are in the calendar."""
-        ...
-
-    def told(self) -> list[tuple[str, str]]:
-        """Who was mailed since the last look, as (kind, address): invitation, update, cancellation."""
-        ...
-
-    def reminders(self, event_id: str) -> list[int]: ...
-    def rename(self, event_id: str, title: str) -> None: ...
-    def erase(self, event_id: str) -> None: ...
-    def answer(self, event_id: str, email: str) -> None:
-        """The guest accepts."""
-        ...
-
-    def lose_answer(self) -> None:
-        """The next write is carried out, and its answer lost."""
-        ...
-
-    def refuse_once(self) -> None:
-        """The next write fails, and is not carried out."""
-        ...
-
-    def withhold_writing(self) -> None: ...
-    def remove_calendar(self) -> None: ...
-
-
-def place_of(peer: WriterPeer, calendar_id: str | None = None) -> Place:
-    return Place(raw_calendar_id=calendar_id or peer.calendar_id, time_zone=ZONE)
-
-
-def draft_with(**fields) -> Draft:
-    return Draft(**{**{name: getattr(PLAIN, name) for name in Draft.__struct_fields__}, **fields})
-
-
-class RacingPeer(WriterPeer, Protocol):
-    """A peer that can have something happen between our reading and our writing."""
-
-    def before_write(self, act: Callable[[], None]) -> None:
-        """Do this once, when the next PATCH or DELETE has arrived and before it is carried out."""
-        ...
-
-
-async def create(peer: WriterPeer, key: str = KEY, **fields) -> Written:
-    return await peer.writer.create(peer.access, place_of(peer), draft_with(**fields), key=key)
-
-
-async def change(peer: WriterPeer, written: Written, *, strict: bool = True, **fields) -> Written:
-    return await peer.writer.change(peer.access, place_of(peer), target_of(written), Patch(**fields), strict=strict)
-
-
-async def remove(peer: WriterPeer, written: Written, *, notify: bool = True, strict: bool = True) -> None:
-    await peer.writer.remove(peer.access, place_of(peer), target_of(written), notify=notify, strict=strict)
-
-
-def target_of(written: Written) -> Target:
-    raw = written.item.raw if isinstance(written.item, Listed) else None
-    return Target(provider_event_id=written.provider_event_id, raw=raw, is_series=written.item is None)
-
-
-def event_of(written: Written) -> Event:
-    assert isinstance(written.item, Listed)
-    assert written.item.event.provider_event_id == written.provider_event_id
-    return written.item.event
-
-
-async def listed(peer: WriterPeer) -> dict[str, Event]:
-    """What a sync reads."""
-    items, _token = await read_round(peer)
-    return {item.event.provider_event_id: item.event for item in items if isinstance(item, Listed)}
-
-
-async def same_as_read(peer: WriterPeer, written: Written) -> Event:
-    """The event, which has to be to the byte what the next sync reads: what we wrote is no news."""
-    event = event_of(written)
-    assert encode_event((await listed(peer))[written.provider_event_id]) == encode_event(event)
-    return event
-
-
-async def occurrences(peer: WriterPeer, series_id: str) -> list[Listed]:
-    rows = peer.provider.series(peer.access, peer.calendar_id, series_id, window=WINDOW, time_zone=ZONE)
-    found = [item async for item in rows]
-    return sorted((item for item in found if isinstance(item, Listed)), key=lambda item: item.event.starts_at)
-
-
-def weekly(**fields) -> dict:
-    return {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=3"], **fields}
+from service.core.drafts import Draft, Guest
+from service.core.event import encode_event
+from service.errors import CalendarGone, EventGone, Outdated, ReadOnly, RequestRefused, ScopeMissing, TransientFault
 
 
 @pytest.mark.anyio
-class WriterContract:
+class EventContract:
     async def test_an_event_is_made_as_it_was_asked_for(self, peer: WriterPeer):
         event = await same_as_read(peer, await create(peer))
         assert (event.title, event.location) == ("Planning", "Room 4")
@@ -370,63 +263,6 @@ class WriterContract:
         found = await peer.writer.read(peer.access, place_of(peer), target_of(written))
         assert (await same_as_read(peer, found)).title == "Renamed by somebody"
 
-    async def test_a_series(self, peer: WriterPeer):
-        written = await create(peer, **weekly())
-        assert (written.item, written.series_id) == (None, written.provider_event_id)
-        found = await occurrences(peer, written.provider_event_id)
-        assert [item.event.starts_at for item in found] == [AT + timedelta(weeks=week) for week in range(3)]
-        assert {item.event.title for item in found} == {"Planning"}
-        again = await create(peer, **weekly())
-        assert again.series_id == written.series_id
-        assert peer.count() == 1
-
-    async def test_a_series_keeps_its_hour_when_the_clocks_change(self, peer: WriterPeer):
-        written = await create(peer, recurrence=["RRULE:FREQ=WEEKLY;COUNT=5"])
-        hours = [item.event.starts_at.hour for item in await occurrences(peer, written.provider_event_id)]
-        assert hours == [AT.hour] * 4 + [AT.hour - 1]
-
-    async def test_a_whole_series_is_changed(self, peer: WriterPeer):
-        written = await create(peer, **weekly())
-        series_id = written.provider_event_id
-        seen = (await occurrences(peer, series_id))[0]
-        target = Target(provider_event_id=series_id, raw=seen.raw, is_series=True)
-        patch = Patch(title="Renamed", location="Room 5")
-        changed = await peer.writer.change(peer.access, place_of(peer), target, patch, strict=True)
-        assert (changed.item, changed.series_id) == (None, series_id)
-        found = await occurrences(peer, series_id)
-        assert [(item.event.title, item.event.location) for item in found] == [("Renamed", "Room 5")] * 3
-        with pytest.raises(Outdated):
-            await peer.writer.change(peer.access, place_of(peer), target, Patch(title="Other"), strict=True)
-
-    async def test_one_occurrence_is_changed(self, peer: WriterPeer):
-        written = await create(peer, **weekly())
-        second = (await occurrences(peer, written.provider_event_id))[1]
-        target = Target(provider_event_id=second.event.provider_event_id, raw=second.raw)
-        moved = second.event.starts_at + timedelta(hours=2)
-        patch = Patch(title="Only this one", starts_at=moved, ends_at=moved + timedelta(minutes=45))
-        changed = await peer.writer.change(peer.access, place_of(peer), target, patch, strict=True)
-        event = event_of(changed)
-        assert (event.title, event.starts_at, event.series_id) == ("Only this one", moved, written.series_id)
-        assert (event.is_exception, event.original_starts_at) == (True, second.event.starts_at)
-        found = await occurrences(peer, written.provider_event_id)
-        assert [item.event.title for item in found] == ["Planning", "Only this one", "Planning"]
-        assert encode_event(found[1].event) == encode_event(event)
-
-    async def test_one_occurrence_is_removed(self, peer: WriterPeer):
-        written = await create(peer, **weekly())
-        second = (await occurrences(peer, written.provider_event_id))[1]
-        target = Target(provider_event_id=second.event.provider_event_id, raw=second.raw)
-        for _ in range(2):
-            await peer.writer.remove(peer.access, place_of(peer), target, notify=True, strict=True)
-        found = await occurrences(peer, written.provider_event_id)
-        assert [item.event.starts_at for item in found] == [AT, AT + timedelta(weeks=2)]
-
-    async def test_a_whole_series_is_removed(self, peer: WriterPeer):
-        written = await create(peer, **weekly())
-        await remove(peer, written)
-        assert await occurrences(peer, written.provider_event_id) == []
-        assert peer.count() == 0
-
     async def test_a_calendar_that_may_only_be_read(self, peer: WriterPeer):
         if peer.read_only_id is None:
             pytest.skip("this peer has no such calendar")
@@ -508,39 +344,5 @@ class WriterContract:
         raise AssertionError("it never comes to an end")
 
 
-@pytest.mark.anyio
-class RaceContract:
-    """Somebody else writes after we have read, and before we write."""
-
-    async def test_a_strict_change_loses(self, peer: RacingPeer):
-        written = await create(peer)
-        peer.before_write(lambda: peer.rename(written.provider_event_id, "Renamed by somebody"))
-        with pytest.raises(Outdated):
-            await change(peer, written, title="Ours")
-        assert (await listed(peer))[written.provider_event_id].title == "Renamed by somebody"
-
-    async def test_any_other_change_is_made_upon_what_is_there(self, peer: RacingPeer):
-        written = await create(peer, attendees=[Guest(email=GRACE)])
-        peer.before_write(lambda: peer.answer(written.provider_event_id, GRACE))
-        guests = [Guest(email=GRACE), Guest(email=ALAN)]
-        event = await same_as_read(peer, await change(peer, written, strict=False, attendees=guests))
-        assert {each.email: each.response_status for each in event.attendees}[GRACE] == "accepted"
-
-    async def test_a_strict_removal_loses(self, peer: RacingPeer):
-        written = await create(peer)
-        peer.before_write(lambda: peer.rename(written.provider_event_id, "Renamed by somebody"))
-        with pytest.raises(Outdated):
-            await remove(peer, written)
-        assert peer.count() == 1
-
-    async def test_a_change_of_what_is_just_deleted(self, peer: RacingPeer):
-        written = await create(peer)
-        peer.before_write(lambda: peer.erase(written.provider_event_id))
-        with pytest.raises(EventGone):
-            await change(peer, written, title="Ours")
-
-    async def test_a_removal_of_what_is_just_deleted(self, peer: RacingPeer):
-        written = await create(peer)
-        peer.before_write(lambda: peer.erase(written.provider_event_id))
-        await remove(peer, written)
-        assert peer.count() == 0
+class WriterContract(EventContract, SeriesContract):
+    """All that every provider does."""

@@ -7,15 +7,15 @@ import httpx
 import msgspec
 import pytest
 from contracts.provider_contract import NOW, WINDOW, ZONE
-from contracts.writer_contract import (
+from contracts.race_contract import RaceContract
+from contracts.writer_contract import WriterContract
+from contracts.writing_peer import (
     ALAN,
     AT,
     GRACE,
     KEY,
     OTHER_KEY,
     PLAIN,
-    RaceContract,
-    WriterContract,
     change,
     create,
     listed,
