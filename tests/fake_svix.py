@@ -101,6 +101,7 @@ class FakeSvix:
         self._replies: dict[tuple[str, str], tuple[datetime, int, bytes]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self.ticks = timedelta()
+        self.wants_known_types = False
         self.keeps_replies = True  # a server without a cache does not, and has its eventIds alone
 
     # What the server does.
@@ -313,6 +314,8 @@ def _create_message(svix: FakeSvix, call: Call, names: Any, said: wire.MessageIn
         if said.application is None or said.application.uid != names["app"]:
             raise
         app = svix.make_app(said.application)
+    if svix.wants_known_types:
+        _check_types(svix, [said.event_type])
     now = svix.now()
     for each in app.messages.values():
         if said.event_id and each.event_id == said.event_id and now - each.at < DAY:

@@ -346,6 +346,25 @@ async def test_the_portal(side: Side, svix: FakeSvix) -> None:
     assert "portal.opened" in [act["action"] for act in acts]
 
 
+async def test_types_that_somebody_has_deleted_there_are_told_again(
+    lite: Side, svix: FakeSvix, receiver: Receiver
+) -> None:
+    made = await lite.made(receiver.url)
+    path = f"/webhooks/endpoints/{made['id']}"
+    for ask in (
+        lambda: lite.http.patch(path, json={"event_types": ["event.*"]}),
+        lambda: lite.http.post(f"{path}/test"),
+    ):
+        svix.event_types.clear()
+        answer = await ask()
+        assert answer.status_code == 200, answer.text
+    svix.event_types.clear()
+    svix.wants_known_types = True
+    await lite.announce(kind="event.created")
+    await lite.accepted(svix, 1)
+    assert len(svix.event_types) > 10
+
+
 async def test_without_svix_there_is_no_portal(sqlite_url: str) -> None:
     async with serving(sqlite_url, None, await people(sqlite_url)) as side:
         answer = await side.http.post("/webhooks/portal")

@@ -52,7 +52,7 @@ from webhooks.relay.archive import Archive
 from webhooks.relay.channel import SvixFailed, SvixRefused, SvixUnreadable
 from webhooks.relay.directory import Directory
 from webhooks.relay.records import Records, Wanted
-from webhooks.relay.remote import Remote, application, is_unknown
+from webhooks.relay.remote import Remote, application, is_unknown, misses_a_type
 from webhooks.relay.shapes import MOST_OF_AN_ENDPOINT, endpoint_id_of, endpoint_of, fields_of, listened_to, names_of
 
 TEST = "webhook.test"
@@ -332,8 +332,7 @@ class SvixDesk:
         try:
             return await self._remote.call(work)
         except SvixRefused as error:
-            is_about_types = "eventtype" in error.text.lower().replace(" ", "").replace("_", "")
-            if not is_unknown(error) and not is_about_types:
+            if not is_unknown(error) and not misses_a_type(error):
                 raise
         # Somebody has deleted types there since this process began.
         await self._remote.tell_catalogue(again=True)

@@ -139,6 +139,11 @@ def application(project_id: UUID) -> ApplicationIn:
     return ApplicationIn(name=f"calgate {project_id}", uid=str(project_id))
 
 
+def misses_a_type(error: SvixRefused) -> bool:
+    """Whether the server refuses because of a type of webhook that it does not know."""
+    return "eventtype" in error.text.lower().replace(" ", "").replace("_", "")
+
+
 def is_unknown(error: SvixFailed) -> bool:
     """Whether Svix itself says that there is no such thing."""
     return isinstance(error, SvixRefused) and error.status == httpx.codes.NOT_FOUND and error.is_svix

@@ -15,13 +15,13 @@ import httpx
 import msgspec
 from svix.api.message import MessageCreateOptions
 from svix.api.svix import SvixAsync
-from svix.models import MessageIn
+from svix.models import MessageIn, MessageOut
 
 from webhooks.attempt import fit
 from webhooks.message import Dispatch, Outcome
 from webhooks.ports import Clock
 from webhooks.relay.channel import SvixAway, SvixFailed, SvixRefused
-from webhooks.relay.remote import Remote, application, is_unknown
+from webhooks.relay.remote import Remote, application, is_unknown, misses_a_type
 from webhooks.relay.shapes import channels_of
 
 REMEMBERED = timedelta(hours=12)
@@ -73,12 +73,22 @@ class RelaySender:
         # A new round of attempts is a new wish: an answer that Svix keeps under a key may be of what it has forgotten.
         options = MessageCreateOptions(idempotency_key=f"{event_id}.{dispatch.schedule_start}")
         try:
-            accepted = await self._remote.call(lambda svix: svix.message.create(app_id, wish, options))
+            accepted = await self._accepted(app_id, wish, options)
         except SvixRefused as error:
             if error.status != httpx.codes.CONFLICT:
                 raise
             return 409, fit(error.text)
         return 202, accepted.id[:100]
+
+    async def _accepted(self, app_id: str, wish: MessageIn, options: MessageCreateOptions) -> MessageOut:
+        try:
+            return await self._remote.call(lambda svix: svix.message.create(app_id, wish, options))
+        except SvixRefused as error:
+            if not misses_a_type(error):
+                raise
+        # An environment may take only types that it knows, and somebody may have deleted some.
+        await self._remote.tell_catalogue(again=True)
+        return await self._remote.call(lambda svix: svix.message.create(app_id, wish, options))
 
     async def _is_known(self, app_id: str, event_id: str) -> bool:
         async def work(svix: SvixAsync) -> None:
