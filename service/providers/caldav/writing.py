@@ -207,8 +207,10 @@ class _Hand:
             return None
         if answer.status != 200 or answer.headers.get("content-type", "").startswith("text/html"):
             raise self._session.error(answer, url)
-        etag = answer.headers.get("etag", "").strip() or await self._etag(path)
-        return _Stored(path, answer.body, etag.removeprefix("W/"))
+        etag = (answer.headers.get("etag", "").strip() or await self._etag(path)).removeprefix("W/")
+        if not etag.isascii() or not etag.isprintable():
+            raise RequestRefused("the server tells no version of the event")
+        return _Stored(path, answer.body, etag)
 
     async def read(self, path: str) -> _Stored:
         """Raises EventGone when it is not there, and CalendarGone when the calendar is not."""
@@ -318,7 +320,7 @@ def _is_done(reply: Reply) -> bool:
 def _read_target(target: Target) -> tuple[str, str | None]:
     """Path and slot. Raises EventGone for what no event of ours is called."""
     match = _TARGET.fullmatch(target.provider_event_id)
-    if match is None or not match[1].isascii():
+    if match is None or not match[1].isascii() or not match[1].isprintable():
         raise EventGone("not the path of an event")
     return match[1], None if target.is_series else match[2]
 
