@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import insert, select, update
-from webhook_receivers import answers, hangs
+from webhook_receivers import hangs
 
 from webhooks.message import Rank
 from webhooks.tables import deliveries, messages
@@ -126,24 +126,6 @@ async def test_projects_that_all_hang_share_the_slots(bench):
     assert taken[0] == 12
     assert all(taken)
     assert sum(taken) <= 18
-
-
-async def test_slow_endpoints_of_one_project_leave_slots_for_those_of_another(bench):
-    mine, theirs = await bench.receiver(hangs), await bench.receiver(hangs)
-    for _ in range(12):
-        await bench.endpoint(mine.url)
-    other = uuid4()
-    await bench.endpoint(theirs.url, project_id=other)
-    deliverer = bench.deliverer(concurrency=16, deadline=0.5)
-    await bench.publish(deliverer)
-    await bench.publish(deliverer, project_id=other)
-    await bench.attempts(13)  # all have timed out
-    theirs.behaviour = answers()
-    await bench.publish(deliverer)
-    await mine.until(12 + 8)
-    await bench.publish(deliverer, project_id=other)
-    await theirs.until(2)
-    assert len(mine.requests) == 12 + 8, "the other four still wait for a slot"
 
 
 async def test_a_crowd_is_not_in_the_way_of_one(bench):
