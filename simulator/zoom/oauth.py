@@ -1,14 +1,14 @@
 """Consent, and the token endpoint: codes with PKCE, and refresh tokens of which each is good once."""
 
 import base64
-import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from simulator import consent
+from simulator.codes import Code, is_verified, may_return_to
 from simulator.google.answers import Answer, Request
-from simulator.zoom.state import AccessToken, Client, Code, Grant, State, TokenError, ZoomError
+from simulator.zoom.state import AccessToken, Client, Grant, State, TokenError, ZoomError
 
 PROVIDER = "Zoom"
 INVALID = ("invalid_grant", "Invalid Token!")
@@ -21,7 +21,7 @@ def authorize(state: State, request: Request) -> Answer:
     redirect_uri = asked.get("redirect_uri", "")
     if client is None or client.status != "ok":
         return consent.refuse(PROVIDER, f"Invalid client_id: ({asked.get('client_id', '')}) (4,702)")
-    if not redirect_uri or (client.redirect_urls and redirect_uri not in client.redirect_urls):
+    if not may_return_to(redirect_uri, client.redirect_uris):
         return consent.refuse(PROVIDER, f"Invalid redirect: {redirect_uri} (4,700)")
     if asked.get("response_type") != "code":
         return consent.refuse(PROVIDER, "Invalid response type (4,706)")
@@ -46,7 +46,7 @@ def issue_code(
 ) -> str:
     code = state.make_secret(32)
     expires_at = state.now() + timedelta(seconds=state.settings.code_seconds)
-    state.codes[code] = Code(client.client_id, email, redirect_uri, list(client.scopes), challenge, method, expires_at)
+    state.codes[code] = Code(client.client_id, email, list(client.scopes), redirect_uri, challenge, method, expires_at)
     return code
 
 
@@ -137,16 +137,9 @@ def _redeem(state: State, client: Client, form: Mapping[str, str]) -> Grant:
         raise TokenError(400, "invalid_grant", "Invalid authorization code")
     if form.get("redirect_uri") != code.redirect_uri:
         raise TokenError(400, "invalid_request", "Redirect URI mismatch.")
-    if code.challenge and not _is_verified(code, form.get("code_verifier", "")):
+    if not is_verified(code, form.get("code_verifier")):
         raise TokenError(400, "invalid_grant", "Code verifier does not match.")
     return give_consent(state, code.client_id, code.email, code.scopes)
-
-
-def _is_verified(code: Code, verifier: str) -> bool:
-    if code.method != "S256":
-        return verifier == code.challenge
-    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    return digest == code.challenge
 
 
 def _find(state: State, client: Client, token: str) -> Grant:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from simulator.codes import Code
 from simulator.google.faults import Fault
 
 PAST_CALLS_KEPT = 20_000
@@ -42,13 +43,13 @@ class TokenError(Exception):
 
 @dataclass(slots=True)
 class Client:
-    """An app of the marketplace. Without `redirect_urls` any address will do."""
+    """An app of the marketplace; `redirect_uris` are compared letter for letter, and without any it is one on a desktop."""
 
     client_id: str
     client_secret: str
     name: str
     scopes: list[str]
-    redirect_urls: list[str] = field(default_factory=list)
+    redirect_uris: list[str] = field(default_factory=list)
     status: str = "ok"  # or "disabled"
 
 
@@ -73,19 +74,6 @@ class Grant:
     refresh_token: str
     expires_at: datetime
     revoked: bool = False
-
-
-@dataclass(slots=True)
-class Code:
-    """What an authorization code stands for, once and for five minutes."""
-
-    client_id: str
-    email: str
-    redirect_uri: str
-    scopes: list[str]
-    challenge: str | None
-    method: str
-    expires_at: datetime
 
 
 @dataclass(slots=True)

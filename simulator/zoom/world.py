@@ -37,22 +37,29 @@ class ZoomWorld(State):
         client_secret: str | None = None,
         name: str = "A bot",
         scopes: list[str] | None = None,
-        redirect_urls: list[str] | None = None,
+        redirect_uris: list[str] | None = None,
     ) -> dict[str, str]:
-        """An app, with the scopes that its settings ask for; without `redirect_urls` any address will do."""
+        """An app, with the scopes that its settings ask for; without `redirect_uris` only loopback will do."""
         client = Client(
             client_id or self.make_secret(22),
             client_secret or self.make_secret(32),
             name,
             list(SCOPES) if scopes is None else scopes,
-            redirect_urls or [],
+            redirect_uris or [],
         )
         self.clients[client.client_id] = client
         return {"client_id": client.client_id, "client_secret": client.client_secret}
 
-    def set_client(self, client_id: str, status: str | None = None, client_secret: str | None = None) -> None:
-        """Make an app `ok` or `disabled`, or rotate its secret."""
+    def set_client(
+        self,
+        client_id: str,
+        status: str | None = None,
+        client_secret: str | None = None,
+        redirect_uris: list[str] | None = None,
+    ) -> None:
+        """Make an app `ok` or `disabled`, rotate its secret, or change where users may be sent back."""
         client = self.clients[client_id]
+        client.redirect_uris = client.redirect_uris if redirect_uris is None else redirect_uris
         client.status = status or client.status
         client.client_secret = client_secret or client.client_secret
 

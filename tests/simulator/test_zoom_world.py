@@ -74,7 +74,7 @@ async def test_who_denies_is_sent_back_without_a_code(client: httpx.AsyncClient,
     "wrong", [{"client_id": "x"}, {"redirect_uri": "https://evil.example"}, {"response_type": "token"}]
 )
 async def test_a_request_of_strangers_is_sent_nowhere(client: httpx.AsyncClient, zoom: ZoomWorld, wrong: dict) -> None:
-    zoom.clients["demo-3-zoom"].redirect_urls = [HOME]
+    zoom.set_client("demo-3-zoom", redirect_uris=[HOME])
     for method in ("GET", "POST"):
         answer = await client.request(method, "/oauth/authorize", params=asked(**wrong))
         assert (answer.status_code, "location" in answer.headers) == (400, False)
