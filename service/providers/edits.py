@@ -99,8 +99,10 @@ def _holds(name: str, value: Any, event: Event) -> bool:
     if name in {"start_date", "end_date", "is_busy"}:
         return bool(getattr(event, name) == value)
     if name == "attendees":
-        asked = {guest.email.lower() for guest in value}
-        return asked == {each.email for each in event.attendees if each.email and not each.organizer} - {None}
+        # The organizer may be listed or not, and stays either way.
+        organizers = {each.email for each in event.attendees if each.organizer}
+        asked = {guest.email.lower() for guest in value} - organizers
+        return asked == {each.email for each in event.attendees if each.email} - organizers
     return True
 
 

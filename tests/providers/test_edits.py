@@ -79,6 +79,11 @@ def test_a_draft_is_in_its_own_zone_or_in_the_calendars():
             {"attendees": [SEEN.attendees[0], Attendee(email="alan@example.org")]},
             id="guests",
         ),
+        pytest.param(
+            Patch(attendees=[Guest(email="ada@example.org"), Guest(email="alan@example.org")]),
+            {"attendees": [SEEN.attendees[0], Attendee(email="alan@example.org")]},
+            id="guests-and-the-organizer",
+        ),
     ],
 )
 def test_a_patch_that_was_made(patch, fields):
