@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from service.api.auth import ApiRequest
 from service.api.authorship import author
 from service.api.bodies import Body
+from service.api.browsers import own_url
 from service.api.credentials import SPELLINGS, spelled
 from service.api.idempotency import once
 from service.api.injection import Injected
@@ -112,7 +113,7 @@ async def register(request: ApiRequest, gateway: Injected[Gateway]) -> Response[
 
     async def work(object_id: UUID) -> Response[OAuthClientView]:
         row = await clients.register(gateway, request.auth.project_id, new, object_id, author(request))
-        return _answer(gateway, row, status=201)
+        return _answer(request, gateway, row, status=201)
 
     return await once(gateway, request, work)
 
@@ -138,7 +139,8 @@ async def list_clients(
     after = cursors.read(cursor, UUID)
     async with gateway.database.read() as conn:
         rows = await oauth_clients.listed(conn, project_id, spelled(provider), after, limit + 1)
-    shown = [msgspec.json.encode(client_view(gateway, row)) for row in rows[:limit]]
+    place = own_url(request, gateway)
+    shown = [msgspec.json.encode(client_view(row, place)) for row in rows[:limit]]
     return json_page(shown, cursors.write(rows[limit - 1].id) if len(rows) > limit else None)
 
 
@@ -153,7 +155,7 @@ async def show(client_id: FromPath[UUID], request: ApiRequest, gateway: Injected
         row = await oauth_clients.one(conn, request.auth.project_id, client_id)
     if row is None:
         raise not_found()
-    return _answer(gateway, row)
+    return _answer(request, gateway, row)
 
 
 @patch(
@@ -176,7 +178,8 @@ async def change(
         redirect_urls=urls,
         expected_version=expected_version(request),
     )
-    return _answer(gateway, await clients.change(gateway, request.auth.project_id, client_id, wish, author(request)))
+    row = await clients.change(gateway, request.auth.project_id, client_id, wish, author(request))
+    return _answer(request, gateway, row)
 
 
 @delete(
@@ -191,9 +194,8 @@ async def remove(client_id: FromPath[UUID], request: ApiRequest, gateway: Inject
     await clients.remove(gateway, request.auth.project_id, client_id, expected_version(request), author(request))
 
 
-def client_view(gateway: Gateway, row: Found) -> OAuthClientView:
-    """A row of `store.oauth_clients` as the API shows it."""
-    own_url = gateway.settings.public_url
+def client_view(row: Found, own_url: str | None) -> OAuthClientView:
+    """A row of `store.oauth_clients` as the API shows it; `own_url` is where browsers reach this gateway."""
     refused = row.rejected_reason is not None
     return OAuthClientView(
         id=row.id,
@@ -224,8 +226,8 @@ def _check(urls: list[str]) -> None:
         raise invalid_fields(found)
 
 
-def _answer(gateway: Gateway, row: Found, *, status: int = 200) -> Response[OAuthClientView]:
-    return Response(client_view(gateway, row), status_code=status, headers=entity_tag(row.version))
+def _answer(request: ApiRequest, gateway: Gateway, row: Found, *, status: int = 200) -> Response[OAuthClientView]:
+    return Response(client_view(row, own_url(request, gateway)), status_code=status, headers=entity_tag(row.version))
 
 
 ROUTES: Final = [register, list_clients, show, change, remove]

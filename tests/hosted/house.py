@@ -158,7 +158,7 @@ async def open_house(
     callback = f"{public_url or 'http://127.0.0.1:8420'}/connect/{{}}/callback"
     google.add_client(redirect_uris=[callback.format("google"), f"{SHOP}/own"])
     microsoft.add_client(redirect_uris=[callback.format("microsoft"), f"{SHOP}/own"])
-    zoom.add_client(redirect_urls=[callback.format("zoom"), f"{SHOP}/own"])
+    zoom.add_client(redirect_uris=[callback.format("zoom"), f"{SHOP}/own"])
     for world in (google, microsoft, zoom):
         for email in (ADA, BEN):
             world.add_account(email)

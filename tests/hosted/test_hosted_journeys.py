@@ -1,11 +1,12 @@
 """Users let an integrator in: from the consent page's address to a connection, at every provider."""
 
+import ipaddress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from hosted.house import ADA, BEN, SHOP, House, come_back, decide, state_of, told
+from hosted.house import ADA, BEN, SHOP, House, come_back, decide, open_house, state_of, told
 
 pytestmark = pytest.mark.anyio
 
@@ -242,3 +243,28 @@ async def test_users_have_one_primary_connection(house: House, browser: httpx.As
     assert await primary("ada") == [second]
     third = await connect("google", BEN, user_id="ben")
     assert (await primary("ada"), await primary("ben")) == ([second], [third])
+
+
+async def test_the_world_is_told(sqlite_url: str, clock: Any) -> None:
+    loopback = (ipaddress.ip_network("127.0.0.0/8"),)
+    async with open_house(sqlite_url, clock, allow_networks=loopback) as house, house.browser() as browser:
+        hook = {"url": "http://127.0.0.1:9/", "event_types": ["calendar.*", "integration.*"]}
+        assert (await house.api.post("/webhooks/endpoints", json=hook)).status_code == 201
+        for provider in ("google", "zoom"):
+            await house.register(provider)
+            for _ in range(2):
+                told(await decide(browser, await house.url(provider, redirect_url=SHOP, user_id="u")))
+        messages = (await house.api.get("/webhooks/messages")).json()["data"]
+        # Of Google's account the world hears that all is well when its calendar has been read.
+        assert sorted(each["type"] for each in messages) == ["calendar.created", "integration.synced"]
+
+
+async def test_no_address_on_the_way_is_kept_or_passed_on(house: House, browser: httpx.AsyncClient) -> None:
+    await house.register("google")
+    arrived = await decide(browser, await house.url("google", redirect_url=SHOP))
+    way = [each for each in arrived.history if each.url.host == "calgate.test"]
+    begun = await house.api.get("/connect/google", params={"redirect_url": SHOP})
+    refused = await browser.get("https://calgate.test/connect/google/callback?state=x&code=y")
+    assert [each.status_code for each in (*way, begun, refused)] == [303, 302, 400]
+    for each in (*way, begun, refused):
+        assert (each.headers["cache-control"], each.headers["referrer-policy"]) == ("no-store", "no-referrer")
