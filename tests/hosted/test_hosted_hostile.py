@@ -282,6 +282,34 @@ async def test_answers_of_the_token_endpoint(
     assert (await house.api.get(f"/connections/{kept}/calendars")).status_code == 200
 
 
+ACCOUNT_ANSWERS = [
+    pytest.param("google", "calendarList.list", "scope_403", "insufficient_scope", id="Google: scope"),
+    pytest.param("google", "calendarList.list", "backend_503", "server_error", id="Google: outage"),
+    pytest.param("google", "calendarList.list", "rate_limit_429", "server_error", id="Google: too much"),
+    pytest.param("google", "calendarList.list", "unauthorized_401", "server_error", id="Google: token not taken"),
+    pytest.param("google", "calendarList.list", "api_disabled_403", "token_failed", id="Google: API off"),
+    pytest.param("google", "calendarList.list", "hang", "server_error", id="Google: silence"),
+    pytest.param("zoom", "users.me", "scope_400", "insufficient_scope", id="Zoom: scope"),
+    pytest.param("zoom", "users.me", "scope_401", "insufficient_scope", id="Zoom: no scopes"),
+    pytest.param("zoom", "users.me", "unauthorized_401", "server_error", id="Zoom: token not taken"),
+    pytest.param("zoom", "users.me", "qps_429", "server_error", id="Zoom: too much"),
+    pytest.param("zoom", "users.me", "error_500", "server_error", id="Zoom: outage"),
+    pytest.param("zoom", "users.me", "html_200", "server_error", id="Zoom: html"),
+    pytest.param("zoom", "users.me", "user_404", "token_failed", id="Zoom: no user"),
+]
+
+
+@pytest.mark.parametrize(("provider", "endpoint", "preset", "code"), ACCOUNT_ANSWERS)
+async def test_answers_of_the_account(
+    house: House, browser: httpx.AsyncClient, provider: str, endpoint: str, preset: str, code: str
+) -> None:
+    await house.register(provider)
+    world: Any = house.google if provider == "google" else house.zoom
+    world.add_fault(preset, endpoint=endpoint, times=None)
+    arrived = told(await decide(browser, await house.url(provider, redirect_url=SHOP)))
+    assert (arrived["code"], await house.connections()) == (code, [])
+
+
 async def test_nothing_secret_is_in_logs_answers_and_rows(
     house: House, browser: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
