@@ -121,7 +121,7 @@ async def create(request: ApiRequest, gateway: Injected[Gateway]) -> Response[Li
     return await once(gateway, request, work)
 
 
-@get("/connect/links/{token:str}", opt=PUBLIC, include_in_schema=False, media_type="text/html")
+@get("/connect/links/{token:str}", opt=PUBLIC, media_type="text/html")
 async def choose(token: FromPath[str], request: ApiRequest, gateway: Injected[Gateway]) -> Response[str]:
     opened = await links.open_link(gateway, token)
     if opened is None:
@@ -137,7 +137,7 @@ async def choose(token: FromPath[str], request: ApiRequest, gateway: Injected[Ga
     )
 
 
-@get("/connect/links/{token:str}/{kind:str}", opt=PUBLIC, include_in_schema=False, media_type="text/html")
+@get("/connect/links/{token:str}/{kind:str}", opt=PUBLIC, media_type="text/html")
 async def show_form(
     token: FromPath[str], kind: FromPath[str], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[str]:
@@ -147,7 +147,7 @@ async def show_form(
     return _form(gateway, opened, token, kind, {"popup": request.query_params.get("popup") or ""})
 
 
-@post("/connect/links/{token:str}/{kind:str}", opt=PUBLIC, include_in_schema=False, media_type="text/html")
+@post("/connect/links/{token:str}/{kind:str}", opt=PUBLIC, media_type="text/html")
 async def connect(
     token: FromPath[str], kind: FromPath[str], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[Any]:
@@ -283,4 +283,6 @@ async def _project_name(gateway: Gateway, opened: Opened) -> str:
     return name
 
 
-ROUTES: Final = [create, choose, show_form, connect]
+ROUTES: Final = [create]
+PAGES: Final = [choose, show_form, connect]
+"""For browsers: not part of the documented API."""

@@ -89,7 +89,7 @@ def create_api(
     draining = draining or Draining()
     documented = documentation.ROUTES if settings.docs else ()
     app = Litestar(
-        [*ROUTES, *MEETING_BAAS, *documented],
+        [*ROUTES, *connect_links.PAGES, *MEETING_BAAS, *documented],
         dependencies={
             "gateway": _known(gateway),
             "draining": _known(draining),

@@ -30,6 +30,14 @@ WITH_ID = [
     ("GET", "/events/{event}?include=raw", None),
     ("GET", "/events/{event}?as_of=2026-03-02T09:00:00Z", None),
     ("GET", "/events/{event}/history", None),
+    (
+        "POST",
+        "/calendars/{id}/events",
+        {"title": "x", "starts_at": "2026-03-02T10:00:00Z", "ends_at": "2026-03-02T11:00:00Z"},
+    ),
+    ("POST", "/calendars/{id}/events/quick_add", {"text": "Lunch tomorrow at 1pm"}),
+    ("PATCH", "/events/{event}", {"title": "x"}),
+    ("DELETE", "/events/{event}", None),
     ("PUT", "/events/{event}/bot", {"config": {}}),
     ("GET", "/events/{event}/bot", None),
     ("DELETE", "/events/{event}/bot", None),
@@ -46,6 +54,14 @@ WITH_ID = [
     ("GET", "/webhooks/messages/{message}", None),
     ("GET", "/webhooks/messages/{message}/attempts", None),
     ("POST", "/webhooks/messages/{message}/resend", {}),
+    ("GET", "/connections/{connection}", None),
+    ("PATCH", "/connections/{connection}", {"sync_frequency": 5}),
+    ("GET", "/connections/{connection}/calendars", None),
+    ("GET", "/connections/{connection}/sync", None),
+    ("POST", "/connections/{connection}/refresh", {}),
+    ("POST", "/connections/{connection}/resync", {}),
+    ("POST", "/connections/{connection}/set_primary", {}),
+    ("DELETE", "/connections/{connection}", None),
     ("GET", "/oauth_clients/{client}", None),
     ("PATCH", "/oauth_clients/{client}", {"redirect_urls": []}),
     ("DELETE", "/oauth_clients/{client}", None),
@@ -59,6 +75,7 @@ async def objects(call: httpx.AsyncClient, stage: Stage, credentials: dict[str, 
     calendar = (await call.post("/calendars", json=credentials)).json()
     app = {"provider": "zoom", "client_id": "app", "client_secret": "secret"}
     client = (await call.post("/oauth_clients", json=app)).json()
+    (connection,) = (await call.get("/connections")).json()["data"]
     stage.world.add_meeting("ada@example.com", "plan", in_minutes=60)
     stage.world.add_meeting("ada@example.com", "daily", in_minutes=90, recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
     await stage.sync()
@@ -75,6 +92,7 @@ async def objects(call: httpx.AsyncClient, stage: Stage, credentials: dict[str, 
         "endpoint": endpoint["id"],
         "message": message["id"],
         "client": client["id"],
+        "connection": connection["id"],
     }
 
 

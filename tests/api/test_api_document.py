@@ -18,6 +18,7 @@ from service.api import examples
 from service.api.audit_log import AuditEntryView
 from service.api.bodies import Body
 from service.api.calendars import create, look
+from service.api.connect_links import PAGES
 from service.api.connection_shapes import ConnectionView
 from service.api.meeting_baas.routes import ROUTES as MEETING_BAAS
 from service.api.problems import Problem
@@ -205,7 +206,8 @@ def test_the_application_serves_what_is_documented(api: Litestar, api_routes: se
         if method != "OPTIONS"
     }
     foreign = {(method, path) for method, path in served if path.startswith("/meeting-baas/")}
-    assert served - foreign == api_routes | {("GET", "/docs"), ("GET", "/openapi.json")}
+    pages = {(method, plain(path)) for handler in PAGES for path in handler.paths for method in handler.http_methods}
+    assert served - foreign - pages == api_routes | {("GET", "/docs"), ("GET", "/openapi.json")}
     assert foreign == dialect_routes()
 
 
