@@ -37,8 +37,13 @@ async def test_the_same_key_and_body_get_the_first_answer_again(
     assert len((await call.get("/webhooks/endpoints")).json()["data"]) == 1
 
 
-OTHERS = ("/push", "/meeting-baas/")
-"""What providers post, and clients of a dialect that has no such keys."""
+OTHERS = ("/push", "/meeting-baas/", "/connect/links/{")
+"""What providers post, clients of a dialect that has no such keys, and browsers."""
+
+REFUSED = ("/connect/google/exchange", "/webhooks/portal")
+"""Of these only a refusal is to be had here: a code from a consent page is missing, and a Svix server."""
+
+LATER = {"starts_at": "2026-03-02T10:00:00Z", "ends_at": "2026-03-02T11:00:00Z"}
 
 
 async def test_every_post_with_a_key_is_repeatable(
@@ -47,8 +52,14 @@ async def test_every_post_with_a_key_is_repeatable(
     endpoint = (await call.post("/webhooks/endpoints", json=HOOK)).json()
     calendar = (await call.post("/calendars", json=credentials)).json()
     message = (await call.get("/webhooks/messages")).json()["data"][0]
+    (connection,) = (await call.get("/connections")).json()["data"]
     recover = f"/webhooks/endpoints/{endpoint['id']}/recover"
+    app = {"provider": "zoom", "client_id": "app", "client_secret": "secret"}
     bodies = {
+        "/oauth_clients": app,
+        "/connect/google/exchange": {"code": "c", "redirect_uri": "https://app.example.com/callback"},
+        f"/calendars/{calendar['id']}/events": {"title": "Review", **LATER},
+        f"/calendars/{calendar['id']}/events/quick_add": {"text": "Lunch tomorrow at 1pm"},
         "/calendars": credentials,
         "/calendars/raw": credentials,
         "/webhooks/endpoints": HOOK,
@@ -59,13 +70,15 @@ async def test_every_post_with_a_key_is_repeatable(
         route.path.replace("{calendar_id:uuid}", calendar["id"])
         .replace("{endpoint_id:uuid}", endpoint["id"])
         .replace("{message_id:uuid}", message["id"])
+        .replace("{connection_id:uuid}", connection["id"])
+        .replace("{provider:str}", "google")
         for route in api.routes
         if "POST" in route.methods and not route.path.startswith(OTHERS)  # type: ignore[union-attr]
     ]
     assert len(paths) >= 5
     for path in paths:
         answers = [await call.post(path, json=bodies.get(path, {}), headers=keyed("one")) for _ in range(2)]
-        assert answers[0].is_success, path
+        assert answers[0].is_success or (path in REFUSED and answers[0].status_code < 500), path
         assert [answer.headers.get("idempotency-replayed") for answer in answers] == [None, "true"], path
 
 
