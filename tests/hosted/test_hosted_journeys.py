@@ -268,3 +268,35 @@ async def test_no_address_on_the_way_is_kept_or_passed_on(house: House, browser:
     assert [each.status_code for each in (*way, begun, refused)] == [303, 302, 400]
     for each in (*way, begun, refused):
         assert (each.headers["cache-control"], each.headers["referrer-policy"]) == ("no-store", "no-referrer")
+
+
+async def test_an_app_of_one_tenant(house: House, browser: httpx.AsyncClient) -> None:
+    tenant = house.microsoft.accounts[ADA].tenant
+    house.microsoft.set_client(house.app_of("microsoft")["client_id"], audience=tenant)
+    anybodys = await house.register("microsoft")
+    refused = await browser.get(await house.url("microsoft", oauth_client_id=anybodys["id"]))
+    assert (refused.status_code, "AADSTS50194" in refused.text) == (400, True)
+    own = await house.register("microsoft", tenant_id=tenant)
+    assert (own["tenant_id"], own["id"] != anybodys["id"]) == (tenant, True)
+    url = await house.url("microsoft", redirect_url=SHOP, oauth_client_id=own["id"])
+    assert urlsplit(url).path == f"/{tenant}/oauth2/v2.0/authorize"
+    assert told(await decide(browser, url))["success"] == "true"
+
+
+async def test_a_connection_moves_to_the_client_that_it_is_signed_in_by(
+    house: House, browser: httpx.AsyncClient
+) -> None:
+    given = house.google.connect(ADA)
+    elsewhere = house.google.add_client("other", "other secret")
+    posted = {"provider": "google", **elsewhere, "refresh_token": house.google.grant(ADA, "other")}
+    del posted["project"]
+    calendar = (await house.api.post("/calendars", json=posted)).json()
+    del house.google.clients["other"]
+    client = await house.register("google")
+    assert client["client_id"] == given["client_id"]
+    (connection,) = await house.connections()
+    url = await house.url("google", redirect_url=SHOP, connection_id=connection["id"])
+    assert told(await decide(browser, url))["connection_id"] == connection["id"]
+    assert (await house.api.get(f"/oauth_clients/{client['id']}")).json()["connections"] == 1
+    assert (await house.api.get(f"/calendars/{calendar['id']}")).json()["status"] == "syncing"
+    assert (await house.api.get(f"/connections/{connection['id']}/calendars")).status_code == 200
