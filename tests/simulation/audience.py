@@ -36,14 +36,15 @@ class Audience:
 
     async def look(self) -> None:
         """Keep up. Raises AssertionError for what no reader of the log should see."""
-        for change in await self.log.pull(self):  # type: ignore[arg-type] - of a stage it needs what is here
+        stage: Any = self  # of a stage they need no more than what is here
+        for change in await self.log.pull(stage):
             self.logged[change.seq] = change
         arrivals = list(self.receiver.accepted.values())
         for arrival in arrivals[self._taken :]:
             if arrival.type.startswith("event."):
                 self.hooked._take(msgspec.convert(arrival.data, Change))
             elif arrival.type == "calendar.sync_events" and arrival.data["initial"]:
-                await self.hooked._read_all(self, UUID(arrival.data["calendar_id"]))  # type: ignore[arg-type]
+                await self.hooked._read_all(stage, UUID(arrival.data["calendar_id"]))
         self._taken = len(arrivals)
 
     async def changes(self, after: int) -> list[Change]:

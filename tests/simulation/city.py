@@ -180,10 +180,10 @@ class City:
 
     # --- people ---
 
-    def at_google(self, act: Callable[[], T]) -> T:
+    def at_google(self, act: Callable[..., T], *given: Any, **named: Any) -> T:
         """Something that somebody does there."""
-        done = self.google.call(act)
-        self.chronicle.tell("people", f"{getattr(act, '__name__', 'act')}: {done}"[:200])
+        done = self.google.call(partial(act, *given, **named))
+        self.chronicle.tell("people", f"{act.__name__} {given}: {done}"[:200])
         return done
 
     async def ask(self, method: str, path: str, **more: Any) -> Any:
@@ -195,7 +195,7 @@ class City:
 
     async def connect(self, email: str, **wish: Any) -> str:
         """Connect the calendar of an account, which is made when it is new; the id of the calendar."""
-        given = self.at_google(lambda: self.world.connect(email))
+        given = self.at_google(self.world.connect, email)
         named = {name: given[name] for name in ("client_id", "client_secret", "refresh_token")}
         made = await self.ask("POST", "/calendars", json={"provider": "google", **named, **wish})
         calendar_id: str = made["id"]

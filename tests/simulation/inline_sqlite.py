@@ -33,7 +33,7 @@ class InlineConnection(Connection):
         self._busy_seconds = busy_seconds
         self._random = random
         self._connection = connect()
-        self._tx = _AtOnce()
+        self._tx: Any = _AtOnce()
         machine.plugs.append(self)
 
     def pull(self) -> None:

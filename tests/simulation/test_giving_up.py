@@ -34,7 +34,7 @@ async def six_days(city: City) -> Lived:
     await city.connect(ADA)
     ends = sorted(began + timedelta(hours=city.random.uniform(0, 6 * 24)) for _ in range(RESTARTS))
     for number in range(EDITS):
-        city.at_google(lambda name=f"meeting {number}": city.world.add_meeting(ADA, name, in_minutes=600, meet=False))
+        city.at_google(city.world.add_meeting, ADA, f"meeting {number}", in_minutes=600, meet=False)
         until = began + EDIT_EVERY * (number + 1)
         while ends and ends[0] < until:
             await city.rest_until(ends.pop(0))

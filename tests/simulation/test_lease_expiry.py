@@ -30,7 +30,7 @@ def test_a_calendar_that_was_being_read(told: Any) -> None:
         await two_gateways(city)
         city.network.host(GOOGLE).weather = Weather(lost=1.0)
         since = city.loop.time()
-        city.at_google(lambda: city.world.add_meeting(ADA, "Review", in_minutes=600))
+        city.at_google(city.world.add_meeting, ADA, "Review", in_minutes=600)
         await city.until(lambda: city.network.in_flight > 0, seconds=5, step=0.05)
         claimed_at = city.loop.time()
         reader = city.at_work("sync 0")
@@ -51,7 +51,7 @@ def test_a_webhook_that_was_being_sent(told: Any) -> None:
         receiver = await city.subscribe("event.created")
         await two_gateways(city)
         receiver.mood = lambda _: None
-        city.at_google(lambda: city.world.add_meeting(ADA, "Review", in_minutes=600))
+        city.at_google(city.world.add_meeting, ADA, "Review", in_minutes=600)
         await city.until(lambda: bool(receiver.arrivals), seconds=5, step=0.05)
         await city.crash(city.at_work("webhooks slot"))
         receiver.mood = lambda _: 200
@@ -71,9 +71,9 @@ def test_a_calendar_whose_reader_lives_is_its_own_for_as_long_as_it_takes(told: 
     async def story(city: City) -> tuple[float, set[str], int]:
         receiver = await city.subscribe("calendar.sync_events")
         await city.start("two")
-        city.at_google(lambda: city.world.add_account(ADA))
+        city.at_google(city.world.add_account, ADA)
         for number in range(24):
-            city.at_google(lambda name=f"meeting {number}": city.world.add_meeting(ADA, name, in_minutes=600))
+            city.at_google(city.world.add_meeting, ADA, f"meeting {number}", in_minutes=600)
         city.world.set(largest_page=4)
         city.world.add_fault("latency", endpoint="events.list", times=6, seconds=9)
         since = city.loop.time()
@@ -94,7 +94,7 @@ def test_work_that_is_given_back_at_the_end_waits_for_no_lease(told: Any) -> Non
         receiver = await city.subscribe("event.created")
         await two_gateways(city)
         city.network.host(GOOGLE).weather = Weather(lost=1.0)
-        city.at_google(lambda: city.world.add_meeting(ADA, "Review", in_minutes=600))
+        city.at_google(city.world.add_meeting, ADA, "Review", in_minutes=600)
         made_at = city.now()
         await city.until(lambda: city.network.in_flight > 0, seconds=5, step=0.05)
         reader = city.at_work("sync 0")

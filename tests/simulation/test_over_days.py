@@ -65,7 +65,7 @@ def test_what_is_older_than_its_retention_is_forgotten_and_nothing_else(told: An
         calendar = await city.connect(ADA)
         await city.rest(minutes=1)
         for number in range(days):
-            city.at_google(lambda name=f"day {number}": city.world.add_meeting(ADA, name, in_minutes=60, meet=False))
+            city.at_google(city.world.add_meeting, ADA, f"day {number}", in_minutes=60, meet=False)
             await city.rest(hours=24 if number < days - 1 else 20, dozing=5400)
         await city.rest(minutes=2)
         past = await city.api.get("/changes", params={"after": 0})

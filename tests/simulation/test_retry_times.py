@@ -19,9 +19,7 @@ def test_retries_come_in_time_and_never_early(told: Any) -> None:
         await city.connect(ADA)
         await city.rest(seconds=5)
         for number in range(5):
-            city.at_google(
-                lambda name=f"meeting {number}": city.world.add_meeting(ADA, name, in_minutes=600, meet=False)
-            )
+            city.at_google(city.world.add_meeting, ADA, f"meeting {number}", in_minutes=600, meet=False)
         await city.rest(hours=1)
         await city.crash()
         await city.rest(seconds=3)

@@ -27,7 +27,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-7
         self.addresses: Addresses = lambda _host: []
         self.on_task: Callable[[asyncio.Task[Any], Context | None], None] = lambda _task, _context: None
-        self.set_task_factory(self._make_task)
+        self.set_task_factory(self._make_task)  # type: ignore[arg-type]
 
     def time(self) -> float:
         """Virtual seconds since the beginning."""
@@ -41,11 +41,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def forget_timers(self, is_forgotten: Callable[[Context], bool]) -> None:
         """Cancel the timers that were set in such a context."""
-        for handle in list(self._scheduled):
+        for handle in list(self._scheduled):  # type: ignore[attr-defined]
             if is_forgotten(handle._context):
                 handle.cancel()
 
-    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:  # type: ignore[override]
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
         name = host.decode() if isinstance(host, bytes) else str(host)
         found = [ipaddress.ip_address(text) for text in self.addresses(name)]
         return [(2 if address.version == 4 else 10, 1, 6, "", (str(address), port)) for address in found]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from random import Random
 from uuid import UUID
 
+from convergence.history import People
 from convergence.plots import GooglePlot
 from simulation.audience import Audience
 from simulation.chronicle import STORY
@@ -35,8 +36,8 @@ class Week:
         receiver.mood = self._mood
         self.audience = Audience(city, receiver)
         second = self.plot.furnish(city.world, self.random)
-        self.people = self.plot.actors(city.world, self.random, city.now, [*self.plot.people, second])
-        city.at_google(lambda: [self.people.act() for _ in range(12)])
+        self.people = People(city.world, self.random, city.now, [*self.plot.people, second])
+        city.at_google(self._act, 12)
         for name in self.people.calendars[:2]:
             await self._connect(name)
         end = city.now() + timedelta(days=self.days)
@@ -55,7 +56,10 @@ class Week:
         await self.city.rest(seconds=self.random.choice([0.05, 2, 20, 600, 4000, 20_000]))
 
     async def _edit(self) -> str:
-        return self.city.at_google(lambda: "; ".join(self.people.act() for _ in range(self.random.randint(1, 4))))
+        return self.city.at_google(self._act, self.random.randint(1, 4))
+
+    def _act(self, times: int) -> str:
+        return "; ".join(self.people.act() for _ in range(times))
 
     async def _rest(self) -> str:
         hours = self.random.choice([1, 3, 9])
@@ -66,7 +70,7 @@ class Week:
         """In the middle of whatever goes on; the other, where there is one, carries on alone for a while."""
         name = self.random.choice(list(self.city.replicas))
         if self.random.random() < 0.7:
-            self.city.at_google(self.people.act)
+            self.city.at_google(self._act, 1)
             await self.city.rest(seconds=self.random.random() * 0.4)
         await self.city.crash(name)
         away = self.random.choice([0.1, 5, 40, 3000])
@@ -97,9 +101,8 @@ class Week:
     async def _trouble(self) -> str:
         preset = self.random.choice(self.plot.faults)
         skip, times = self.random.choice([0, 0, 1, 2]), self.random.choice([1, 1, 1, 3])
-        self.city.at_google(
-            lambda: self.city.world.add_fault(preset, endpoint=self.plot.endpoint(preset), skip=skip, times=times)
-        )
+        endpoint = self.plot.endpoint(preset)
+        self.city.at_google(self.city.world.add_fault, preset, endpoint=endpoint, skip=skip, times=times)
         return f"{preset} {times} times after {skip}"
 
     async def _close_receiver(self) -> str:
@@ -112,7 +115,7 @@ class Week:
 
     async def _lose_tokens(self) -> str:
         name = self.random.choice([None, *self.people.calendars])
-        self.city.at_google(lambda: self.city.world.invalidate_sync_tokens(name))
+        self.city.at_google(self.city.world.invalidate_sync_tokens, name)
         return f"{name or 'all'}"
 
     async def _set_clock(self) -> str:
