@@ -94,7 +94,14 @@ def kill(deliverer):
         slot.cancel()
 
 
-@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=25)], ids=["within-a-day", "days-later"])
+@pytest.mark.parametrize(
+    ("webhooks_url", "step"),
+    [
+        pytest.param("sqlite", timedelta(hours=1), id="sqlite-within-a-day"),
+        pytest.param("postgresql", timedelta(hours=25), id="postgresql-days-later"),
+    ],
+    indirect=["webhooks_url"],
+)
 async def test_of_a_server_that_fails_a_third_of_all_calls_every_message_is_accepted_once(bench, svix, relay, step):
     """Late answers, lost answers, resets and refusals, a server that forgets eventIds after a day, processes that die."""
     svix.fault_rate, svix.keeps_replies = 0.3, step > DAY
