@@ -29,6 +29,8 @@ TOKEN_TABLE = {
     # The grant is dead.
     GrantRejected: [
         70000, 70008, 700082, 50173, 50132, 50133, 70043, 700084, 50089, 54005, 9002341, 9002313,
+        # A code, with another redirect_uri or verifier.
+        500112, 501481, 50148,
         # The account.
         50057, 50034, 51004, 50055, 50144, 50053, 50020,
         # A second factor or a policy asks for the user.

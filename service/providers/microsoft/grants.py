@@ -27,6 +27,9 @@ LOOP_PAUSE: Final = timedelta(minutes=5)
 """After 50196 (client loop detected) every further refresh only prolongs it."""
 
 _GONE: Final = frozenset({70000, 70008, 700082, 50173, 50132, 50133, 70043, 700084, 50089, 54005, 9002341})
+_CODE: Final = frozenset({500112, 501481, 50148})
+"""Of a code from the consent page: it was asked for with another redirect_uri, or another PKCE verifier."""
+
 _ACCOUNT: Final = frozenset({50057, 50034, 51004, 50055, 50144, 50053, 50020})
 _SIGN_IN: Final = frozenset(
     {50076, 50079, 50078, 50072, 50074, 50158, 53000, 53001, 53002, 53003, 53004, 530032, 530033, 530034, 16000, 50058}
@@ -46,7 +49,7 @@ _VERDICTS: Final[tuple[tuple[frozenset[int], type[ProviderError]], ...]] = (
     (_OUTAGE, TransientFault),
     (_SECRET | _SETUP, ClientRejected),
     (_CONSENT | _ADMIN, ScopeMissing),
-    (_GONE | _ACCOUNT | _SIGN_IN, GrantRejected),
+    (_GONE | _CODE | _ACCOUNT | _SIGN_IN, GrantRejected),
 )
 _WORDS: Final[Mapping[str, type[ProviderError]]] = {
     "temporarily_unavailable": TransientFault,
