@@ -188,6 +188,28 @@ async def test_calendars_are_selected_and_deselected(
     ]
 
 
+async def test_an_account_without_calendars(call: httpx.AsyncClient, stage: Stage, credentials: dict[str, Any]) -> None:
+    """As Zoom's: it has settings, a status of its own, and nothing to select."""
+    await connected(call, credentials)
+    connection = await the_connection(call)
+    path = f"/connections/{connection['id']}"
+    await patched(call, connection, {"selected_calendars": []})
+    async with stage.gateway.database.write() as conn:
+        await conn.execute(update(_rows).values(provider="zoom"))
+
+    assert (await call.get(f"{path}/calendars")).json() == {"data": [], "next_cursor": None}
+    refused = await call.patch(path, json={"selected_calendars": ["primary"]})
+    assert (refused.status_code, refused.json()["code"]) == (422, "calendar_not_found")
+    chosen = await patched(call, connection, {"zoom_settings": {"waiting_room": True}, "selected_calendars": None})
+    assert (chosen["provider"], chosen["status"], chosen["calendars"], chosen["last_sync_at"]) == (
+        ("zoom", "active", [], None)
+    )
+    synced = (await call.get(f"{path}/sync")).json()
+    assert (synced["calendars"], synced["rate_limited"], synced["next_sync_at"]) == ([], False, None)
+    assert (await call.post(f"{path}/resync")).status_code == 202
+    assert (await call.delete(path)).status_code == 204
+
+
 async def test_push_of_a_deselected_calendar_ends_at_the_provider(
     call: httpx.AsyncClient, stage: Stage, world: World, credentials: dict[str, Any]
 ) -> None:
