@@ -348,3 +348,24 @@ async def test_the_version_is_asked_for_where_the_answer_has_none(desk: Desk) ->
     assert "PROPFIND" in [method for method, _ in desk.server.asked]
     desk.server.rewritten_headers["ETag"] = "W/{}"
     assert (await desk.change(target, title="Weakened by a proxy")).item.event.title == "Weakened by a proxy"
+
+
+@pytest.mark.anyio
+async def test_what_nobody_shall_hear_of_is_refused_where_the_server_would_tell(desk: Desk) -> None:
+    """A server with RFC 6638 mails the guests whom it has invited, whatever is asked."""
+    guests = [Guest(email="bob@example.com")]
+    invited = await desk.create(msgspec.structs.replace(LUNCH, attendees=guests))
+    asked = await desk.create(msgspec.structs.replace(LUNCH, attendees=guests, notify=False), key="1f" * 16)
+    first, second = (Target(provider_event_id=each.provider_event_id) for each in (invited, asked))
+    desk.server.rewritten_headers["DAV"] = "{}, calendar-auto-schedule"
+    with pytest.raises(RequestRefused, match="mails"):
+        await desk.change(first, title="Quiet", notify=False)
+    with pytest.raises(RequestRefused, match="mails"):
+        await desk.writer.remove(desk.access, desk.place, first, notify=False, strict=False)
+    assert (await desk.change(first, title="Told")).item.event.title == "Told"
+    await desk.change(second, title="Quiet", notify=False)
+    await desk.writer.remove(desk.access, desk.place, second, notify=False, strict=False)
+    desk.server.rewritten_headers.clear()
+    await desk.change(first, title="Nobody is mailed by this one", notify=False)
+    await desk.writer.remove(desk.access, desk.place, first, notify=False, strict=False)
+    assert await desk.rows() == {}

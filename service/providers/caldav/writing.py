@@ -3,7 +3,8 @@
 Everything is done under a condition on the version that was read, so that nobody's work is lost: what a condition does not
 let pass is read and changed anew. What is there in the end is read again by the code that reads a sync's rows, as servers
 write into what they are given. Servers that send invitations (RFC 6638) do so by themselves, and tell guests whom they have
-invited of later changes, and of the end, whatever we want: only that new guests are not invited can be asked.
+invited of later changes, and of the end, whatever we want: only that new guests are not invited can be asked. What nobody
+shall hear of, and they would, is refused.
 """
 
 import asyncio
@@ -94,6 +95,7 @@ class CaldavWriter:
         for _ in range(MOST_TRIES):
             stored = await hand.read(path)
             edited = await hand.open(stored)
+            is_told = edited.has_told_guests
             if slot is None:
                 _check_kind(edited, target)
                 row, is_changed = None, edited.change(fields, notify=patch.notify)
@@ -104,6 +106,8 @@ class CaldavWriter:
                 return await hand.written(stored, slot, is_series=target.is_series)
             if strict:
                 _check_raw(target, {row.raw} if row else edited.raws)
+            if not patch.notify:
+                await hand.check_silence(is_told)
             if await hand.replace(stored, edited.octets()):
                 return await hand.written(await hand.read(path), slot, is_series=target.is_series)
         raise Outdated("the event keeps changing")
@@ -114,7 +118,7 @@ class CaldavWriter:
         place: Place,
         target: Target,
         *,
-        notify: bool,  # noqa: ARG002  (a server that sends cancellations does so by itself)
+        notify: bool,
         strict: bool,
     ) -> None:
         """A resource goes as a whole; of a series one occurrence is excluded (EXDATE)."""
@@ -124,9 +128,8 @@ class CaldavWriter:
             stored = await hand.get(path)
             if stored is None:
                 return
-            octets = None
-            if slot is not None:
-                edited = await hand.open(stored)
+            octets, edited = None, await hand.open(stored) if slot or strict or not notify else None
+            if edited is not None and slot is not None:
                 try:
                     row = await hand.occurrence(stored, edited, slot)
                 except EventGone:
@@ -134,8 +137,10 @@ class CaldavWriter:
                 if strict:
                     _check_raw(target, {row.raw})
                 octets = edited.octets() if edited.remove_occurrence(slot) else None
-            elif strict:
-                _check_raw(target, (await hand.open(stored)).raws)
+            elif edited is not None and strict:
+                _check_raw(target, edited.raws)
+            if edited is not None and not notify:
+                await hand.check_silence(edited.has_told_guests)
             if await (hand.delete(stored) if octets is None else hand.replace(stored, octets)):
                 return
         raise Outdated("the event keeps changing")
@@ -248,6 +253,13 @@ class _Hand:
         if isinstance(error, Outdated):
             return False
         raise EventGone(error.reason) if isinstance(error, CalendarGone) else error
+
+    async def check_silence(self, is_told: bool) -> None:
+        """Raises RequestRefused where the server would mail guests (`is_told`: there are some) of what nobody shall hear."""
+        if is_told:
+            answer, _ = await self._session.ask("OPTIONS", self._url)
+            if "calendar-auto-schedule" in answer.headers.get("dav", "").lower():
+                raise RequestRefused("the server mails guests of this by itself")
 
     async def refusal(self, reply: Reply) -> ProviderError:
         """What an answer that is none stands for. Raises CalendarGone when it is the calendar that is gone."""

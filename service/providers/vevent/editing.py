@@ -22,6 +22,7 @@ from service.providers.vevent.composing import (
     Form,
     Span,
     Style,
+    address_of,
     all_of,
     checked,
     form_of,
@@ -93,6 +94,17 @@ class CalendarObject:
     def raws(self) -> set[bytes]:
         """What the rows of its events are kept as."""
         return {each.read.raw for each in (self._master, *self._changed.values()) if each is not None}
+
+    @property
+    def has_told_guests(self) -> bool:
+        """Whether it has guests whom a server that sends invitations tells of changes (SCHEDULE-AGENT, RFC 6638, 7.1)."""
+        parts = [each for each in (self._master, *self._changed.values()) if each is not None]
+        return any(
+            each.parameters.get("SCHEDULE-AGENT", "SERVER").upper() == "SERVER"
+            and address_of(each.value) != address_of(part.read.first("ORGANIZER"))
+            for part in parts
+            for each in part.read.properties.get("ATTENDEE", [])
+        )
 
     def moments(self, slot: str) -> tuple[datetime, ...]:
         """About which moments the occurrence of a slot is to be looked for."""
