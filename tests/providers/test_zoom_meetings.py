@@ -84,7 +84,12 @@ async def test_a_meeting_is_made_as_the_event_is(office: Office) -> None:
 
 TIMES = [
     pytest.param({"time_zone": None}, {"start_time": "2026-03-03T09:00:00Z", "duration": 45}, id="utc"),
-    pytest.param({"time_zone": "Romance Standard Time"}, {"start_time": "2026-03-03T09:00:00Z"}, id="no-zone-of-ours"),
+    pytest.param(
+        {"time_zone": "Romance Standard Time"},
+        {"start_time": "2026-03-03T09:00:00Z", "timezone": "Europe/Paris"},
+        id="windows-zone",
+    ),
+    pytest.param({"time_zone": "Mars/Base"}, {"start_time": "2026-03-03T09:00:00Z"}, id="no-zone"),
     pytest.param({"ends_at": AT + timedelta(seconds=90)}, {"duration": 2}, id="a-minute-and-a-half"),
     pytest.param({"ends_at": AT}, {"duration": 1}, id="no-length"),
     pytest.param({"ends_at": AT + timedelta(days=9)}, {"duration": 1440}, id="days-long"),

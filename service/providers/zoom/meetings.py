@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -22,6 +22,7 @@ from service.errors import EventGone, RequestRefused, TransientFault
 from service.observability import METRICS
 from service.providers.exchange import Answer, ask
 from service.providers.protocol import Access
+from service.providers.vevent.zones import recognise
 from service.providers.zoom.answers import is_momentary, judge
 
 API_URL: Final = "https://api.zoom.us/v2"
@@ -204,7 +205,7 @@ def _body(draft: Draft, settings: ZoomSettings) -> dict[str, Any]:
     body: dict[str, Any] = {"topic": topic, **({"settings": wished} if wished else {})}
     if draft.recurrence:
         return {**body, "type": WITHOUT_TIME}
-    zone = draft.time_zone if draft.time_zone in available_timezones() else None
+    zone = recognise(draft.time_zone) if draft.time_zone else None
     start, end = draft.starts_at, draft.ends_at
     if start is None and draft.start_date is not None:
         first, last = draft.start_date, draft.end_date or draft.start_date
