@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ from service.api.authorship import author
 from service.api.bodies import Body, read_bytes
 from service.api.browsers import own_url, visitor
 from service.api.connect import send_to_provider
-from service.api.connect_pages import NAMES, Field, gone_page, page, result_page
+from service.api.connect_pages import NAMES, Field, gone_page, onward_page, page, result_page
 from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.problems import invalid
@@ -128,7 +128,6 @@ async def choose(token: FromPath[str], request: ApiRequest, gateway: Injected[Ga
         return gone_page()
     return page(
         "choose.html",
-        form_targets=_targets(gateway, opened),
         project=await _project_name(gateway, opened),
         providers=[(name, NAMES[name]) for name in opened.providers],
         writes=opened.wish.access == "write",
@@ -144,7 +143,7 @@ async def show_form(
     opened = await links.open_link(gateway, token)
     if opened is None or kind not in _HEADINGS:
         return gone_page()
-    return _form(gateway, opened, token, kind, {"popup": request.query_params.get("popup") or ""})
+    return _form(token, kind, {"popup": request.query_params.get("popup") or ""})
 
 
 @post("/connect/links/{token:str}/{kind:str}", opt=PUBLIC, media_type="text/html")
@@ -164,7 +163,7 @@ async def connect(
         credentials = _credentials(kind, given)
         arrived = await links.connect_login(gateway, opened, credentials, visitor(request))
     except GatewayError as error:
-        return _form(gateway, opened, token, kind, given, error)
+        return _form(token, kind, given, error)
     outcome = Outcome(
         provider="ics" if kind == "ics" else "caldav",
         wish=wish,
@@ -173,7 +172,7 @@ async def connect(
         is_new=arrived.is_new,
     )
     if wish.redirect_url is not None and not wish.popup:
-        return Response(None, status_code=303, headers={"location": redirect_back(wish.redirect_url, outcome)})
+        return onward_page(redirect_back(wish.redirect_url, outcome), urlsplit(wish.redirect_url).netloc)
     return result_page(outcome)
 
 
@@ -185,14 +184,12 @@ async def _send(request: ApiRequest, gateway: Gateway, opened: Opened, provider:
     except GatewayError as error:
         outcome = Outcome(provider=provider, code="unknown", said=error.detail)
         return result_page(outcome)
-    # A form's answer: the browser is to ask anew, and to ask with GET.
-    sent.status_code = 303
-    return sent
+    onward = onward_page(sent.headers["location"], NAMES[provider])
+    onward.cookies = sent.cookies
+    return onward
 
 
 def _form(
-    gateway: Gateway,
-    opened: Opened,
     token: str,
     kind: str,
     given: dict[str, str],
@@ -201,7 +198,6 @@ def _form(
     return page(
         "login.html",
         status=error.status if error is not None else 200,
-        form_targets=_targets(gateway, opened),
         heading=_HEADINGS[kind],
         lines=_LINES[kind],
         fields=_fields(kind, given),
@@ -264,12 +260,6 @@ async def _read_form(request: Request[Any, Any, Any]) -> dict[str, str]:
     except ValueError:
         raise GatewayError(400, "malformed_body", "The form cannot be read.") from None
     return {name: value.replace("\0", "") for name, value in fields}
-
-
-def _targets(gateway: Gateway, opened: Opened) -> list[str]:
-    found = [gateway.logins[name].origin for name in opened.providers]
-    redirect = opened.wish.redirect_url
-    return found + ([origin_of(redirect)] if redirect is not None else [])
 
 
 def _popup(given: str | None) -> str:

@@ -1,7 +1,6 @@
 """Pages that users see who connect an account: the choice, the forms, and what came of it; they work without JavaScript."""
 
 import secrets
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -39,10 +38,10 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     focused: bool = False
 
 
-def page(name: str, *, status: int = 200, form_targets: Sequence[str] = (), **shown: Any) -> Response[str]:
+def page(name: str, *, status: int = 200, **shown: Any) -> Response[str]:
     """A page of `service/api/pages`, under a policy that lets run, load and send nothing but what it needs.
 
-    `form_targets` are origins, beside our own, that a form's answer may redirect to.
+    A browser holds every redirect of a form's answer, to the last, against `form-action`: answer a form with `onward_page`.
     """
     nonce = secrets.token_urlsafe(16)
     policy = "; ".join(
@@ -50,7 +49,7 @@ def page(name: str, *, status: int = 200, form_targets: Sequence[str] = (), **sh
             "default-src 'none'",
             f"style-src 'nonce-{nonce}'",
             f"script-src 'nonce-{nonce}'",
-            "form-action 'self'" + "".join(f" {origin}" for origin in dict.fromkeys(form_targets)),
+            "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
         )
@@ -62,6 +61,15 @@ def page(name: str, *, status: int = 200, form_targets: Sequence[str] = (), **sh
         media_type="text/html; charset=utf-8",
         headers={"content-security-policy": policy},
     )
+
+
+def onward_page(url: str, place: str) -> Response[str]:
+    """A page that goes on by itself, to what the user knows as `place`.
+
+    Not a redirect: nobody knows through which origins a firm's sign-in or an integrator's site leads a browser, and one that
+    our policy does not name would be the end of it.
+    """
+    return page("onward.html", url=url, place=place)
 
 
 def result_page(outcome: Outcome) -> Response[str]:

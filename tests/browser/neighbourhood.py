@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 import uvicorn
 from feed_server import FeedServer, serve_feed
-from providers.loopback import Loopback, response, serve_script
+from providers.loopback import response, serve_script
 from radicale_server import USER, RadicaleServer, serve_radicale
 
 from service.app import create_app
@@ -30,47 +30,6 @@ from simulator.zoom.world import ZoomWorld
 ADA = "ada@example.com"
 BEN = "ben@example.com"
 PROVIDERS = ("google", "microsoft", "zoom")
-
-
-@dataclass
-class Neighbourhood:
-    """`gateway` and `shop` are origins; the shop stands for the integrator, and is another site than the gateway."""
-
-    gateway: str
-    shop: str
-    shop_server: Loopback
-    providers: str
-    worlds: dict[str, Any]
-    radicale: RadicaleServer
-    feeds: FeedServer
-    api: httpx.AsyncClient
-    project: UUID
-    key: str
-
-    @property
-    def back(self) -> str:
-        """Where the shop wants its users back."""
-        return f"{self.shop}/connected"
-
-    async def register(self, *providers: str) -> None:
-        """The shop registers its app of these providers, or of all."""
-        for provider in providers or PROVIDERS:
-            (client,) = self.worlds[provider].clients.values()
-            given = {"client_id": client.client_id, "client_secret": client.client_secret}
-            answer = await self.api.post(
-                "/oauth_clients", json={"provider": provider, **given, "redirect_urls": [self.back]}
-            )
-            assert answer.status_code == 201, answer.text
-
-    async def link(self, **wish: Any) -> str:
-        answer = await self.api.post("/connect/links", json=wish)
-        assert answer.status_code == 201, answer.text
-        url: str = answer.json()["url"]
-        return url
-
-    async def connections(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.api.get("/connections")).json()["data"]
-        return found
 
 
 def listen() -> socket.socket:
@@ -103,14 +62,84 @@ async def serve_app(app: Any, listener: socket.socket, **tls: Any) -> AsyncItera
         listener.close()
 
 
-async def _answer_shop(request: bytes, writer: asyncio.StreamWriter) -> None:
-    """Any address of the shop is a page that remembers what other windows have told it."""
-    text = (
+class Shop:
+    """Any address is a page that remembers what other windows have told it; two of them send browsers elsewhere first.
+
+    `/moved` is where the shop used to be, on another origin than where it is now; `/sso` is the door that people of a
+    firm go through to get to `beyond`, a consent page, on another origin than the door.
+    """
+
+    PAGE = (
         b"<!doctype html><meta charset=utf-8><link rel=icon href='data:,'><title>Shop</title><h1>Shop</h1>"
         b"<script>window.heard = []; addEventListener('message', (event) =>"
         b" heard.push({origin: event.origin, data: event.data}));</script>"
     )
-    writer.write(response(text, content_type="text/html"))
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.address = ""
+        self.beyond = ""
+
+    async def answer(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        path, _, query = request.split(b" ")[1].decode().partition("?")
+        aims = {"/moved": f"{self.address}/connected", "/sso": self.beyond}
+        if path in aims:
+            writer.write(response(b"", 302, location=f"{aims[path]}?{query}"))
+        else:
+            writer.write(response(self.PAGE, content_type="text/html"))
+
+
+@asynccontextmanager
+async def serve_shop() -> AsyncIterator[Shop]:
+    """`url` has another name for this machine than `address`, so that to a browser they are different sites."""
+    shop = Shop()
+    async with serve_script(shop.answer) as served:
+        shop.address, shop.url = served.url, named(served.url)
+        yield shop
+
+
+def named(url: str) -> str:
+    return url.replace("127.0.0.1", "localhost")
+
+
+@dataclass
+class Neighbourhood:
+    """`gateway` is an origin; the shop stands for the integrator, and is another site than the gateway."""
+
+    gateway: str
+    shop: Shop
+    worlds: dict[str, Any]
+    radicale: RadicaleServer
+    feeds: FeedServer
+    api: httpx.AsyncClient
+    project: UUID
+    key: str
+
+    @property
+    def back(self) -> str:
+        """Where the shop wants its users back."""
+        return f"{self.shop.url}/connected"
+
+    async def register(self, *providers: str) -> None:
+        """The shop registers its app of these providers, or of all."""
+        for provider in providers or PROVIDERS:
+            (client,) = self.worlds[provider].clients.values()
+            given = {"client_id": client.client_id, "client_secret": client.client_secret}
+            answer = await self.api.post(
+                "/oauth_clients",
+                json={"provider": provider, **given, "redirect_urls": [self.back, f"{self.shop.url}/moved"]},
+            )
+            assert answer.status_code == 201, answer.text
+
+    async def link(self, **wish: Any) -> str:
+        answer = await self.api.post("/connect/links", json=wish)
+        assert answer.status_code == 201, answer.text
+        url: str = answer.json()["url"]
+        return url
+
+    async def connections(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.api.get("/connections")).json()["data"]
+        return found
 
 
 def _worlds(clock: Any, gateway: str) -> dict[str, Any]:
@@ -137,12 +166,12 @@ async def open_neighbourhood(
     (folder / "radicale").mkdir()
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve(worlds["google"], 0, worlds["microsoft"], worlds["zoom"]))
-        # By another name than the gateway, so that to a browser they are different sites.
-        providers = url.replace("127.0.0.1", "localhost")
+        providers = named(url)
         radicale = await stack.enter_async_context(serve_radicale(folder / "radicale"))
         radicale.add_calendar(f"/{USER}/work/", "Work")
         feeds = await stack.enter_async_context(serve_feed())
-        shop = await stack.enter_async_context(serve_script(_answer_shop))
+        shop = await stack.enter_async_context(serve_shop())
+        shop.beyond = f"{url}/oauth/authorize"
         settings = Settings(
             database_url=database_url,
             public_url=gateway,
@@ -155,7 +184,7 @@ async def open_neighbourhood(
             microsoft_login_url=providers,
             zoom_api_url=f"{url}/v2",
             zoom_token_url=f"{url}/oauth/token",
-            zoom_auth_url=f"{providers}/oauth/authorize",
+            zoom_auth_url=f"{shop.url}/sso",
         )
         database = await stack.enter_async_context(Database.connect(database_url))
         async with database.write() as conn:
@@ -168,5 +197,4 @@ async def open_neighbourhood(
                 transport=httpx.ASGITransport(app), base_url=gateway, headers={"authorization": f"Bearer {key}"}
             )
         )
-        shop_url = shop.url.replace("127.0.0.1", "localhost")
-        yield Neighbourhood(gateway, shop_url, shop, providers, worlds, radicale, feeds, api, project, key)
+        yield Neighbourhood(gateway, shop, worlds, radicale, feeds, api, project, key)

@@ -1,6 +1,7 @@
 """Connect links: the pages that a user walks through, and what an attacker makes of them."""
 
 import re
+from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +47,14 @@ async def press(browser: httpx.AsyncClient, page: str, **fields: str) -> httpx.R
     return await browser.post(page, data=fields or {"popup": ""})
 
 
+def onward(answer: httpx.Response) -> str:
+    """Where a page that answers a form goes on to by itself; a redirect would be held against its policy."""
+    assert answer.status_code == 200, answer.text
+    found = re.search(r'<meta http-equiv="refresh" content="0; url=([^"]+)">', answer.text)
+    assert found is not None, answer.text
+    return unescape(found[1])
+
+
 def text_of(answer: httpx.Response) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<style.*?</style>|<[^>]+>", " ", answer.text, flags=re.DOTALL))
 
@@ -58,11 +67,8 @@ async def test_a_user_chooses_a_provider_and_comes_back(house: House, browser: h
     assert page.status_code == 200
     assert "write events into your calendar" in text_of(page)
     assert f'id="choose-{provider}"' in page.text
-    browser.follow_redirects = False
     sent = await press(browser, f"{url}/{provider}")
-    browser.follow_redirects = True
-    assert sent.status_code == 303
-    arrived = told(await decide(browser, sent.headers["location"]))
+    arrived = told(await decide(browser, onward(sent)))
     assert (arrived["success"], arrived["provider"], arrived["state"]) == ("true", provider, "mine")
     (connection,) = await house.connections(user_id="u-1")
     assert (connection["id"], connection["access"]) == (arrived["connection_id"], "write")
@@ -97,7 +103,7 @@ async def test_the_address_of_a_calendar_is_connected_by_a_form(house: House, br
 async def test_a_form_sends_its_user_on(house: House, browser: httpx.AsyncClient):
     await house.register("google")
     url = await link(house, redirect_url=SHOP, state="s")
-    arrived = told(await press(browser, f"{url}/ics", url=FEED))
+    arrived = told(await browser.get(onward(await press(browser, f"{url}/ics", url=FEED))))
     assert (arrived["success"], arrived["provider"], arrived["state"]) == ("true", "ics", "s")
 
 
@@ -129,10 +135,8 @@ async def test_a_popup_tells_its_opener_and_nobody_else(house: House, browser: h
 async def test_a_popup_at_a_provider_tells_its_opener(house: House, browser: httpx.AsyncClient):
     await house.register("google")
     url = await link(house, origin=ORIGIN, redirect_url=SHOP)
-    browser.follow_redirects = False
     sent = await press(browser, f"{url}/google", popup="1")
-    browser.follow_redirects = True
-    done = await decide(browser, sent.headers["location"], ADA)
+    done = await decide(browser, onward(sent), ADA)
     assert str(done.url).startswith("https://calgate.test/connect/google/callback")
     assert '"success":true' in done.text
     assert "postMessage" in done.text
@@ -141,10 +145,9 @@ async def test_a_popup_at_a_provider_tells_its_opener(house: House, browser: htt
 async def test_another_browser_cannot_finish_what_this_one_began(house: House, browser: httpx.AsyncClient):
     await house.register("google")
     url = await link(house)
-    browser.follow_redirects = False
     sent = await press(browser, f"{url}/google")
     async with house.browser() as other:
-        stolen = await decide(other, sent.headers["location"], "ben@example.com")
+        stolen = await decide(other, onward(sent), "ben@example.com")
     assert stolen.status_code == 400
     assert await house.connections() == []
 
@@ -183,7 +186,7 @@ async def test_pages_let_nothing_run_and_nobody_frame_them(house: House, browser
         assert policy.startswith("default-src 'none'")
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
-        assert "form-action 'self' https://google.test https://shop.test" in policy
+        assert "form-action 'self';" in policy
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "no-referrer"
         assert "<script" not in page.text
