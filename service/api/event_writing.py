@@ -61,9 +61,26 @@ _REFUSALS: Final = (409, 503)
 )
 async def create(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[bytes]:
     wish = await CREATE.read(request)
-    draft = draft_of(wish, await _zone_of(gateway, request.auth.project_id, calendar_id))
-    job = Job(draft=draft, notify=wish.notify, buffer_before=wish.buffer_before, buffer_after=wish.buffer_after)
-    return await _create(request, gateway, calendar_id, job)
+    zone = await _zone_of(gateway, request.auth.project_id, calendar_id)
+    return await _create(request, gateway, calendar_id, _job(wish, zone))
+
+
+@post(
+    "/connections/{connection_id:uuid}/events",
+    operation_id="createEventOfConnection",
+    summary="Write an event into a connection's primary calendar",
+    description="As `POST /calendars/{calendar_id}/events`, into the calendar that the setting `primary_calendar` names, by "
+    "default the account's own primary one. 409 when that is not among `selected_calendars`.",
+    tags=["Writing"],
+    responses={201: _EVENT},
+    opt={"body": CREATE, "statuses": _REFUSALS},
+)
+async def create_of_connection(
+    connection_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]
+) -> Response[bytes]:
+    wish = await CREATE.read(request)
+    calendar = await writing.primary_calendar(gateway, request.auth.project_id, connection_id)
+    return await _create(request, gateway, calendar.id, _job(wish, calendar.time_zone))
 
 
 @post(
@@ -132,6 +149,15 @@ async def remove(
     await writing.remove_event(gateway, request.auth.project_id, _meant(request, event_id, series, notify))
 
 
+def _job(wish: EventWish, zone: str | None) -> Job:
+    return Job(
+        draft=draft_of(wish, zone),
+        notify=wish.notify,
+        buffer_before=wish.buffer_before,
+        buffer_after=wish.buffer_after,
+    )
+
+
 async def _create(request: ApiRequest, gateway: Gateway, calendar_id: UUID, job: Job) -> Response[bytes]:
     project_id = request.auth.project_id
     key = request.headers.get(HEADER)
@@ -170,4 +196,4 @@ def _meant(request: ApiRequest, event_id: UUID, series: bool, notify: bool) -> M
     return Meant(event_id=event_id, is_series=series, version=expected_version(request), notify=notify)
 
 
-ROUTES: Final = [create, quick_add, change, remove]
+ROUTES: Final = [create, create_of_connection, quick_add, change, remove]

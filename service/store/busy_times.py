@@ -28,6 +28,7 @@ _CALENDAR: Final = (
     _c.raw_calendar_id,
     _c.calendar_name,
     _c.name,
+    _c.is_primary,
     _c.email,
     _c.time_zone,
     _c.status,

@@ -35,6 +35,11 @@ WITH_ID = [
         "/calendars/{id}/events",
         {"title": "x", "starts_at": "2026-03-02T10:00:00Z", "ends_at": "2026-03-02T11:00:00Z"},
     ),
+    (
+        "POST",
+        "/connections/{connection}/events",
+        {"title": "x", "starts_at": "2026-03-02T10:00:00Z", "ends_at": "2026-03-02T11:00:00Z"},
+    ),
     ("POST", "/calendars/{id}/events/quick_add", {"text": "Lunch tomorrow at 1pm"}),
     ("PATCH", "/events/{event}", {"title": "x"}),
     ("DELETE", "/events/{event}", None),

@@ -59,6 +59,7 @@ async def test_every_post_with_a_key_is_repeatable(
         "/oauth_clients": app,
         "/connect/google/exchange": {"code": "c", "redirect_uri": "https://app.example.com/callback"},
         f"/calendars/{calendar['id']}/events": {"title": "Review", **LATER},
+        f"/connections/{connection['id']}/events": {"title": "Review", **LATER},
         f"/calendars/{calendar['id']}/events/quick_add": {"text": "Lunch tomorrow at 1pm"},
         "/calendars": credentials,
         "/calendars/raw": credentials,

@@ -133,6 +133,7 @@ UNWRITTEN: dict[str, str] = {
     "POST /push/microsoft/lifecycle": _PUSH,
     "POST /calendars/{}/events": _WRITING,
     "POST /calendars/{}/events/quick_add": _WRITING,
+    "POST /connections/{}/events": _WRITING,
     "PATCH /events/{}": _WRITING,
     "DELETE /events/{}": _WRITING,
     "PUT /events/{}/bot": _PLAN,

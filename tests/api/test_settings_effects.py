@@ -82,6 +82,21 @@ async def test_inbound_writes_nothing(office: Office):
     assert office.rows() == {}
 
 
+async def test_new_events_go_to_the_calendar_that_is_preferred(office: Office):
+    team = office.stage.world.add_calendar(ADA, "Team")
+    (connection,) = (await office.call.get("/connections")).json()["data"]
+    path = f"/connections/{connection['id']}/events"
+    wish = {"title": "First", "starts_at": office.at(5), "ends_at": office.at(6)}
+    assert (await office.call.post(path, json=wish)).status_code == 201
+    assert list(office.rows()) == ["First"]
+    await office.set(primary_calendar=team)
+    assert (await office.call.post(path, json=wish)).status_code == 409
+    await office.set(selected_calendars=[ADA, team])
+    assert (await office.call.post(path, json={**wish, "title": "Second"})).status_code == 201
+    assert [row["summary"] for row in office.stage.world.read_truth(team)] == ["Second"]
+    assert list(office.rows()) == ["First"]
+
+
 async def test_defaults_stand_where_a_request_says_nothing(office: Office):
     await office.set(event_defaults={"visibility": "private", "reminders": [15]})
     await office.write()

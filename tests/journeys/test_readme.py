@@ -35,6 +35,7 @@ DOCUMENTS = (
     "docs/webhooks.md",
     "docs/bots.md",
     "docs/connections.md",
+    "docs/writing.md",
     "docs/simulator.md",
     "docs/architecture.md",
     "docs/decisions.md",

@@ -15,7 +15,7 @@ from service.flows.writing.conflicts import find as find_conflicts
 from service.flows.writing.following import Follower
 from service.flows.writing.opening import digest
 from service.flows.writing.resuming import Resumer
-from service.flows.writing.scene import Job
+from service.flows.writing.scene import Job, primary_calendar
 from service.flows.writing.wishes import Meant, change_event, create_event, remove_event
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "create_event",
     "digest",
     "find_conflicts",
+    "primary_calendar",
     "remove_event",
     "select",
     "times",

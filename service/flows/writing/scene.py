@@ -11,7 +11,7 @@ from service.core.lifecycle import State
 from service.errors import GatewayError
 from service.flows.gateway import Gateway
 from service.providers.writing import Place, Writer
-from service.store import calendars, connections, examinations
+from service.store import busy_times, calendars, connections, examinations
 from service.store.tables import Found
 
 
@@ -50,6 +50,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
 _READ_ONLY: Final = "A calendar of provider {} can only be read."
 _INBOUND: Final = "The connection's sync_direction is inbound: nothing is written to its calendars."
+_NOT_SELECTED: Final = "The connection's primary_calendar is not kept in step: put it into selected_calendars (PATCH /connections/ID) first."
 _LOST: Final = "The calendar is disconnected: PATCH it with new credentials first."
 
 
@@ -67,6 +68,20 @@ async def set_scene(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> Sc
         raise GatewayError(409, "conflict", _LOST)
     place = Place(raw_calendar_id=row.raw_calendar_id, time_zone=row.time_zone, rules=examinations.rules_of(row))
     return Scene(gateway=gateway, calendar=row, settings=settings, place=place, writer=writer)
+
+
+async def primary_calendar(gateway: Gateway, project_id: UUID, connection_id: UUID) -> Found:
+    """The calendar of a connection that new events go to. Raises GatewayError 404, and 409 where it is not selected."""
+    async with gateway.database.read() as conn:
+        owners = await busy_times.connections(conn, project_id, [connection_id], None)
+        if not owners:
+            raise GatewayError(404, "not_found", "There is no such connection.")
+        rows = await busy_times.calendars_of(conn, [connection_id])
+    wanted = read_settings(owners[0].settings).primary_calendar
+    for row in rows:
+        if row.raw_calendar_id == wanted or (wanted is None and row.is_primary):
+            return row
+    raise GatewayError(409, "conflict", _NOT_SELECTED)
 
 
 def check_direction(scene: Scene) -> None:
