@@ -66,7 +66,8 @@ class Shop:
     """Any address is a page that remembers what other windows have told it; two of them send browsers elsewhere first.
 
     `/moved` is where the shop used to be, on another origin than where it is now; `/sso` is the door that people of a
-    firm go through to get to `beyond`, a consent page, on another origin than the door.
+    firm go through to get to `beyond`, a consent page, on another origin than the door. With `isolates` they cut windows
+    off from those that have opened them.
     """
 
     PAGE = (
@@ -79,12 +80,14 @@ class Shop:
         self.url = ""
         self.address = ""
         self.beyond = ""
+        self.isolates = False
 
     async def answer(self, request: bytes, writer: asyncio.StreamWriter) -> None:
         path, _, query = request.split(b" ")[1].decode().partition("?")
         aims = {"/moved": f"{self.address}/connected", "/sso": self.beyond}
         if path in aims:
-            writer.write(response(b"", 302, location=f"{aims[path]}?{query}"))
+            own = {"cross_origin_opener_policy": "same-origin"} if self.isolates else {}
+            writer.write(response(b"", 302, location=f"{aims[path]}?{query}", **own))
         else:
             writer.write(response(self.PAGE, content_type="text/html"))
 
