@@ -74,6 +74,9 @@ class NewCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     set_as_primary: bool = False
     oauth_client_id: UUID | None = None
 
+    def __repr__(self) -> str:
+        return "NewCode(***)"
+
 
 CODE: Final = Body[NewCode](
     NewCode,

@@ -49,12 +49,18 @@ class NewOAuthClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if self.tenant_id is not None and self.provider != "microsoft":
             raise ValueError("`tenant_id` is Microsoft's alone")
 
+    def __repr__(self) -> str:
+        return f"NewOAuthClient(provider={self.provider!r}, client_id={self.client_id!r}, client_secret=***)"
+
 
 class OAuthClientChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to change; what is left out stays."""
 
     client_secret: Secret | UnsetType = UNSET
     redirect_urls: RedirectUrls | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        return "OAuthClientChange(***)"
 
 
 class OAuthClientView(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,9 @@ class Walk(NamedTuple):
     wish: Wish
     browser: str | None
 
+    def __repr__(self) -> str:
+        return f"Walk(provider={self.provider!r}, ***)"
+
 
 def make_state(cipher: Cipher, provider: str) -> str:
     """A state that nobody can guess or forge."""

@@ -173,6 +173,7 @@ INPUTS: Final = {
         "a token endpoint that talks nonsense",
         (
             f"{GRANTS}::test_how_long_a_token_is_good",
+            f"{HOSTED}::test_answers_of_the_token_endpoint",
             f"{TOKENS}::test_a_cancelled_asker_does_not_lose_the_rotated_token",
         ),
     ),
