@@ -1,9 +1,10 @@
 """Push channels over a month: never a moment without one, never two for long, and every edit comes by push."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from simulation.city import City
+from simulation.receiver import Arrival
 
 ADA = "ada@example.com"
 DAYS = 30
@@ -68,3 +69,27 @@ def test_a_month_of_push(told: Any) -> None:
     # Tokens are renewed before they end: nobody was ever refused.
     assert watched.statuses <= {200, 204}
     assert watched.refreshed > DAYS * 24 / 6
+
+
+def test_an_edit_between_a_channel_and_its_successor_is_told_once(told: Any) -> None:
+    async def story(city: City) -> tuple[int, int, list[Arrival], timedelta]:
+        receiver = await city.subscribe("event.created")
+        await city.connect(ADA)
+        await city.rest(minutes=1)
+        ((due,),) = city.rows("SELECT due_at FROM pushes")
+        renewal = datetime.fromisoformat(due).replace(tzinfo=UTC)
+        await city.rest_until(renewal - timedelta(minutes=2), dozing=DOZING)
+        await city.until(lambda: len(city.world.watchers[ADA]) == 2, step=0.1, minutes=4)
+        made_at, before = city.now(), len(city.network.sent)
+        city.at_google(city.world.add_meeting, ADA, "Review", in_minutes=600, meet=False)
+        await city.rest(minutes=1)
+        pushed = {sent.path for sent in city.network.sent[before:] if sent.sender == "google"}
+        waited = receiver.arrivals[0].at - made_at
+        return len(pushed), len(city.world.watchers[ADA]), receiver.arrivals, waited
+
+    (channels_heard, channels_left, arrivals, waited), _ = told(story)
+
+    assert channels_heard == 2
+    assert channels_left == 1
+    assert len(arrivals) == 1
+    assert waited < timedelta(seconds=3)
