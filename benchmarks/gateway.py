@@ -227,5 +227,5 @@ def readers_cpu(gateway: Gateway) -> float:
     """Seconds of CPU of the processes that read calendars of strangers."""
     provider = gateway.providers["caldav"]
     assert isinstance(provider, CaldavCalendar)
-    expander = provider._expander
+    expander = provider.expander
     return measure.cpu_of(process.pid for process in (*expander._idle, *expander._busy))
