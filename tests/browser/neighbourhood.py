@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -123,14 +123,15 @@ class Neighbourhood:
         """Where the shop wants its users back."""
         return f"{self.shop.url}/connected"
 
-    async def register(self, *providers: str) -> None:
-        """The shop registers its app of these providers, or of all."""
+    async def register(self, *providers: str, back: Sequence[str] = ()) -> None:
+        """The shop registers its app of these providers, or of all; `back` is where its users may be sent back to."""
+        urls = [*back] or [self.back, f"{self.shop.url}/moved"]
         for provider in providers or PROVIDERS:
             (client,) = self.worlds[provider].clients.values()
             given = {"client_id": client.client_id, "client_secret": client.client_secret}
             answer = await self.api.post(
                 "/oauth_clients",
-                json={"provider": provider, **given, "redirect_urls": [self.back, f"{self.shop.url}/moved"]},
+                json={"provider": provider, **given, "redirect_urls": urls},
             )
             assert answer.status_code == 201, answer.text
 

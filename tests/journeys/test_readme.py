@@ -35,6 +35,7 @@ DOCUMENTS = (
     "docs/webhooks.md",
     "docs/bots.md",
     "docs/connections.md",
+    "docs/hosted-flow.md",
     "docs/writing.md",
     "docs/simulator.md",
     "docs/architecture.md",
@@ -58,6 +59,7 @@ HEADLINES = {
 NOT_RUN = {
     "curl -X POST $GATEWAY/calendars": "needs an account at the provider",
     "curl https://login.microsoftonline.com": "needs a Microsoft account",
+    "curl -X POST $GATEWAY/connect/google/exchange": "needs an account at the provider",
     "curl -X PUT $GATEWAY/bot_runner": "needs an API of bots",
     "groups:\n  - name: calgate": "rules for Prometheus, read by test_operations_page.py",
     "pg_dump": "typed by flows/test_restore.py, on PostgreSQL",
@@ -107,10 +109,10 @@ def commands(document: str) -> list[Block]:
 @needs_shell
 @pytest.mark.anyio
 async def test_every_command_runs_as_it_stands_and_prints_what_is_shown(tmp_path: Path) -> None:
-    ports = dict(zip(("8420", "8421", "8422"), map(str, free_ports(3)), strict=True))
+    ports = dict(zip(("8420", "8421", "8422", "8423"), map(str, free_ports(4)), strict=True))
 
     def placed(text: str) -> str:
-        return re.sub(r"\b842[012]\b", lambda found: ports[found[0]], text)
+        return re.sub(r"\b842[0123]\b", lambda found: ports[found[0]], text)
 
     (stop,) = (block for block in blocks(README) if block.flag == "stop")
     said: dict[str, str] = {}
