@@ -45,6 +45,11 @@ _LINES: Final = {
         "It is read only, every few minutes: what you change shows here somewhat later.",
     ],
 }
+_CHOICES: Final = {
+    "apple": "Apple iCloud",
+    "caldav": "Another calendar server (CalDAV)",
+    "ics": "The address of a calendar (ICS)",
+}
 _HEADINGS: Final = {
     "apple": "Connect Apple iCloud",
     "caldav": "Connect a calendar server",
@@ -130,6 +135,8 @@ async def choose(token: FromPath[str], request: ApiRequest, gateway: Injected[Ga
         "choose.html",
         project=await _project_name(gateway, opened),
         providers=[(name, NAMES[name]) for name in opened.providers],
+        forms=[(kind, _CHOICES[kind]) for kind in _forms(opened)],
+        renews=opened.wish.connection_id is not None,
         writes=opened.wish.access == "write",
         base=f"/connect/links/{token}",
         popup=_popup(request.query_params.get("popup")),
@@ -141,7 +148,7 @@ async def show_form(
     token: FromPath[str], kind: FromPath[str], request: ApiRequest, gateway: Injected[Gateway]
 ) -> Response[str]:
     opened = await links.open_link(gateway, token)
-    if opened is None or kind not in _HEADINGS:
+    if opened is None or kind not in _forms(opened):
         return gone_page()
     return _form(token, kind, {"popup": request.query_params.get("popup") or ""})
 
@@ -152,7 +159,7 @@ async def connect(
 ) -> Response[Any]:
     given = await _read_form(request)
     opened = await links.open_link(gateway, token)
-    if opened is None or (kind not in _HEADINGS and kind not in opened.providers):
+    if opened is None or kind not in {*opened.providers, *_forms(opened)}:
         return gone_page()
     wish = opened.wish
     if _popup(given.get("popup")) and wish.origin is not None:
@@ -206,6 +213,11 @@ def _form(
         base=f"/connect/links/{token}",
         popup=_popup(given.get("popup")),
     )
+
+
+def _forms(opened: Opened) -> list[str]:
+    """The kinds of forms that a link has."""
+    return [kind for kind in _CHOICES if ("ics" if kind == "ics" else "caldav") in opened.forms]
 
 
 def _fields(kind: str, given: dict[str, str]) -> list[Field]:

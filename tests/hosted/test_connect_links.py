@@ -4,6 +4,7 @@ import re
 from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import pytest
@@ -81,6 +82,30 @@ async def test_only_what_is_registered_can_be_chosen(house: House, browser: http
     shown = set(re.findall(r'id="choose-(\w+)"', page.text))
     assert shown == {"google", "apple", "caldav", "ics"}
     assert (await press(browser, f"{url}/microsoft")).status_code == 404
+
+
+@pytest.mark.usefixtures("feeds")
+@pytest.mark.parametrize(("kind", "shown"), [("google", {"google"}), ("ics", {"ics"})])
+async def test_who_signs_in_again_chooses_what_it_was(
+    house: House, browser: httpx.AsyncClient, kind: str, shown: set[str]
+):
+    await house.register("google")
+    await house.register("microsoft")
+    url = await link(house)
+    if kind == "ics":
+        await press(browser, f"{url}/ics", url=FEED)
+    else:
+        await decide(browser, onward(await press(browser, f"{url}/{kind}")))
+    (connection,) = await house.connections()
+    again = await link(house, connection_id=connection["id"])
+    page = await browser.get(again)
+    assert set(re.findall(r'id="choose-(\w+)"', page.text)) == shown
+    assert "same account as before" in text_of(page)
+    for other in {"microsoft", "caldav", "apple", "google", "ics"} - shown:
+        assert (await press(browser, f"{again}/{other}", url=FEED)).status_code == 404
+    assert (await browser.get(f"{again}/caldav")).status_code == 404
+    assert (await house.api.delete(f"/connections/{connection['id']}")).status_code == 204
+    assert (await browser.get(again)).status_code == 404
 
 
 @pytest.mark.usefixtures("feeds")
@@ -207,6 +232,7 @@ async def test_pages_let_nothing_run_and_nobody_frame_them(house: House, browser
         pytest.param({"origin": "*"}, "origin", id="everybody"),
         pytest.param({"origin": "http://shop.test"}, "origin", id="in-the-clear"),
         pytest.param({"provider": "google"}, "provider", id="unknown-field"),
+        pytest.param({"connection_id": str(UUID(int=7))}, "connection_id", id="no-such-connection"),
     ],
 )
 async def test_a_link_that_would_lead_astray(house: House, wish: dict[str, str], field: str):

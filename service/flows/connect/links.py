@@ -45,10 +45,14 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A link that a user has followed, and what may be connected by it."""
+    """A link that a user has followed, and what may be connected by it.
+
+    `providers` are those that the user is sent to, `forms` those of `FORMS` that may be filled in.
+    """
 
     link: Link
     providers: list[str]
+    forms: list[str]
 
     @property
     def wish(self) -> Wish:
@@ -57,7 +61,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def make(gateway: Gateway, project_id: UUID, wish: Wish, link_id: UUID, by: Author) -> Made:
-    """Make a link. Raises GatewayError 422 for an address that no registered client of the project allows."""
+    """Make a link. Raises GatewayError 422 for an address that no registered client of the project allows, or no connection."""
     now = gateway.clock()
     async with gateway.database.write() as conn:
         registered = await connect_links.registered(conn, project_id)
@@ -65,13 +69,18 @@ async def make(gateway: Gateway, project_id: UUID, wish: Wish, link_id: UUID, by
         if wish.redirect_url is not None and not is_allowed(wish.redirect_url, allowed):
             wrong = FieldProblem("redirect_url", "is not one of a registered client's redirect_urls, letter for letter")
             raise GatewayError(422, "validation_failed", "Users are not sent to this redirect_url.", errors=[wrong])
+        if wish.connection_id is not None:
+            renewed = await connection_settings.one(conn, project_id, wish.connection_id)
+            if renewed is None:
+                wrong = FieldProblem("connection_id", "names no connection")
+                raise GatewayError(422, "validation_failed", "There is no such connection.", errors=[wrong])
         token = await connect_links.add(conn, link_id, project_id, wish, now, now + LIFETIME)
         await audit.append(conn, project_id, by.did("connect_link.created", link_id), now)
     return Made(token, now + LIFETIME)
 
 
 async def open_link(gateway: Gateway, token: str) -> Opened | None:
-    """What a link is good for; None when it is over, or none of ours."""
+    """What a link is good for; None when it is over, none of ours, or its connection has been deleted."""
     if len(token) != connect_links.LENGTH:
         return None
     async with gateway.database.read() as conn:
@@ -79,7 +88,17 @@ async def open_link(gateway: Gateway, token: str) -> Opened | None:
         if link is None:
             return None
         registered = await connect_links.registered(conn, link.project_id)
-    return Opened(link=link, providers=[name for name in HOSTED if name in registered and name in gateway.logins])
+        offered: list[str] = [*(name for name in HOSTED if name in registered and name in gateway.logins), *FORMS]
+        if link.wish.connection_id is not None:
+            renewed = await connection_settings.one(conn, link.project_id, link.wish.connection_id)
+            if renewed is None:
+                return None
+            offered = [name for name in offered if name == renewed.provider]
+    return Opened(
+        link=link,
+        providers=[name for name in offered if name in HOSTED],
+        forms=[name for name in offered if name in FORMS],
+    )
 
 
 async def count(gateway: Gateway, opened: Opened) -> None:
