@@ -28,7 +28,7 @@ from simulator.server import serve
 
 WRITES: Final = 1000
 AT_ONCE: Final = 16
-KILL_EVERY: Final = 125
+KILL_EVERY: Final = 250
 """After so many events the gateway is killed."""
 
 FAULT: Final = 0.1

@@ -15,6 +15,8 @@ from service.core.recurrence_rules import Rule, Unusable
 
 EMAIL: Final = re.compile(r"[^\s@<>,;:\"\\]{1,64}@[^\s@<>,;:\"\\]{1,253}")
 MOST_DAYS: Final = 366 * 5
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 2200
 SOME_DAY: Final = datetime(2000, 1, 3, 9, tzinfo=UTC)
 """Whether a rule has sense does not depend on where it begins."""
 
@@ -181,6 +183,8 @@ def _span(start: datetime, end: datetime) -> dict[str, Any]:
 
 
 def _days(first: date, end: date) -> dict[str, Any]:
+    if not FIRST_YEAR <= first.year <= end.year <= LAST_YEAR:
+        raise invalid("start_date", f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     if end <= first:
         raise invalid("end_date", "has to be after start_date: it is the first day that is free again")
     if end - first > timedelta(days=MOST_DAYS):
@@ -189,6 +193,8 @@ def _days(first: date, end: date) -> dict[str, Any]:
 
 
 def _in_utc(moment: datetime, zone: str) -> datetime:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise invalid("starts_at", f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (OverflowError, ValueError):

@@ -104,7 +104,7 @@ async def quick_add(calendar_id: FromPath[UUID], request: ApiRequest, gateway: I
     description="With `If-Match` only the version that its author has seen: 412 when the provider's copy has moved on.",
     tags=["Writing"],
     responses={200: _EVENT},
-    opt={"body": CHANGE, "statuses": (*_REFUSALS, 412)},
+    opt={"body": CHANGE, "statuses": _REFUSALS, "conditional": True},
 )
 async def change(
     event_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway], series: WholeSeries = False
@@ -137,7 +137,7 @@ async def change(
     description="With `If-Match` only the version that its author has seen.",
     tags=["Writing"],
     status_code=204,
-    opt={"statuses": (*_REFUSALS, 412)},
+    opt={"statuses": _REFUSALS, "conditional": True},
 )
 async def remove(
     event_id: FromPath[UUID],

@@ -1,7 +1,7 @@
 """An event as its author wants it: what a caller may say of one, whole or in part, whichever provider it is for."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, Final
 
 import msgspec
@@ -76,6 +76,30 @@ class Patch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TIMES: Final[Sequence[str]] = ("starts_at", "ends_at", "start_date", "end_date", "time_zone", "recurrence")
+
+
+def for_series(patch: Patch, slot: datetime | date, begins: datetime | date | None, zone: tzinfo) -> Patch | None:
+    """A patch that moves the occurrence of a slot, as one that moves the whole series by as much on the wall clock.
+
+    `slot` and `begins` (of the series) are moments, or days where it is of whole days. None where the patch would make
+    the one of the other.
+    """
+    if isinstance(patch.starts_at, datetime) and isinstance(patch.ends_at, datetime):
+        if not isinstance(slot, datetime) or not isinstance(begins, datetime):
+            return None
+        by = _wall(patch.starts_at, zone) - _wall(slot, zone)
+        start = (_wall(begins, zone) + by).replace(tzinfo=zone).astimezone(UTC)
+        return msgspec.structs.replace(patch, starts_at=start, ends_at=start + (patch.ends_at - patch.starts_at))
+    if isinstance(patch.start_date, date) and isinstance(patch.end_date, date):
+        if isinstance(slot, datetime) or isinstance(begins, datetime) or begins is None:
+            return None
+        first = begins + (patch.start_date - slot)
+        return msgspec.structs.replace(patch, start_date=first, end_date=first + (patch.end_date - patch.start_date))
+    return patch
+
+
+def _wall(moment: datetime, zone: tzinfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def given(patch: Patch) -> dict[str, Any]:

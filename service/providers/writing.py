@@ -5,7 +5,7 @@ the next sync will find, and nothing that we wrote comes back as news.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 import msgspec
@@ -41,13 +41,16 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider holds now. `item` is its row as read, None for a series, whose occurrences `Provider.series` has.
 
     `series_id` is set where what was written recurs. `conference` is `pending` or `failed` where one was asked for that
-    the event does not have (yet); the event itself is written.
+    the event does not have (yet); the event itself is written. Of a series `first_starts_at` is when it begins (UTC), or
+    `first_start_date` where it is of whole days.
     """
 
     provider_event_id: str
     item: Item | None = None
     series_id: str | None = None
     conference: str | None = None
+    first_starts_at: datetime | None = None
+    first_start_date: date | None = None
 
 
 class Busy(msgspec.Struct, frozen=True):

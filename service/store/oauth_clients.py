@@ -135,15 +135,24 @@ async def remove(conn: AsyncConnection, client_id: UUID) -> None:
 
 
 async def of_project(
-    conn: AsyncConnection, cipher: Cipher, project_id: UUID, provider: str, wanted: UUID | None = None
+    conn: AsyncConnection,
+    cipher: Cipher,
+    project_id: UUID,
+    provider: str,
+    wanted: UUID | None = None,
+    *,
+    redirect_url: str | None = None,
 ) -> Opened | None:
-    """The client to sign users in by: the one `wanted`, or the newest of the provider. Raises Unreadable."""
+    """The client to sign users in by: the one `wanted`, or the newest of the provider. Raises Unreadable.
+
+    With `redirect_url` the newest of those that may send users there, if any may.
+    """
     query = select(_clients).where(_o.project_id == project_id, _o.provider == provider, _o.is_registered)
     if wanted is not None:
         query = query.where(_o.id == wanted)
-    return _opened(
-        cipher, (await conn.execute(query.order_by(_o.created_at.desc(), _o.id.desc()).limit(1))).one_or_none()
-    )
+    rows = (await conn.execute(query.order_by(_o.created_at.desc(), _o.id.desc()))).all()
+    fitting = [row for row in rows if redirect_url in row.redirect_urls] if redirect_url is not None else []
+    return _opened(cipher, next(iter(fitting or rows), None))
 
 
 async def providers_of(conn: AsyncConnection, project_id: UUID) -> set[str]:

@@ -1,6 +1,6 @@
 """Events written over the API: once at the provider, told to nobody, and in the store as a sync would have put them."""
 
-from collections.abc import Callable
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -126,3 +126,64 @@ async def test_the_providers_copy_that_moved_on_is_not_overwritten(
     await stage.sync()
     assert (await call.get(f"/events/{event['id']}")).json()["title"] == "Theirs"
     assert (await call.patch(f"/events/{event['id']}", json={"title": "Ours"})).json()["title"] == "Ours"
+
+
+@pytest.mark.parametrize("method", ["patch", "delete"])
+async def test_a_version_that_a_read_replaces_meanwhile_is_not_overwritten(
+    call: httpx.AsyncClient, calendar: str, stage: Stage, world: World, method: str
+) -> None:
+    event = (await call.post(f"/calendars/{calendar}/events", json=review(stage))).json()
+    await stage.sync()
+    world.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    world.add_fault("latency", endpoint="events.list", seconds=0.6, times=1)
+    stage.clock.advance(600)
+    reading = asyncio.create_task(stage.sync())
+    await asyncio.sleep(0.2)
+    options = {"json": {"title": "Ours"}} if method == "patch" else {}
+    answer = await call.request(method, f"/events/{event['id']}", headers={"if-match": '"1"'}, **options)
+    await reading
+    assert answer.status_code == 412
+    assert len(at_google(world, "Theirs")) == 1
+
+
+async def test_a_whole_series_moves_by_as_much_as_the_occurrence_that_names_it(
+    call: httpx.AsyncClient, calendar: str, stage: Stage, world: World
+) -> None:
+    zone = "America/New_York"
+    wish = review(stage, recurrence=["RRULE:FREQ=DAILY;COUNT=5"], time_zone=zone)
+    wish |= {"starts_at": "2026-03-05T09:00:00", "ends_at": "2026-03-05T10:00:00"}
+    event = (await call.post(f"/calendars/{calendar}/events", json=wish)).json()
+    listed = (await call.get("/events", params={"series_id": event["series_id"]})).json()["data"]
+    fourth = listed[3]
+    assert fourth["starts_at"] == "2026-03-08T13:00:00Z"  # clocks have gone forward
+    moved = await call.patch(
+        f"/events/{fourth['id']}?series=true",
+        json={"starts_at": "2026-03-08T11:00:00", "ends_at": "2026-03-08T11:30:00", "time_zone": zone},
+    )
+    assert moved.status_code == 200, moved.text
+    assert (moved.json()["status"], moved.json()["starts_at"]) == ("confirmed", "2026-03-08T15:00:00Z")
+    listed = (await call.get("/events", params={"series_id": event["series_id"], "status": "confirmed"})).json()["data"]
+    assert [each["starts_at"] for each in listed] == [
+        "2026-03-05T16:00:00Z",
+        "2026-03-06T16:00:00Z",
+        "2026-03-07T16:00:00Z",
+        "2026-03-08T15:00:00Z",
+        "2026-03-09T15:00:00Z",
+    ]
+    assert {each["ends_at"][14:16] for each in listed} == {"30"}
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param({"starts_at": "0001-01-01T00:00:00Z", "ends_at": "0001-01-01T01:00:00Z"}, id="long-ago"),
+        pytest.param({"starts_at": "9999-12-31T23:00:00Z", "ends_at": "9999-12-31T23:30:00Z"}, id="far-off"),
+        pytest.param({"start_date": "0001-01-02", "end_date": "0001-01-03"}, id="days-long-ago"),
+    ],
+)
+async def test_years_that_nobody_means_are_refused_here(
+    call: httpx.AsyncClient, calendar: str, world: World, times: dict[str, str]
+) -> None:
+    answer = await call.post(f"/calendars/{calendar}/events", json={"title": "x", **times})
+    assert answer.status_code == 422
+    assert world.read_truth(ADA) == []

@@ -197,7 +197,9 @@ async def _choose_client(
         if row is not None and wanted is None:
             opened = await oauth_clients.of_project(conn, gateway.cipher, project_id, provider, row.oauth_client_id)
         if opened is None:
-            opened = await oauth_clients.of_project(conn, gateway.cipher, project_id, provider, wanted)
+            opened = await oauth_clients.of_project(
+                conn, gateway.cipher, project_id, provider, wanted, redirect_url=wish.redirect_url
+            )
     if opened is None and wanted is not None:
         wrong = FieldProblem("oauth_client_id", f"names no registered client of provider {provider}")
         raise GatewayError(422, "validation_failed", "There is no such OAuth client.", errors=[wrong])

@@ -1,6 +1,7 @@
 """A wish carried out: the requests that it takes, which may all be repeated, and then one transaction."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.drafts import Draft, Patch, given, patched
 from service.core.managed import complete, shown, with_link
-from service.core.sync import Listed
+from service.core.sync import Known, Listed
 from service.errors import EventGone, GatewayError, RequestRefused
 from service.flows.writing import buffers, calls
 from service.flows.writing.opening import Opened
@@ -24,6 +25,10 @@ from service.store.tables import Found
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Draft).decode
+
+
+class Spoilt(RequestRefused):
+    """The provider has made something else than was asked for: it is to be taken back."""
 
 
 class Managed(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +53,7 @@ async def create(scene: Scene, opened: Opened) -> UUID:
         key = await _new_key(scene, opened)
         written = await _create(scene, ours, key)
     if written.conference == "failed":
-        raise RequestRefused(f"it could not make a conference ({draft.conference})")
+        raise Spoilt(f"it could not make a conference ({draft.conference})")
     before, after = job.buffer_before or 0, job.buffer_after or 0
     held, around = await buffers.keep(scene, draft, before, after, [], key)
     found = (await harvest(scene, written, draft.starts_at)).joined(around)
@@ -86,7 +91,8 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     elif patch.conference == calls.ZOOM:
         raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
     written = await _change(scene, target, asked, strict=job.strict)
-    found = await harvest(scene, written, draft.starts_at if draft is not None else None)
+    moment = draft.starts_at if draft is not None else patch.starts_at
+    found = await harvest(scene, written, moment if isinstance(moment, datetime) else None)
     if managed is None or draft is None:
         return await _settle(scene, opened, found, written, None)
     before = managed.buffer_before if job.buffer_before is None else job.buffer_before
@@ -299,13 +305,25 @@ async def _remember(
         known = {}
     if not known and written.series_id is not None:
         known = await events.known(conn, row.calendar_id, rows=[], series=[written.series_id])
-    first = min(known.values(), key=lambda each: each.starts_at, default=None)
+    live = [each for each in known.values() if not each.is_cancelled]
+    first = min(live, key=lambda each: each.starts_at, default=None)
+    if first is None and row.kind == "change":
+        kept: UUID = row.event_id
+        return kept  # the series lies beyond what is kept of it
     if first is None:
-        raise RequestRefused("the provider's answer cannot be read as an event")
+        raise Spoilt("the provider's answer cannot be read as an event")
     if first.id != row.event_id and row.kind == "create":
         await event_writes.take(conn, opened.id, {"event_id": first.id})
     if managed is not None:
         values = {"event_id": first.id} | managed.values | {"written": first.fingerprint}
         values |= {"updated_at": now, "created_at": now}
         await managed_events.put(conn, scene.gateway.cipher, values, _encode(managed.draft))
-    return first.id if row.kind == "create" else row.event_id
+    return first.id if row.kind == "create" else _shown(known, row.event_id, opened.job)
+
+
+def _shown(known: Mapping[str, Known], event_id: UUID, job: Job) -> UUID:
+    """The event that a change is answered with: itself, or the occurrence that has taken its place."""
+    live = sorted((each for each in known.values() if not each.is_cancelled), key=lambda each: each.starts_at)
+    if not live or any(each.id == event_id for each in live):
+        return event_id
+    return next((each.id for each in live if each.starts_at == job.occurrence_starts_at), live[0].id)

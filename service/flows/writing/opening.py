@@ -13,7 +13,7 @@ from service.errors import GatewayError
 from service.flows.gateway import Gateway
 from service.flows.writing.reaching import PATIENCE
 from service.flows.writing.scene import Job
-from service.store import event_writes
+from service.store import event_writes, events
 from service.store.tables import Found
 
 LEASE: Final = timedelta(seconds=PATIENCE + 20)
@@ -55,6 +55,9 @@ async def begin(
     lease, write_id = uuid4(), uuid4()
 
     async def keep(conn: AsyncConnection, now: datetime) -> Opened:
+        if kind != "create":
+            # A read that was waited for may have brought another version than its author has seen.
+            await _check_event(conn, calendar.project_id, event_id, job)
         values: dict[str, Any] = {
             "id": write_id,
             "project_id": calendar.project_id,
@@ -108,6 +111,15 @@ async def put_off(gateway: Gateway, opened: Opened, state: str, pause: timedelta
 def digest(*parts: object) -> bytes:
     """What a request is known by."""
     return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+
+
+async def _check_event(conn: AsyncConnection, project_id: UUID, event_id: UUID, job: Job) -> None:
+    """Raises GatewayError 412 for another version than was named, 404 for an event that is gone meanwhile."""
+    row = await events.place_of(conn, project_id, event_id)
+    if row is None:
+        raise GatewayError(404, "not_found", "There is no such event.")
+    if job.version is not None and job.version != row.version:
+        raise GatewayError(412, "precondition_failed", f"The event is at version {row.version} by now.")
 
 
 async def _go_on(gateway: Gateway, conn: AsyncConnection, row: Found, job: Job, lease: UUID, now: datetime) -> Opened:

@@ -32,8 +32,16 @@ _NOT_OURS: Final = (
 )
 
 
-def refuse(provider: str, error: ProviderError, now: datetime) -> NoReturn:
-    """Raises the GatewayError that a refusal comes to."""
+UNTOUCHED: Final = "Nothing was written."
+TAKEN_BACK: Final = "What it may have made of it is taken back; with an Idempotency-Key it could have gone on."
+GONE_ON_WITH: Final = (
+    "It is gone on with: send the same request with the same Idempotency-Key again, and get the event that it makes."
+)
+UNKNOWN: Final = "It may have been done all the same: GET the event, which shows what the provider has, in a moment."
+
+
+def refuse(provider: str, error: ProviderError, now: datetime, fate: str) -> NoReturn:
+    """Raises the GatewayError that a refusal comes to; `fate` says what becomes of the wish."""
     match error:
         case Outdated():
             raise GatewayError(412, "precondition_failed", "The event has changed at the provider.") from error
@@ -46,7 +54,7 @@ def refuse(provider: str, error: ProviderError, now: datetime) -> NoReturn:
         case ScopeMissing():
             raise GatewayError(422, "insufficient_scope", _ONLY_READ) from error
         case Throttled() | TransientFault():
-            raise _silence(error, now) from error
+            raise _silence(error, now, fate) from error
         case GrantRejected():
             code = "credentials_rejected"
         case ClientRejected():
@@ -59,11 +67,8 @@ def refuse(provider: str, error: ProviderError, now: datetime) -> NoReturn:
     raise GatewayError(422, code, f"{BLAMES[provider].of(code).remedy} ({error.reason})") from error
 
 
-def _silence(error: Throttled | TransientFault, now: datetime) -> GatewayError:
+def _silence(error: Throttled | TransientFault, now: datetime, fate: str) -> GatewayError:
     code = "provider_throttled" if isinstance(error, Throttled) else "provider_unavailable"
     wait = max(1, int((error.retry_at - now).total_seconds())) if error.retry_at else RETRY_AFTER
-    detail = (
-        "The provider cannot take it now, and nothing is left of it; the same request with the same Idempotency-Key goes on "
-        f"with it. ({error.reason})"
-    )
+    detail = f"The provider does not answer now. {fate} ({error.reason})"
     return GatewayError(503, code, detail, headers={"Retry-After": str(wait)})

@@ -1,5 +1,6 @@
 """What a write is about: the calendar, the settings of its connection, who writes there, and the wish itself."""
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,7 +20,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A wish, whole, as it is kept until it is carried out.
 
     To create: `draft`, or `text` for a sentence. To change: `patch`. To change or remove: the event by
-    `provider_event_id`, or with `is_series` its whole series; `strict` only if it is still what we have of it. What nobody
+    `provider_event_id`, or with `is_series` its whole series; `strict` only if it is still what its author has seen of it, at
+    `version` here. `occurrence_starts_at` is when the occurrence will begin by which a series was meant. What nobody
     has asked for at this moment `is_news`: an event set right, or cancelled for its guests. To follow what somebody has
     changed at the provider: `draft` is what the event says from now on, `fingerprint` (hex) what it is known by.
     """
@@ -27,6 +29,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     draft: Draft | None = None
     text: str | None = None
     patch: Patch | None = None
+    version: int | None = None
+    occurrence_starts_at: datetime | None = None
     provider_event_id: str = ""
     series_id: str | None = None
     fingerprint: str | None = None

@@ -1,20 +1,23 @@
 """What users ask for: an event made, changed or removed, and how it went."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from service.core.drafts import Patch
+from service.core.drafts import Patch, for_series
 from service.errors import GatewayError, ProviderError
 from service.flows.gateway import Gateway
 from service.flows.writing import carrying
 from service.flows.writing.opening import Opened, begin, give_up, put_off
-from service.flows.writing.refusals import FAULTS, refuse
+from service.flows.writing.reaching import reach
+from service.flows.writing.refusals import FAULTS, GONE_ON_WITH, TAKEN_BACK, UNKNOWN, UNTOUCHED, refuse
 from service.flows.writing.scene import Job, Scene, check_direction, set_scene
 from service.flows.writing.validation import check_time
+from service.providers.writing import Target
 from service.store import events
 from service.store.tables import Found
 
@@ -60,8 +63,15 @@ async def change_event(
 ) -> UUID:
     """Change an event at its provider: its id. Raises GatewayError, 412 where it is another than `meant.version`."""
     scene, row = await _find(gateway, project_id, meant)
-    job = _about(row, meant, patch=patch)
-    job = msgspec.structs.replace(job, buffer_before=buffer_before, buffer_after=buffer_after)
+    begins_at = patch.starts_at if isinstance(patch.starts_at, datetime) else None
+    if meant.is_series and patch.moves:
+        patch = await _for_series(scene, row, patch)
+    job = msgspec.structs.replace(
+        _about(row, meant, patch=patch),
+        buffer_before=buffer_before,
+        buffer_after=buffer_after,
+        occurrence_starts_at=begins_at,
+    )
     opened = await begin(gateway, scene.calendar, "change", job, event_id=row.id)
     return await _carry(scene, opened, carrying.change)
 
@@ -94,8 +104,29 @@ def _about(row: Found, meant: Meant, *, patch: Patch | None = None) -> Job:
         series_id=row.series_id,
         is_series=meant.is_series,
         strict=meant.version is not None,
+        version=meant.version,
         notify=meant.notify,
     )
+
+
+async def _for_series(scene: Scene, row: Found, patch: Patch) -> Patch:
+    """A change of an occurrence's time as one of its series, which moves by as much. Raises GatewayError."""
+    gateway, calendar = scene.gateway, scene.calendar
+    async with gateway.database.read() as conn:
+        (event,) = (await events.stored(conn, [row.id])).values()
+    target = Target(provider_event_id=row.series_id, is_series=True)
+    try:
+        whole = await reach(gateway, calendar, lambda access: scene.writer.read(access, scene.place, target))
+    except ProviderError as error:
+        refuse(calendar.provider, error, gateway.clock(), UNTOUCHED)
+    slot = event.original_start_date or event.start_date if event.is_all_day else event.original_starts_at
+    zone = patch.time_zone if isinstance(patch.time_zone, str) else event.time_zone or calendar.time_zone or "UTC"
+    begins = whole.first_start_date or whole.first_starts_at
+    moved = for_series(patch, slot or event.starts_at, begins, ZoneInfo(zone))
+    if moved is None:
+        detail = "A whole series cannot be turned from times into whole days, or the other way round."
+        raise GatewayError(422, "validation_failed", detail)
+    return moved
 
 
 async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
@@ -111,18 +142,25 @@ async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
             await put_off(gateway, opened, state, SOON, error.reason)
         else:
             await give_up(gateway, opened, error.reason)
-        refuse(scene.calendar.provider, error, gateway.clock())
+        refuse(scene.calendar.provider, error, gateway.clock(), _fate(opened))
     except ProviderError as error:
-        await _leave_nothing(gateway, opened, error.reason)
-        refuse(scene.calendar.provider, error, gateway.clock())
+        await _leave_nothing(gateway, opened, error.reason, is_made=isinstance(error, carrying.Spoilt))
+        refuse(scene.calendar.provider, error, gateway.clock(), UNTOUCHED)
     except GatewayError as error:
         await _leave_nothing(gateway, opened, error.detail)
         raise
 
 
-async def _leave_nothing(gateway: Gateway, opened: Opened, reason: str) -> None:
+def _fate(opened: Opened) -> str:
+    """What becomes of a wish whose answer is lost, for whoever made it."""
+    if opened.row.kind != "create":
+        return UNKNOWN
+    return TAKEN_BACK if opened.row.request_key is None else GONE_ON_WITH
+
+
+async def _leave_nothing(gateway: Gateway, opened: Opened, reason: str, *, is_made: bool = False) -> None:
     draft = opened.job.draft
-    if draft is not None and draft.conference is not None:
+    if is_made or (draft is not None and draft.conference is not None):
         await put_off(
             gateway, opened, "undoing", timedelta(0), reason
         )  # its call, or it without one, may have been made

@@ -288,7 +288,13 @@ class _Hand:
             row = await self.occurrence(stored, edited, slot)
             return Written(provider_event_id=f"{name}#{slot}", item=row, series_id=name)
         if edited.is_series:
-            return Written(provider_event_id=name, series_id=name)
+            first_starts_at, first_start_date = edited.begins
+            return Written(
+                provider_event_id=name,
+                series_id=name,
+                first_starts_at=first_starts_at,
+                first_start_date=first_start_date,
+            )
         single = await self._row(stored, name, self._clock(), NEAR)
         if single is None and not is_series:
             raise EventGone("the event is cancelled")

@@ -106,7 +106,12 @@ class Row:
         event = self.event(place)
         event_id = event.provider_event_id
         if self.standing.recurrence:
-            return Written(provider_event_id=event_id, series_id=event_id)
+            return Written(
+                provider_event_id=event_id,
+                series_id=event_id,
+                first_starts_at=None if event.is_all_day else event.starts_at,
+                first_start_date=event.start_date,
+            )
         return Written(provider_event_id=event_id, item=Listed(event, self.raw), series_id=event.series_id)
 
 

@@ -91,6 +91,14 @@ class CalendarObject:
         return self._master is None or bool(self._changed) or repeats(self._master.read)
 
     @property
+    def begins(self) -> tuple[datetime | None, date | None]:
+        """When it begins: a moment (UTC), or a day; neither where there are changed occurrences alone."""
+        if self._master is None:
+            return None, None
+        day = self._master.read.days[0]
+        return (None, day) if day is not None else (self._master.read.starts_at, None)
+
+    @property
     def raws(self) -> set[bytes]:
         """What the rows of its events are kept as."""
         return {each.read.raw for each in (self._master, *self._changed.values()) if each is not None}
