@@ -221,28 +221,18 @@ def _forms(opened: Opened) -> list[str]:
 
 
 def _fields(kind: str, given: dict[str, str]) -> list[Field]:
-    """The inputs of a form, with what was typed, but for secrets."""
+    """The inputs of a form, with what was typed, but for secrets; the first that is empty has the focus."""
     if kind == "ics":
         return [Field(name="url", label="Address", type="url", focused=True)]
-    login = [
-        Field(
-            name="username",
-            label="Apple ID (your e-mail address)" if kind == "apple" else "User name",
-            value=given.get("username", ""),
-            autocomplete="username",
-            focused=kind == "apple",
-        ),
-        Field(
-            name="password",
-            label="App-specific password" if kind == "apple" else "Password",
-            type="password",
-            autocomplete="off",
-        ),
-    ]
-    if kind == "apple":
-        return login
-    server = Field(name="server_url", label="Server", type="url", value=given.get("server_url", ""), focused=True)
-    return [server, *login]
+    user = "Apple ID (your e-mail address)" if kind == "apple" else "User name"
+    password = "App-specific password" if kind == "apple" else "Password"
+    fields = [
+        Field(name="server_url", label="Server", type="url", value=given.get("server_url", "")),
+        Field(name="username", label=user, value=given.get("username", ""), autocomplete="username"),
+        Field(name="password", label=password, type="password"),
+    ][kind == "apple" :]
+    first = next(each for each in fields if not each.value)
+    return [msgspec.structs.replace(each, focused=each is first) for each in fields]
 
 
 def _credentials(kind: str, given: dict[str, str]) -> CaldavCredentials | IcsCredentials:

@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from browser.conftest import Arrive
-from browser.neighbourhood import ADA, PROVIDERS, Neighbourhood
+from browser.neighbourhood import ADA, BEN, PROVIDERS, Neighbourhood
 from browser.visitor import Visitor
 from radicale_server import PASSWORD, USER
 
@@ -76,8 +76,9 @@ async def test_a_wrong_password_is_told_beside_the_form_and_the_right_one_connec
     assert await ada.page.get_by_label("User name").input_value() == USER
     assert await ada.page.get_by_label("Password").input_value() == ""
     assert "wrong" not in await ada.page.content()
-    await ada.page.get_by_label("Password").fill(PASSWORD)
-    await ada.page.click("#connect")
+    assert await focused(ada) == "password"
+    await ada.page.keyboard.type(PASSWORD)
+    await ada.page.keyboard.press("Enter")
     await ada.page.wait_for_url(f"{town.back}?*")
     assert told(ada.page.url)["provider"] == "caldav"
     (connection,) = await town.connections()
@@ -149,3 +150,34 @@ async def walk_to(visitor: Visitor, element: str) -> None:
         if await focused(visitor) == element:
             return
     raise AssertionError(f"the Tab key does not come to {element}")
+
+
+async def test_who_signs_in_again_is_the_same_connection(town: Neighbourhood, arrive: Arrive):
+    await town.register("google", "microsoft")
+    ada = await arrive()
+    ids = set()
+    for again in (False, True):
+        wish = {"connection_id": ids.copy().pop()} if again else {}
+        await ada.page.goto(await town.link(redirect_url=town.back, **wish))
+        assert await ada.page.locator("#choose-microsoft").count() == (0 if again else 1)
+        await ada.choose("google")
+        await ada.decide(email=ADA)
+        await ada.page.wait_for_url(f"{town.back}?success=true&*")
+        ids.add(told(ada.page.url)["connection_id"])
+    assert len(ids) == 1
+
+
+async def test_another_account_is_not_the_one_to_be_signed_in_to_again(town: Neighbourhood, arrive: Arrive):
+    await town.register("google")
+    ada = await arrive()
+    await ada.page.goto(await town.link(redirect_url=town.back))
+    await ada.choose("google")
+    await ada.decide(email=ADA)
+    await ada.page.wait_for_url(f"{town.back}?success=true&*")
+    connection_id = told(ada.page.url)["connection_id"]
+    await ada.page.goto(await town.link(redirect_url=town.back, connection_id=connection_id))
+    await ada.choose("google")
+    await ada.decide(email=BEN)
+    await ada.page.wait_for_url(f"{town.back}?error=true&*")
+    assert told(ada.page.url)["code"] == "token_failed"
+    assert [each["email"] for each in await town.connections()] == [ADA]
