@@ -8,6 +8,9 @@ from typing import Any
 
 Addresses = Callable[[str], list[str]]
 
+TURN = 1e-6
+"""Seconds that a turn of the loop takes at least: who looks again until a moment has come would never see it come."""
+
 
 class Stuck(Exception):
     """Everybody waits, and nobody for a moment in time: real work on a thread or a socket, or a deadlock."""
@@ -82,5 +85,5 @@ class _Idleness:
         if timeout is None:
             waiting = [str(task.get_coro()) for task in asyncio.all_tasks(self._loop)]
             raise Stuck(f"{len(waiting)} tasks wait for what will never happen: {waiting[:5]}")
-        self._loop._moment += timeout
+        self._loop._moment += max(timeout, TURN)
         return []
