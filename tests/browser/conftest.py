@@ -23,6 +23,9 @@ ARGUMENTS = [
 ]
 """Whatever the pages say, nothing beyond loopback is asked."""
 
+PATIENCE = 30_000
+"""Milliseconds, on a machine that is busy with other tests."""
+
 Arrive = Callable[..., Awaitable[Visitor]]
 
 
@@ -72,7 +75,7 @@ async def arrive(chromium: Browser) -> AsyncIterator[Arrive]:
         async def come(**settings: Any) -> Visitor:
             context = await chromium.new_context(**settings)
             stack.push_async_callback(context.close)
-            context.set_default_timeout(8000)
+            context.set_default_timeout(PATIENCE)
             visitors.append(await Visitor.of(context))
             return visitors[-1]
 

@@ -14,7 +14,6 @@ class Visitor:
         self.context = context
         self.page = page
         self.refusals: list[str] = []
-        self.faults: list[str] = []
         context.on("console", self._hear)
         context.on("weberror", lambda error: self.refusals.append(f"Refused to run on: {error.error}"))
 
