@@ -319,6 +319,7 @@ def create_bots() -> None:
         sa.Column("platform", sa.String(), nullable=True),
         sa.Column("launched_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("external_id", sa.String(), nullable=True),
+        sa.Column("runner_name", sa.String(), nullable=True),
         sa.Column("answer", sa.String(), nullable=True),
         sa.Column("withdraws", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),

@@ -27,6 +27,7 @@ from service.store import bot_runners
 from service.store.tables import Found
 
 MOST_HEADERS: Final = 20
+VENDOR_KEY: Final = "x-meeting-baas-api-key"
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]{0,4094}[\x21-\x7e])?")
 OURS: Final = frozenset(
@@ -66,6 +67,8 @@ class RunnerWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("`url` is required for a runner of this kind")
         if self.kind == "webhook" and (self.url is not None or self.headers):
             raise ValueError("`kind` is webhook: `POST /webhooks/endpoints` says where it is sent")
+        if self.kind == "meeting_baas" and VENDOR_KEY not in {name.lower() for name in self.headers}:
+            raise ValueError(f"`headers` needs {VENDOR_KEY}: without it the vendor launches nothing")
         if len(self.headers) > MOST_HEADERS:
             raise ValueError(f"`headers` has more than {MOST_HEADERS} names")
         if len({name.lower() for name in self.headers}) != len(self.headers):

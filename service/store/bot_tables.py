@@ -49,8 +49,9 @@ class BotPlanRow(Table, table=True):
 class BotRow(Table, table=True):
     """One bot for one meeting. Of a slot (the meeting, or the meeting and a plan of its own) one is current.
 
-    `next_try_at` is set while a runner is to be asked; with a lease on the row it is the end of that. `withdraw_at` is
-    set while a runner is to be told that a launched bot is not wanted any more.
+    `next_try_at` is set while a runner is to be asked; with a lease on the row it is the end of that. `withdraws` is
+    set while a runner is to be told that a launched bot is not wanted any more, and `runner_name` is the address of the one which
+    launched it: another one knows nothing of it.
     """
 
     __tablename__ = "bots"
@@ -90,6 +91,7 @@ class BotRow(Table, table=True):
     platform: str | None = None
     launched_at: datetime | None = None
     external_id: str | None = None
+    runner_name: str | None = None
     answer: str | None = None
     withdraws: bool = False
     attempts: int = 0

@@ -4,6 +4,8 @@ A trip costs more than most of our statements. The adapter asks for a cursor, fo
 the cursor's end one after the other; here all of that happens on the way of the statement, and the rest is memory.
 """
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -76,6 +78,7 @@ async def dial(path: Path, busy_seconds: float) -> Connection:
     """A connection in autocommit, as the transactions of `database.py` begin and end by themselves."""
 
     def connect() -> sqlite3.Connection:
+        _make_private(path)
         return sqlite3.connect(
             path, timeout=busy_seconds, isolation_level=None, cached_statements=STATEMENTS_KEPT, check_same_thread=True
         )
@@ -84,3 +87,9 @@ async def dial(path: Path, busy_seconds: float) -> Connection:
     connection._thread.daemon = True  # noqa: SLF001 (as SQLAlchemy does: a thread must not keep a dying process alive)
     await connection
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file of a new database so that only its owner reads it; SQLite gives its log and index the same mode."""
+    with contextlib.suppress(OSError):  # it is there, or its folder is not, which SQLite says better
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -147,6 +147,18 @@ async def test_a_launched_bot_whose_meeting_is_cancelled_is_told_to_leave(
     assert await bots.told() == []
 
 
+async def test_another_runner_than_the_one_that_launched_a_bot_is_not_told_that_it_is_to_leave(bots: BotStage) -> None:
+    calendar_id, row_id, _ = await due(bots)
+    await bots.keep()
+    await bots.name_runner(url="https://others.example.com/launch")
+    bots.stage.world.cancel_event(ADA, row_id)
+    await bots.stage.sync_again(calendar_id)
+    assert await bots.told() == [("cancelled", "cancelled")]
+    bots.stage.clock.advance(minutes=5)
+    await bots.keep()
+    assert [request for request in bots.transport.requests if request.method == "DELETE"] == []
+
+
 async def test_who_dies_while_asking_is_followed_under_the_same_key(bots: BotStage) -> None:
     _, _, event_id = await due(bots)
     await bots.keeper.run_due()

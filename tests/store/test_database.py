@@ -156,3 +156,17 @@ def test_other_urls_are_refused(url: str) -> None:
 def test_what_only_libpq_knows_is_left_out() -> None:
     dsn = "postgresql://u:p%40ss@db:5433/calgate?sslmode=require&channel_binding=require"
     assert postgresql_dsn(dsn) == "postgresql://u:p%40ss@db:5433/calgate?sslmode=require"
+
+
+async def test_a_new_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    async with Database.connect(f"sqlite:///{path}") as database:
+        async with database.write() as conn:
+            await conn.exec_driver_sql("CREATE TABLE t (a)")
+        modes = modes_of(tmp_path)
+    assert modes["new.db"] == 0o600
+    assert set(modes.values()) == {0o600}
+
+
+def modes_of(folder: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}

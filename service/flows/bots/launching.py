@@ -113,11 +113,12 @@ class Launcher:
         copies = looked.copies[row.project_id, row.meeting_key]
         copy = next((each for each in copies if each.id == row.event_id), next(iter(copies), None))
         question, fault = self._question(row, runner, plan, copy)
+        asked = _name_of(runner) if question is not None and runner is not None else None
         answer = None
         if question is not None:
             answer, fault = await self._send(question)
         try:
-            dispatches = await self._settle(row, plan, copy, answer, fault)
+            dispatches = await self._settle(row, plan, copy, answer, fault, asked)
         except DatabaseUnavailable:
             # The lease runs out, and the same question is asked again under the same key.
             _log.warning("bot %s: what the runner answered could not be written", row.id)
@@ -136,6 +137,8 @@ class Launcher:
         except Unreadable:
             return None, "credential_unreadable: PUT the bot runner again"
         if row.withdraws:
+            if row.runner_name != _name_of(runner):
+                return None, None  # another runner launched it: what it calls its bots means nothing to this one
             return bot_runner.withdrawal(runner.kind, runner.url, headers, row.external_id or ""), None
         data = bot_data(self._gateway, News(Notice.LAUNCH, row._asdict(), plan, copy))
         return bot_runner.launch(runner.kind, runner.url, headers, data), None
@@ -157,7 +160,13 @@ class Launcher:
         return answer, None
 
     async def _settle(
-        self, row: Found, plan: Found | None, copy: Found | None, answer: Answer | None, fault: str | None
+        self,
+        row: Found,
+        plan: Found | None,
+        copy: Found | None,
+        answer: Answer | None,
+        fault: str | None,
+        asked: str | None,
     ) -> list[Dispatch]:
         gateway = self._gateway
         async with gateway.database.write() as conn:
@@ -165,7 +174,7 @@ class Launcher:
             # First, as whoever looks holds the look before he writes the bot.
             if await bots.look_soon(conn, [(row.project_id, row.meeting_key)], now):
                 gateway.wake.after(conn, "bots")
-            values = self._values(row, answer, fault, now)
+            values = self._values(row, answer, fault, asked, now)
             written = await bot_runners.settle(conn, row.id, self._owner, {**values, "updated_at": now})
             if written is None:
                 return []
@@ -181,10 +190,17 @@ class Launcher:
             gateway.wake.after(conn, "deliver")
         return await outbox.put(conn, [notice_of(gateway, news, now)], now=now, lease=lease)
 
-    def _values(self, row: Found, answer: Answer | None, fault: str | None, now: datetime) -> Mapping[str, Any]:
+    def _values(
+        self, row: Found, answer: Answer | None, fault: str | None, asked: str | None, now: datetime
+    ) -> Mapping[str, Any]:
         """What an answer changes of a bot."""
         attempt, status = row.attempts + 1, answer.status if answer is not None else None
         jitter = self._gateway.draw()
+        if row.withdraws and asked is None and fault is None:
+            _log.warning(
+                "bot %s: its runner is not the project's any more, and is not told that it is to leave", row.id
+            )
+            return {"next_try_at": None, "withdraws": False}
         if row.withdraws:
             again = bot_runner.judge_withdrawal(status, attempt=attempt, now=now, jitter=jitter)
             return {"attempts": attempt, "next_try_at": again, "withdraws": again is not None}
@@ -208,8 +224,18 @@ class Launcher:
             "answer": _head(answer),
         }
         if outcome.status is BotStatus.LAUNCHED and answer is not None:
-            values |= {"launched_at": now, "external_id": bot_runner.external_id(answer.body)}
+            values |= {
+                "launched_at": now,
+                "external_id": bot_runner.external_id(answer.body),
+                "runner_name": asked,
+            }
         return values
+
+
+def _name_of(runner: Found) -> str:
+    """What tells a runner from another: its address, or its kind where that has one of its own."""
+    found: str = runner.url or runner.kind
+    return found
 
 
 def _asked_pause(answer: Answer | None, now: datetime) -> timedelta | None:
