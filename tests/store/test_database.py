@@ -158,6 +158,7 @@ def test_what_only_libpq_knows_is_left_out() -> None:
     assert postgresql_dsn(dsn) == "postgresql://u:p%40ss@db:5433/calgate?sslmode=require"
 
 
+@pytest.mark.anyio
 async def test_a_new_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     async with Database.connect(f"sqlite:///{path}") as database:
