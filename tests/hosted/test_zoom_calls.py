@@ -63,6 +63,27 @@ async def test_an_event_has_its_call_and_both_move_and_go_together(house: House,
     assert meetings(house) == []
 
 
+@pytest.mark.parametrize("change", [{"starts_at": "2026-03-03T15:00:00Z"}, {"conference": "none"}], ids=["move", "off"])
+async def test_a_change_that_is_refused_leaves_the_call_alone(house: House, calendar: str, change: dict[str, str]):
+    event = await write(house, calendar)
+    house.google.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    answer = await house.api.patch(f"/events/{event['id']}", json=change, headers={"if-match": '"1"'})
+    assert answer.status_code == 412
+    (meeting,) = meetings(house)
+    assert meeting["start_time"] == "2026-03-03T10:00:00Z"
+
+
+async def test_a_call_that_was_deleted_at_zoom_is_made_anew_with_the_next_change(house: House, calendar: str):
+    event = await write(house, calendar)
+    (meeting,) = meetings(house)
+    house.zoom.delete_meeting(ADA, meeting["id"])
+    answer = await house.api.patch(f"/events/{event['id']}", json={"starts_at": "2026-03-03T15:00:00Z"})
+    assert answer.status_code == 200, answer.text
+    (again,) = meetings(house)
+    assert again["id"] != meeting["id"]
+    assert answer.json()["meeting"]["meeting_id"] == str(again["id"])
+
+
 async def test_a_call_is_taken_off_and_put_on(house: House, calendar: str):
     event = await write(house, calendar)
     off = (await house.api.patch(f"/events/{event['id']}", json={"conference": "none"})).json()

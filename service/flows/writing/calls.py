@@ -46,6 +46,13 @@ def columns(call: Call | None) -> dict[str, Any]:
     }
 
 
+def held(managed: Found) -> Call | None:
+    """The call that a managed event has already."""
+    if managed.zoom_meeting_id is None:
+        return None
+    return Call(url=managed.call_url, meeting_id=managed.zoom_meeting_id, connection_id=managed.zoom_connection_id)
+
+
 async def make(scene: Scene, draft: Draft, key: str) -> Call:
     """A meeting for an event, once for each key. Raises GatewayError and service.errors.ProviderError."""
     host = await _host(scene)
@@ -74,7 +81,7 @@ async def follow(scene: Scene, managed: Found, draft: Draft, key: str) -> Call |
         await _asked(scene, host, ask)
     except EventGone:
         return await make(scene, draft, key)
-    return Call(url=managed.call_url, meeting_id=managed.zoom_meeting_id, connection_id=managed.zoom_connection_id)
+    return held(managed)
 
 
 async def drop(scene: Scene, managed: Found) -> None:

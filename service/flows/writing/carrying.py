@@ -86,7 +86,9 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     draft = call = None
     if managed is not None:
         draft = patched(_decode(managed_events.opened(gateway.cipher, managed)), patch)
-        call = await calls.follow(scene, managed, draft, opened.row.key)
+        call = calls.held(managed) if draft.conference == calls.ZOOM else None
+        if call is None and draft.conference == calls.ZOOM:
+            call = await calls.make(scene, draft, opened.row.key)
         asked = _shown_patch(scene, asked, draft, call, is_new_text=managed.call_url != (call.url if call else None))
     elif patch.conference == calls.ZOOM:
         raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
@@ -95,6 +97,14 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     found = await harvest(scene, written, moment if isinstance(moment, datetime) else None)
     if managed is None or draft is None:
         return await _settle(scene, opened, found, written, None)
+    if managed.zoom_meeting_id is not None:
+        # Only now, as a change that is refused must not move the call, nor take it away.
+        call, previous = await calls.follow(scene, managed, draft, opened.row.key), call
+        if call is not None and previous is not None and call.url != previous.url:
+            whole = given_to_provider(scene, draft, call.url)
+            text = Patch(description=whole.description, location=whole.location, notify=asked.notify)
+            written = await _change(scene, target, text, strict=False)
+            found = await harvest(scene, written, moment if isinstance(moment, datetime) else None)
     before = managed.buffer_before if job.buffer_before is None else job.buffer_before
     after = managed.buffer_after if job.buffer_after is None else job.buffer_after
     held, around = await buffers.keep(scene, draft, before, after, managed.buffers, opened.row.key)
