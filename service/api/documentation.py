@@ -10,6 +10,10 @@ from service.api.injection import Injected
 from service.api.paging import json_bytes
 
 _CDN: Final = "https://cdn.jsdelivr.net"
+_SCALAR: Final = f"{_CDN}/npm/@scalar/api-reference@1.72.1/dist/browser/standalone.js"
+_INTEGRITY: Final = "sha384-U11tb2XnKvmwt8RlTvnwUnYgrN+ur4Xyh9htLhjajWNR/Oyl5AX5DEz00qRmlrmK"
+"""Subresource Integrity: the browser runs this very release of Scalar, whatever the CDN sends."""
+
 _POLICY: Final = (
     f"default-src 'none'; script-src {_CDN}; style-src 'unsafe-inline' {_CDN}; font-src https://fonts.scalar.com {_CDN} data:; "
     "img-src 'self' data: https:; connect-src 'self'; worker-src blob:; base-uri 'none'; frame-ancestors 'none'"
@@ -23,7 +27,7 @@ _PAGE: Final = f"""<!doctype html>
 </head>
 <body>
 <script id="api-reference" data-url="/openapi.json"></script>
-<script src="{_CDN}/npm/@scalar/api-reference"></script>
+<script src="{_SCALAR}" integrity="{_INTEGRITY}" crossorigin="anonymous"></script>
 </body>
 </html>
 """

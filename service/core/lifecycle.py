@@ -134,10 +134,12 @@ REMEDIES: Final = {
     "provider_unavailable": "The provider cannot be reached or answers with faults; nothing to do, calgate goes on trying.",
     "client_rejected": "The OAuth client is refused: check client_id and client_secret, which may have expired, tenant_id, "
     "and that the provider's calendar API is enabled for it; then post any of its calendars again with the right secret.",
-    "credentials_rejected": "The account does not let us in any more: let the user sign in again and PATCH the calendar with "
-    "the new refresh_token; at a CalDAV server, let the user make a new app-specific password and PATCH that.",
-    "insufficient_scope": "What was granted does not cover the calendar: let the user sign in again and tick every calendar "
-    "permission, or ask the organisation's administrator to allow the app; then PATCH the calendar with the new token.",
+    "credentials_rejected": "The account does not let us in any more: let the user sign in again, by a connect link with this "
+    "connection_id, or at your own page, and then PATCH the calendar with the new refresh_token; at a CalDAV server, let the "
+    "user make a new app-specific password and PATCH that.",
+    "insufficient_scope": "What was granted does not cover the calendar: let the user sign in again, by a connect link with "
+    "this connection_id, or at your own page, and tick every calendar permission, or ask the organisation's administrator to "
+    "allow the app; where you hold the token, PATCH the calendar with the new one.",
     "calendar_not_found": "The provider no longer shows this calendar to the account: share it again, or delete it here.",
     "feed_refused": "The feed's server refuses its address: open it in a browser; if the address was changed or made "
     "private, PATCH the calendar with the new url.",

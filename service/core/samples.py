@@ -160,8 +160,9 @@ def calendar(status: str, previous: str | None, code: str | None = None, message
 
 
 SIGN_IN: Final = (
-    "The account does not let us in any more: let the user sign in again and PATCH the calendar with the new refresh_token; "
-    "at a CalDAV server, let the user make a new app-specific password and PATCH that. (invalid_grant)"
+    "The account does not let us in any more: let the user sign in again, by a connect link with this connection_id, or at your "
+    "own page, and then PATCH the calendar with the new refresh_token; at a CalDAV server, let the user make a new app-specific "
+    "password and PATCH that. (invalid_grant)"
 )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -356,6 +357,10 @@ async def test_operations(anybody: httpx.AsyncClient, stage: Stage, draining: An
     docs = await anybody.get("/docs")
     assert "/openapi.json" in docs.text
     assert "script-src https://cdn.jsdelivr.net;" in docs.headers["content-security-policy"]
+    scripts = re.findall(r"<script src=\S+@\d+\.\d+\.\d+/\S+ integrity=\"sha384-[\w+/=]{64}\"", docs.text)
+    assert len(scripts) == docs.text.count("<script src"), (
+        "what a CDN serves is run only if it is the release that we know"
+    )
     assert json.loads((await anybody.get("/openapi.json")).content)["openapi"].startswith("3.1")
     draining.begin()
     ending = await anybody.get("/health/ready")
