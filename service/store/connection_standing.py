@@ -6,6 +6,7 @@ So of two transactions that turn two calendars of one connection the later sees 
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,20 +26,25 @@ _c = _connections.c
 _NAMED: Final = _c.id.in_(bindparam("ids", expanding=True))
 
 _hold = select(_c.id).where(_NAMED).order_by(_c.id).with_for_update(key_share=True)
-_told = select(
-    _c.id,
-    _c.project_id,
-    _c.user_id,
-    _c.provider,
-    _c.email,
-    _c.error_code,
-    _c.error_message,
-    _c.announced_status,
-)
-_members = (
-    select(_calendars.c.connection_id, _calendars.c.status, _calendars.c.error_code, _calendars.c.error_message)
-    .where(_calendars.c.connection_id.in_(bindparam("ids", expanding=True)))
-    .order_by(_calendars.c.id)
+_k = _calendars.c
+_told = (
+    select(
+        _c.id,
+        _c.project_id,
+        _c.user_id,
+        _c.provider,
+        _c.email,
+        _c.error_code,
+        _c.error_message,
+        _c.announced_status,
+        _k.id.label("calendar_id"),
+        _k.status.label("calendar_status"),
+        _k.error_code.label("calendar_error_code"),
+        _k.error_message.label("calendar_error_message"),
+    )
+    .join_from(_connections, _calendars, _k.connection_id == _c.id, isouter=True)
+    .where(_NAMED)
+    .order_by(_c.id, _k.id)
 )
 _announce = update(_connections).where(_NAMED).values(announced_status=bindparam("told"))
 _mark = update(_connections).where(_c.id == bindparam("marked"))
@@ -54,13 +60,10 @@ async def news(conn: AsyncConnection, connection_ids: Iterable[UUID], now: datet
     """What the world is to be told of held connections as they stand now; it counts as told from here on."""
     if not (ids := sorted(set(connection_ids))):
         return []
-    members: dict[UUID, list[Member]] = {}
-    for calendar in await conn.execute(_members, {"ids": padded(ids)}):
-        members.setdefault(calendar.connection_id, []).append(member(calendar))
     notices: list[Notice] = []
     turned: dict[str, list[UUID]] = {}
-    for row in (await conn.execute(_told.where(_NAMED).order_by(_c.id), {"ids": padded(ids)})).all():
-        mine = members.get(row.id, [])
+    for _, rows in groupby(await conn.execute(_told, {"ids": padded(ids)}), lambda found: found.id):
+        row, mine = _told_of(list(rows))
         health = judge(mine, trouble(row))
         if health.status != row.announced_status and is_settled(mine, health.status):
             turned.setdefault(health.status, []).append(row.id)
@@ -68,6 +71,16 @@ async def news(conn: AsyncConnection, connection_ids: Iterable[UUID], now: datet
     for status, those in turned.items():
         await conn.execute(_announce, {"ids": padded(those), "told": status})
     return notices
+
+
+def _told_of(rows: Sequence[Found]) -> tuple[Found, list[Member]]:
+    """A connection and its calendars, of the rows of `_told` that name it."""
+    mine = [
+        Member(row.calendar_status, Trouble(row.calendar_error_code, row.calendar_error_message))
+        for row in rows
+        if row.calendar_id is not None
+    ]
+    return rows[0], mine
 
 
 def farewell(row: Found, now: datetime) -> list[Notice]:

@@ -107,14 +107,18 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class _Concerned(NamedTuple):
-    """The projects that have bots, and those that have events which were written here."""
+    """The projects that have bots, those that have events which were written here, and those of which both is known."""
 
     bots: set[UUID]
     managed: set[UUID]
+    known: set[UUID]
 
     @classmethod
     def nobody(cls) -> "_Concerned":
-        return cls(set(), set())
+        return cls(set(), set(), set())
+
+    def may_have_bots(self, project_id: UUID) -> bool:
+        return project_id in self.bots or project_id not in self.known
 
 
 def news_of(row: Found, decision: Decision, now: datetime, lead_seconds: tuple[int, ...]) -> dict[str, Any]:
@@ -144,7 +148,7 @@ async def settle_written(
     await _write_events(conn, [written])
     notices = await _publish(conn, [written], lead_seconds, concerned)
     dispatches = await outbox.put(conn, notices, now=written.now, lease=delivery) if notices else []
-    return Settled(True, dispatches, await _look_at_bots(conn, [written], concerned.bots))
+    return Settled(True, dispatches, await _look_at_bots(conn, [written], concerned))
 
 
 async def settle(
@@ -178,7 +182,7 @@ async def settle(
     dispatches = await outbox.put(conn, notices, now=settlements[0].now, lease=delivery) if notices else []
     # The dispatches of a group leave together; the first result carries them.
     results = [Settled(applied=not each.is_news or each.row.id in held) for each in settlements]
-    has_bots = await _look_at_bots(conn, news, concerned.bots)
+    has_bots = await _look_at_bots(conn, news, concerned)
     has_managed = await _look_at_managed(conn, news, concerned.managed)
     results[0] = Settled(results[0].applied, dispatches, has_bots, has_managed)
     return results
@@ -216,11 +220,12 @@ async def _announced(conn: AsyncConnection, settlement: Settlement) -> str:
     return status.value
 
 
-async def _look_at_bots(conn: AsyncConnection, news: Sequence[Settlement], with_bots: set[UUID]) -> bool:
+async def _look_at_bots(conn: AsyncConnection, news: Sequence[Settlement], concerned: _Concerned) -> bool:
     """Have meetings that have changed, or whose lead may be another, looked at; last, as their looks are locked last."""
-    turned = [each.row.id for each in news if each.standing.status != each.row.status]
-    found = await bots.mark_calendars(conn, turned, news[0].now) if turned else False
-    for project_id in sorted(with_bots):
+    turned = [each.row for each in news if each.standing.status != each.row.status]
+    asked = [row.id for row in turned if concerned.may_have_bots(row.project_id)]
+    found = await bots.mark_calendars(conn, asked, news[0].now) if asked else False
+    for project_id in sorted(concerned.bots):
         mine = [row for each in news if each.row.project_id == project_id for row in each.event_rows]
         if mine:
             found = await bots.mark_written(conn, project_id, mine, news[0].now) or found
@@ -251,6 +256,7 @@ async def _publish(
         mine = [each for each in writing if each.row.project_id == project_id]
         taken = await changes.take_numbers(conn, project_id, sum(len(each.entries) for each in mine))
         seq, lead_seconds[project_id] = taken.first, taken.lead_seconds
+        concerned.known.add(project_id)
         if taken.has_bots:
             concerned.bots.add(project_id)
         if taken.has_managed:
