@@ -1,5 +1,7 @@
 """The ring and its database: proved at the start, rotated while running."""
 
+import asyncio
+import itertools
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -7,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from service.store.cipher import Cipher, KeyRing, KeyRingError, generate_key, place_of
+from service.store.connections import stored_credentials
 from service.store.database import Database
 from service.store.idempotency import Name, Replay, begin, finish
 from service.store.keyring import Rotated, check, is_proved, prove, rotate, unlock
@@ -32,7 +35,8 @@ async def add_client(database: Database, cipher: Cipher, project: UUID, now: dat
 
 async def add_connection(database: Database, cipher: Cipher, project: UUID, now: datetime, client: UUID) -> UUID:
     connection = uuid4()
-    row = {"id": connection, "project_id": project, "oauth_client_id": client, "provider": "google", "account": "a"}
+    row = {"id": connection, "project_id": project, "oauth_client_id": client, "provider": "google"}
+    row["account"] = f"account of {client}"
     for column in ("refresh_token", "access_token"):
         row[column] = cipher.seal(column.encode(), place_of(project, "connections", column, connection))
     async with database.write() as conn:
@@ -152,3 +156,43 @@ async def test_a_deleted_endpoint_does_not_hold_a_rotation_up(database: Database
 
     async with database.read() as conn:
         assert await is_proved(conn, Cipher(KeyRing.parse(NEW)))
+
+
+async def test_no_read_fails_while_a_rotation_runs(database: Database, project: UUID, clock, monkeypatch) -> None:
+    """Each reader is a process of its own that has the new key already, first in its ring or last."""
+    monkeypatch.setattr("service.store.keyring.CHUNK", 2)
+    old, both = Cipher(KeyRing.parse(OLD)), Cipher(KeyRing.parse(f"{NEW},{OLD}"))
+    clients = [await add_client(database, old, project, clock(), number) for number in range(30)]
+    connections = [await add_connection(database, old, project, clock(), client) for client in clients]
+    async with database.write() as conn:
+        await prove(conn, old)
+        draft = webhook_endpoints.EndpointDraft(url="https://receiver.example.com/hook")
+        endpoint, secret = await webhook_endpoints.create(conn, old, project, draft, now=clock())
+    reads, failures, is_over = 0, [], False
+
+    async def read(ring: str) -> None:
+        nonlocal reads
+        cipher = Cipher(KeyRing.parse(ring))
+        for connection in itertools.cycle(connections):
+            if is_over:
+                return
+            try:
+                async with database.read() as conn:
+                    assert await is_proved(conn, cipher)
+                    found = await stored_credentials(conn, cipher, connection)
+                    assert found is not None
+                    assert (found[0].client_secret, found[1]) == ("secret", "refresh_token")
+                    assert await webhook_endpoints.reveal(conn, cipher, project, endpoint.id) == secret
+                reads += 1
+            except Exception as error:
+                failures.append(error)
+
+    async with asyncio.TaskGroup() as tasks:
+        for ring in (f"{NEW},{OLD}", f"{OLD},{NEW}"):
+            tasks.create_task(read(ring))
+        done = await rotate(database, both)
+        is_over = True
+
+    assert failures == []
+    assert reads > 20
+    assert done == Rotated(resealed=92, unreadable=0)
