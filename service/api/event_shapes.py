@@ -17,6 +17,8 @@ EMAIL: Final = re.compile(r"[^\s@<>,;:\"\\]{1,64}@[^\s@<>,;:\"\\]{1,253}")
 MOST_DAYS: Final = 366 * 5
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2200
+_NO_PLACE: Final = frozenset({"localtime", "Factory"})
+"""What some systems have among their time zones, and no provider knows."""
 SOME_DAY: Final = datetime(2000, 1, 3, 9, tzinfo=UTC)
 """Whether a rule has sense does not depend on where it begins."""
 
@@ -153,7 +155,7 @@ def _times(wish: EventWish, zone: str) -> dict[str, Any]:
         return _span(_in_utc(wish.starts_at, zone), _in_utc(wish.ends_at, zone))
     if wish.start_date is None:
         raise invalid("start_date", "is required")
-    return _days(wish.start_date, wish.end_date or wish.start_date + timedelta(days=1))
+    return _days(wish.start_date, wish.end_date or _after(wish.start_date, timedelta(days=1)))
 
 
 def _moved(wish: EventChanges, event: Event, zone: str) -> dict[str, Any]:
@@ -171,7 +173,14 @@ def _moved(wish: EventChanges, event: Event, zone: str) -> dict[str, Any]:
     if first is None:
         raise invalid("start_date", "is required to make it an event of whole days")
     days = (event.end_date - event.start_date) if event.end_date and event.start_date else timedelta(days=1)
-    return _days(first, wish.end_date if wish.end_date is not UNSET else first + days)
+    return _days(first, wish.end_date if wish.end_date is not UNSET else _after(first, days))
+
+
+def _after(first: date, days: timedelta) -> date:
+    try:
+        return first + days
+    except OverflowError:
+        raise invalid("start_date", f"is not in the years {FIRST_YEAR} to {LAST_YEAR}") from None
 
 
 def _span(start: datetime, end: datetime) -> dict[str, Any]:
@@ -202,7 +211,7 @@ def _in_utc(moment: datetime, zone: str) -> datetime:
 
 
 def _check_zone(zone: str | None) -> None:
-    if zone is not None and zone not in available_timezones():
+    if zone is not None and (zone not in available_timezones() or zone in _NO_PLACE):
         raise invalid("time_zone", "is not the name of a time zone (as Europe/Berlin)")
 
 

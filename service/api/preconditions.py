@@ -7,7 +7,7 @@ from litestar import Request
 
 from service.errors import GatewayError
 
-_VERSION: Final = re.compile(r'"?([0-9]{1,18})"?')
+_VERSION: Final = re.compile(r'("?)([0-9]{1,18})\1')
 
 
 def expected_version(request: Request[Any, Any, Any]) -> int | None:
@@ -22,4 +22,4 @@ def expected_version(request: Request[Any, Any, Any]) -> int | None:
     match = _VERSION.fullmatch(given.strip())
     if match is None:
         raise GatewayError(412, "precondition_failed", 'If-Match takes one ETag as it was given out, such as "3".')
-    return int(match[1])
+    return int(match[2])

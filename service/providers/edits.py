@@ -45,6 +45,13 @@ class Span(msgspec.Struct, frozen=True):
         """Whether it lasts whole days."""
         return not isinstance(self.start, datetime)
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether one of the two is in an hour that comes twice, as the clock is set back: a wall time cannot say which."""
+        zone = ZoneInfo(self.zone)
+        local = [each.astimezone(zone) for each in (self.start, self.end) if isinstance(each, datetime)]
+        return any(each.replace(fold=0).utcoffset() != each.replace(fold=1).utcoffset() for each in local)
+
     def wall(self, moment: datetime | date) -> datetime:
         """One of the two as the clocks of the zone show it."""
         if isinstance(moment, datetime):

@@ -101,6 +101,7 @@ async def test_versions_are_honoured_and_one_of_many_wins(call: httpx.AsyncClien
     )
     assert sorted(answer.status_code for answer in answers) == [200] + [412] * 9
     assert (await call.delete(path, headers={"if-match": '"1"'})).status_code == 412
+    assert (await call.delete(path, headers={"if-match": '"2'})).status_code == 412
     assert (await call.delete(path, headers={"if-match": '"2"'})).status_code == 204
 
 

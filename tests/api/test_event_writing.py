@@ -179,9 +179,12 @@ async def test_a_whole_series_moves_by_as_much_as_the_occurrence_that_names_it(
         pytest.param({"starts_at": "0001-01-01T00:00:00Z", "ends_at": "0001-01-01T01:00:00Z"}, id="long-ago"),
         pytest.param({"starts_at": "9999-12-31T23:00:00Z", "ends_at": "9999-12-31T23:30:00Z"}, id="far-off"),
         pytest.param({"start_date": "0001-01-02", "end_date": "0001-01-03"}, id="days-long-ago"),
+        pytest.param({"start_date": "9999-12-31"}, id="the-last-day"),
+        pytest.param({"start_date": "2026-03-05", "time_zone": "localtime"}, id="whose-zone"),
+        pytest.param({"start_date": "2026-03-05", "time_zone": "Factory"}, id="no-zone-yet"),
     ],
 )
-async def test_years_that_nobody_means_are_refused_here(
+async def test_times_that_nobody_means_are_refused_here(
     call: httpx.AsyncClient, calendar: str, world: World, times: dict[str, str]
 ) -> None:
     answer = await call.post(f"/calendars/{calendar}/events", json={"title": "x", **times})

@@ -53,6 +53,15 @@ class EventContract:
         assert (event.is_all_day, event.start_date, event.end_date) == (True, first, last)
         assert event.starts_at == datetime(2026, 3, 4, 23, tzinfo=UTC)
 
+    @pytest.mark.parametrize("minutes", [-60, -30, 0, 30, 60])
+    async def test_an_instant_of_the_hour_that_comes_twice_stays_that_instant(self, peer: WriterPeer, minutes: int):
+        start = datetime(2026, 10, 25, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+        written = await create(peer, starts_at=start, ends_at=start + timedelta(minutes=45))
+        assert (event_of(written).starts_at, event_of(written).ends_at) == (start, start + timedelta(minutes=45))
+        later = {"starts_at": start + timedelta(minutes=15), "ends_at": start + timedelta(minutes=60)}
+        moved = event_of(await change(peer, written, **later))
+        assert (moved.starts_at, moved.ends_at) == tuple(later.values())
+
     async def test_asked_twice_with_one_key_it_is_made_once(self, peer: WriterPeer):
         first, second = await create(peer), await create(peer)
         assert event_of(first) == event_of(second)

@@ -4,6 +4,7 @@ import re
 from html import escape, unescape
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET
 
 from service.core.drafts import Draft, Guest, Patch
@@ -32,7 +33,7 @@ _BODY_START: Final = re.compile(r"<body[^>]*>", re.IGNORECASE)
 def draft_body(draft: Draft, zone: str | None, key: str) -> dict[str, Any]:
     """The body of a POST that is carried out once for each key (graph/api/calendar-post-events)."""
     refuse_conference(draft.conference)
-    span = span_of(draft, zone)
+    span = _unmistakable(span_of(draft, zone), repeats=bool(draft.recurrence))
     body: dict[str, Any] = {
         "transactionId": key,
         "singleValueExtendedProperties": [{"id": MARK, "value": key}],
@@ -98,6 +99,11 @@ def online() -> dict[str, Any]:
     return {"isOnlineMeeting": True, "onlineMeetingProvider": TEAMS_PROVIDER}
 
 
+def _unmistakable(span: Span, *, repeats: bool) -> Span:
+    """In UTC where Outlook, which is told wall times, would take another moment; but a series goes by the wall clock."""
+    return msgspec.structs.replace(span, zone="UTC") if span.is_ambiguous and not repeats else span
+
+
 def _times(span: Span) -> dict[str, Any]:
     zone = windows_name(span.zone)
     start, end = (span.wall(each).isoformat() for each in (span.start, span.end))
@@ -109,7 +115,8 @@ def _times(span: Span) -> dict[str, Any]:
 
 
 def _moved(patch: Patch, event: Event, standing: Standing, zone: str | None) -> dict[str, Any]:
-    span = moved(event, patch, zone)
+    repeats = bool(standing.recurrence if patch.recurrence is UNSET else patch.recurrence)
+    span = _unmistakable(moved(event, patch, zone), repeats=repeats)
     times = _times(span)
     if patch.recurrence is not UNSET:
         return times | {"recurrence": pattern_of(patch.recurrence, span)}
