@@ -1,18 +1,25 @@
 """A sentence as a draft of an event, for calendars that read none themselves: `Lunch with Sarah tomorrow at 1pm`.
 
-Times of day and lengths are read by `sentence_times`, dates by dateparser in what is left; the title is what remains. A
-date without a time is a whole day, a time without a date its next coming, and an event lasts an hour where nothing is
-said. `next Friday` is the Friday of next week. Neither the system's clock nor its zone has a say.
+Times of day and lengths are read by `sentence_times`, how often it comes by `sentence_repeats`, dates by `sentence_dates`
+and then by dateparser in what is left; the title is what remains. A date without a time is a whole day, a time without a
+date its next coming, and an event lasts an hour where nothing is said. `next Friday` is the Friday of next week. Neither
+the system's clock nor its zone has a say.
 """
 
 import re
 import unicodedata
+from calendar import month_name
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from service.core.drafts import Draft
+from service.core.sentence_dates import WEEKDAYS, NoDateFound, find_days
+from service.core.sentence_repeats import Repeats, first_day, read_repeats, rule
 from service.core.sentence_times import DAY, Told, read_times
 
 LONGEST: Final = 500
@@ -45,7 +52,9 @@ LANGUAGES: Final = (
 """Those that a sentence may be in when nobody says, in the order in which they are tried."""
 
 _ORDERS: Final = {"en": "MDY", "ja": "YMD", "zh": "YMD", "ko": "YMD", "sv": "YMD"}
-_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_YEARS: Final = range(1970, 2201)
+"""Those that anybody can mean."""
+
 _SHORT: Final = frozenset(
     {
         "mon",
@@ -72,16 +81,7 @@ _NEVER_ALONE: Final = frozenset(
 )
 """What is a date in company only."""
 
-_NEXT: Final = re.compile(rf"\b(?:on )?next ({'|'.join(_WEEKDAYS)})\b", re.IGNORECASE)
-_AFTER_TOMORROW: Final = re.compile(r"\b(?:the )?day after tomorrow\b", re.IGNORECASE)
-_OF_MONTH: Final = re.compile(
-    r"^on the (\d{1,2})(?:st|nd|rd|th)\b|"
-    r"\b(?:on )?the (\d{1,2})(?:st|nd|rd|th)\b(?=\s*(?:$|[,.;:)]|(?:at|from|with|for)\b))",
-    re.IGNORECASE,
-)
-_ISO: Final = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
-_DOTTED: Final = re.compile(r"(?<![\w.])(\d{1,2})\.\s?(\d{1,2})\.(?:\s?(\d{4}))?(?![\d.])")
-_ENGLISH: Final = re.compile(r"\b(?:at|with|the|today|tonight|tomorrow|\d{1,2}\s?[ap]m)\b", re.IGNORECASE)
+_ENGLISH: Final = re.compile(r"\b(?:at|with|the|every|today|tonight|tomorrow|\d{1,2}\s?[ap]m)\b", re.IGNORECASE)
 """What no other language is taken for: a name in a sentence may be a day of another."""
 
 _EDGES: Final = r"(?:\b(?:on|at|from|by|for|this|am|um|an|von|le|la|el|à|a|de|du|den|il|alle|em|no|na|às|op|om|o|w|we|в|во|kl|の|に|は|@)|[-\u2013\u2014,;:(@・、。])"
@@ -89,16 +89,13 @@ _END: Final = re.compile(rf"(?:\s*{_EDGES})+\s*$", re.IGNORECASE)
 _BEGIN: Final = re.compile(r"^(?:[\s,;:)\-\u2013\u2014・、。]|(?:に|は|の|から)(?=\S))+")
 
 
-class NoDateFound(ValueError):
-    """A sentence that names no time, or is no sentence."""
-
-
 class _Found(NamedTuple):
-    """A date in a sentence: where, and which; with `moment` it says a time, too (`in two hours`)."""
+    """A date in a sentence: where, and which, or from which to which; with `moment` it says a time, too (`in two hours`)."""
 
     start: int
     end: int
     day: date
+    last: date
     moment: datetime | None
     is_weekday: bool
 
@@ -117,19 +114,42 @@ def read_sentence(text: str, *, now: datetime, time_zone: str | None, language: 
     tongue = re.split("[-_]", language)[0].lower() if language else None
     first: tuple[Told, str] | None = None
     for each in [tongue] if tongue else ["en"] if _ENGLISH.search(sentence) else LANGUAGES:
-        told = read_times(sentence, is_english=each == "en")
+        repeats = read_repeats(sentence) if each == "en" else None
+        told = read_times(repeats.rest if repeats else sentence, is_english=each == "en")
         found = _find_date(told.rest, base, each, is_alone=told.start is None)
+        title = _title(told.rest[: found.start], told.rest[found.end :]) if found is not None else _title(told.rest, "")
+        if repeats is not None:
+            return _repeated(repeats, told, found, title, base, zone, time_zone)
         if found is not None:
-            title = _title(told.rest[: found.start], told.rest[found.end :])
             return _draft(told, found, title, base, zone, time_zone)
         if first is None or first[0].start is None:
-            first = told, _title(told.rest, "")
+            first = told, title
     if first is None or (first[0].start is None and not first[0].is_tonight):
         raise NoDateFound("the sentence names no date and no time")
     return _draft(first[0], None, first[1], base, zone, time_zone)
 
 
+def _repeated(
+    repeats: Repeats, told: Told, found: _Found | None, title: str, base: datetime, zone: ZoneInfo, name: str | None
+) -> Draft:
+    today = base.date()
+    last = _find_date(repeats.until, base, "en", is_alone=False) if repeats.until is not None else None
+    if repeats.until is not None and last is None:
+        raise NoDateFound("the sentence does not say until when")
+    day = first_day(repeats, found.day if found is not None else today)
+    is_over = told.start is not None and datetime.combine(day, datetime.min.time()) + told.start <= base
+    if found is None and is_over:
+        day = first_day(repeats, day + DAY)
+    once = _draft(told, _Found(0, 0, day, day, None, is_weekday=False), title, base, zone, name)
+    lines = [rule(repeats, last.day if last is not None else None, zone if once.starts_at is not None else None)]
+    return msgspec.structs.replace(once, recurrence=lines)
+
+
 def _draft(told: Told, found: _Found | None, title: str, base: datetime, zone: ZoneInfo, name: str | None) -> Draft:
+    if found is not None and not {found.day.year, found.last.year} <= set(_YEARS):
+        raise NoDateFound("a time that no calendar has")
+    if found is not None and found.last != found.day and told.start is not None:
+        raise NoDateFound("several days and one time of day: say `every day from … until …`, or leave the time out")
     try:
         return _placed(told, found, title, base, zone, name)
     except OverflowError:
@@ -142,7 +162,8 @@ def _placed(told: Told, found: _Found | None, title: str, base: datetime, zone: 
     if told.start is None:
         day = found.day if found is not None else base.date()
         days = max(told.length.days, 1) if told.length is not None else 1
-        return Draft(title=title or None, start_date=day, end_date=day + timedelta(days=days), time_zone=name)
+        end = max(found.last + DAY if found is not None else day, day + timedelta(days=days))
+        return Draft(title=title or None, start_date=day, end_date=end, time_zone=name)
     day = found.day if found is not None else base.date()
     start = datetime(day.year, day.month, day.day) + told.start  # noqa: DTZ001  (on the wall clock)
     if found is None and start <= base and not told.is_tonight:
@@ -169,72 +190,28 @@ def _timed(title: str, start: datetime, length: timedelta, zone: ZoneInfo, name:
 
 def _find_date(text: str, base: datetime, language: str, *, is_alone: bool) -> _Found | None:
     """The date in a sentence: the surest, and of several alike the last."""
-    own = _find_own(text, base, is_english=language == "en")
+    own = find_days(text, base.date(), is_english=language == "en")
     if own is not None:
-        return own
+        return _Found(own.start, own.end, own.first, own.last, None, is_weekday=False)
     best: tuple[int, _Found] | None = None
     at = 0
-    for phrase, moment in _search(text, base, language):
+    for told, moment in _search(text, base, language):
+        phrase = _without_number(told, moment, base, language)
         start = text.find(phrase, at)
         if start < 0:
             continue
         at = start + len(phrase)
+        _check_day(phrase, text[:start], text[at:], language)
         sureness = 0 if _is_within_word(text, start, at) else _sureness(phrase, text, start)
         if not sureness or (best is not None and best[0] > sureness):
             continue
-        is_weekday = phrase.lower().removeprefix("on ") in _WEEKDAYS or (
+        is_weekday = phrase.lower().removeprefix("on ") in WEEKDAYS or (
             moment.time() == datetime.min.time() and not re.search(r"\d", phrase)
         )
         apart = moment - base
         is_moment = is_alone and moment.time() != datetime.min.time() and apart % DAY != timedelta(0)
-        best = sureness, _Found(start, at, moment.date(), moment if is_moment else None, is_weekday)
+        best = sureness, _Found(start, at, moment.date(), moment.date(), moment if is_moment else None, is_weekday)
     return best[1] if best else None
-
-
-def _find_own(text: str, base: datetime, *, is_english: bool) -> _Found | None:
-    """What dateparser takes for something else."""
-    try:
-        return _find_number(text, base.date()) or (_find_english(text, base.date()) if is_english else None)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _find_number(text: str, today: date) -> _Found | None:
-    """2026-03-20 and 20.3."""
-    if match := _ISO.search(text):
-        return _on(match, date(int(match[1]), int(match[2]), int(match[3])))
-    if match := _DOTTED.search(text):
-        day = date(int(match[3] or today.year), int(match[2]), int(match[1]))
-        return _on(match, day if match[3] or day >= today else day.replace(year=day.year + 1))
-    return None
-
-
-def _find_english(text: str, today: date) -> _Found | None:
-    if match := _AFTER_TOMORROW.search(text):
-        return _on(match, today + timedelta(days=2))
-    if match := _NEXT.search(text):
-        monday = today - timedelta(days=today.weekday()) + timedelta(days=7)
-        return _on(match, monday + timedelta(days=_WEEKDAYS.index(match[1].lower())))
-    if match := _OF_MONTH.search(text):
-        return _on(match, _next_of_month(int(match[1] or match[2]), today))
-    return None
-
-
-def _on(match: re.Match[str], day: date) -> _Found:
-    return _Found(match.start(), match.end(), day, None, is_weekday=False)
-
-
-def _next_of_month(number: int, today: date) -> date:
-    """Raises ValueError for a day that no month has."""
-    for ahead in range(13):
-        month = today.month + ahead
-        try:
-            day = date(today.year + (month - 1) // 12, (month - 1) % 12 + 1, number)
-        except ValueError:
-            continue
-        if day >= today:
-            return day
-    raise ValueError("no such day")
 
 
 def _search(text: str, base: datetime, language: str) -> Sequence[tuple[str, datetime]]:
@@ -259,13 +236,41 @@ def _search(text: str, base: datetime, language: str) -> Sequence[tuple[str, dat
         return []
 
 
+def _without_number(phrase: str, moment: datetime, base: datetime, language: str) -> str:
+    """`tomorrow` of `101 tomorrow` and of `tomorrow 14-15`: a number that the date does not need is not part of it."""
+    for pattern in (r"[\d\s\-:]+(?=[^\W\d][^\d]*$)", r"(?<=[^\W\d])[\s]+[\d\s\-:]+$"):
+        word = re.sub(rf"^{pattern}" if pattern[0] == "[" else pattern, "", phrase)
+        if word != phrase and any(found.date() == moment.date() for _, found in _search(word, base, language)):
+            return word
+    return phrase
+
+
+def _check_day(phrase: str, before: str, after: str, language: str) -> None:
+    """Raises NoDateFound for a month beside the number of a day that it does not have: the 31st of November."""
+    is_day = re.search(r"(?<!\d)\d{1,2}(?:\.|º|°|er|e)?\s?(?:de |di |of )?$", before) or re.match(
+        r"\s?\d{1,2}(?![\d:])", after
+    )
+    if is_day and phrase.strip().lower().rstrip(".") in _months(language):
+        raise NoDateFound("the sentence names a day that no calendar has")
+
+
+@cache
+def _months(language: str) -> frozenset[str]:
+    from dateparser.languages.loader import default_loader  # noqa: PLC0415  (as in _search)
+
+    known = default_loader.get_locale(language).info
+    return frozenset(str(name).lower().rstrip(".") for month in month_name[1:] for name in known.get(month.lower(), []))
+
+
 def _sureness(phrase: str, text: str, start: int) -> int:
     """How sure it is that this is meant as a date: 0 for not at all."""
     word = phrase.strip().lower()
     letters = "".join(each for each in word if each.isalpha())
     if re.search(r"\d", word):
-        if re.fullmatch(r"(?:on )?(?:the )?\d[\d\s]*(?:st|nd|rd|th)?|\d+ (?:on|x|vs\.?|of|in|a|o|и|y|e) \d+", word) or (
-            len(letters) == 1 and letters.isascii()
+        if (
+            re.fullmatch(r"\d+:\d", word)
+            or re.fullmatch(r"(?:on )?(?:the )?\d[\d\s]*(?:st|nd|rd|th)?|\d+ (?:on|x|vs\.?|of|in|a|o|и|y|e) \d+", word)
+            or (len(letters) == 1 and letters.isascii())
         ):
             return 0
         return 3
@@ -287,7 +292,7 @@ def _is_within_word(text: str, start: int, end: int) -> bool:
 def _title(before: str, after: str) -> str:
     before = _END.sub("", before)
     after = _BEGIN.sub("", after)
-    return _BEGIN.sub("", _END.sub("", f"{before} {after}".strip())).strip(" \t-\u2013\u2014,;:")
+    return _BEGIN.sub("", _END.sub("", " ".join(f"{before} {after}".split()))).strip(" \t-\u2013\u2014,;:")
 
 
 def _clean(text: str) -> str:

@@ -15,9 +15,9 @@ _PARTS: Final = {"morning": 9, "afternoon": 15, "evening": 19, "night": 20, "ton
 """When something begins of which no more than this is said."""
 
 _UNITS: Final = r"uhr|uur|heures?|hrs?|ore|o'?clock|godz\.?|ч|часа?|часов|h"
-_AT: Final = r"at|@|um|à|a las?|alle|all'|às|om|o godz\.|в|kl\.?|klo|saat"
+_AT: Final = r"at|@|um|à|a\slas?|alle|all'|às|om|o\sgodz\.|в|kl\.?|klo|saat"
 _FROM: Final = r"from|between|von|zwischen|de|dalle|das|van|od|\u0441"
-_TO: Final = r"[-\u2013\u2014~〜]|to|till?|until|and|bis|und|à|a las?|hasta|alle|às|tot|do|до"
+_TO: Final = r"[-\u2013\u2014~〜]|to|till?|until|and|bis|und|à|a\slas?|hasta|alle|às|tot|do|до"
 
 
 def _clock(n: int) -> str:

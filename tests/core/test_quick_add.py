@@ -72,6 +72,9 @@ TIMED = [
     ("3 amigos meeting Friday at 3", "3 amigos meeting", local(6, 15), 60),
     ("Meet on the 2nd floor tomorrow at 3", "Meet on the 2nd floor", local(5, 15), 60),
     ("On the 15th call the 3rd supplier at 9am", "call the 3rd supplier", local(15, 9), 60),
+    ("1:1 with Tom Friday 3pm", "1:1 with Tom", local(6, 15), 60),
+    ("Room 101 at 4pm tomorrow", "Room 101", local(5, 16), 60),
+    ("Lunch with May on May 5 at noon", "Lunch with May", local(5, 12, month=5), 60),
     ("LUNCH TOMORROW AT 1PM", "LUNCH", local(5, 13), 60),
     ("  Lunch\n\ttomorrow   at\u00a01pm ", "Lunch", local(5, 13), 60),
     ("Lunch tomorrow at 1\uff50\uff4d", "Lunch", local(5, 13), 60),
@@ -82,6 +85,8 @@ TIMED = [
     ("Déjeuner avec Paul demain à 13h", "Déjeuner avec Paul", local(5, 13), 60),
     ("Réunion vendredi à 14h30 pendant 45 minutes", "Réunion", local(6, 14, 30), 45),
     ("Almuerzo con Ana mañana a las 13:00", "Almuerzo con Ana", local(5, 13), 60),
+    ("Comida con Ana mañana a las 14", "Comida con Ana", local(5, 14), 60),
+    ("Kolacja jutro o godz. 19", "Kolacja", local(5, 19), 60),
     ("Pranzo con Luca domani alle 13", "Pranzo con Luca", local(5, 13), 60),
     ("Almoço com Rui amanhã às 13h", "Almoço com Rui", local(5, 13), 60),
     ("Lunch met Jan morgen om 13:00", "Lunch met Jan", local(5, 13), 60),
@@ -100,6 +105,14 @@ DAYS = [
     ("Birthday party 12 April", "Birthday party", date(2026, 4, 12), 1),
     ("New Year 2027-01-01", "New Year", date(2027, 1, 1), 1),
     ("Version 2.5 release on Friday", "Version 2.5 release", date(2026, 3, 6), 1),
+    ("Vacation December 24-27", "Vacation", date(2026, 12, 24), 4),
+    ("Vacation 24\u201327 December", "Vacation", date(2026, 12, 24), 4),
+    ("Holiday from Dec 24 to Dec 27", "Holiday", date(2026, 12, 24), 4),
+    ("Holiday from 28 Dec until 2 January", "Holiday", date(2026, 12, 28), 6),
+    ("Offsite Jan 12-14, 2028", "Offsite", date(2028, 1, 12), 3),
+    ("Leap party Feb 29", "Leap party", date(2028, 2, 29), 1),
+    ("Urlaub 24.-27.12.", "Urlaub", date(2026, 12, 24), 4),
+    ("Urlaub 28.12. bis 2.1.2027", "Urlaub", date(2026, 12, 28), 6),
     ("Urlaub morgen ganztägig", "Urlaub", date(2026, 3, 5), 1),
 ]
 NOTHING = [
@@ -112,6 +125,27 @@ NOTHING = [
     "2026-13-45",
     "the 32nd floor",
     "version 1.2.3",
+    "Meeting on 31 November",
+    "Meeting on November 31st at 3pm",
+    "Dentist Feb 30 at 9am",
+    "Abendessen am 31. November um 19 Uhr",
+    "Dîner le 31 novembre à 19h",
+    "0001-01-01 at 3pm",
+    "Offsite Dec 24-27 at 9am",
+    "Offsite December 27-24, 2026",
+    "Standup every Monday at 10 until somebody cries",
+]
+REPEATED = [
+    ("Standup every Monday at 10", "Standup", local(9, 10), "FREQ=WEEKLY;BYDAY=MO"),
+    ("Retro every Wednesday at 9am", "Retro", local(11, 9), "FREQ=WEEKLY;BYDAY=WE"),
+    ("Retro every Wednesday at 11am", "Retro", local(4, 11), "FREQ=WEEKLY;BYDAY=WE"),
+    ("every weekday at 9:30am standup", "standup", local(5, 9, 30), "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR"),
+    ("Review every Tuesday and Thursday 2-3pm", "Review", local(5, 14), "FREQ=WEEKLY;BYDAY=TU,TH"),
+    ("Sync every other Friday at 3pm", "Sync", local(6, 15), "FREQ=WEEKLY;INTERVAL=2;BYDAY=FR"),
+    ("Gym every day at 7am from tomorrow", "Gym", local(5, 7), "FREQ=DAILY"),
+    ("Planning every 3 weeks on Monday at 1pm", "Planning", local(9, 13), "FREQ=WEEKLY;INTERVAL=3"),
+    ("Gym every day at 7am until March 8", "Gym", local(5, 7), "FREQ=DAILY;UNTIL=20260308T225959Z"),
+    ("Report every month on the 1st at noon", "Report", local(1, 12, month=4), "FREQ=MONTHLY"),
 ]
 
 
@@ -127,6 +161,17 @@ def test_a_sentence_with_a_day(text: str, title: str, first: date, days: int) ->
     draft = read_sentence(text, now=NOW, time_zone=ZONE)
     assert (draft.title, draft.start_date, draft.starts_at) == (title, first, None)
     assert draft.end_date == first + timedelta(days=days)
+
+
+@pytest.mark.parametrize(("text", "title", "start", "line"), [pytest.param(*row, id=row[0]) for row in REPEATED])
+def test_a_sentence_that_says_how_often(text: str, title: str, start: datetime, line: str) -> None:
+    draft = read_sentence(text, now=NOW, time_zone=ZONE)
+    assert (draft.title, draft.starts_at, draft.recurrence) == (title, start, [f"RRULE:{line}"])
+
+
+def test_a_day_that_comes_each_year() -> None:
+    draft = read_sentence("Birthday every year on March 30", now=NOW, time_zone=ZONE)
+    assert (draft.title, draft.start_date, draft.recurrence) == ("Birthday", date(2026, 3, 30), ["RRULE:FREQ=YEARLY"])
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=text or "empty") for text in NOTHING])
@@ -215,7 +260,24 @@ def test_what_is_too_long_is_no_sentence() -> None:
 def test_no_mixture_of_words_is_a_fault() -> None:
     chance = random.Random(7)
     hours = ("at", "1", "2pm", "to", "-", "for", "noon", "24:00", "12am", "h", "um", "13", "uhr", ":", ".", "/", "(")
-    words = (*hours, "tomorrow", "monday", "the", "31st", "of", "feb", "29", "day", "in", "3", "hours", "all")
+    words = (
+        *hours,
+        "tomorrow",
+        "monday",
+        "every",
+        "until",
+        "week",
+        "the",
+        "31st",
+        "of",
+        "feb",
+        "29",
+        "day",
+        "in",
+        "3",
+        "hours",
+        "all",
+    )
     for _ in range(150):
         text = " ".join(chance.choices(words, k=chance.randint(1, 9)))
         try:
