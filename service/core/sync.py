@@ -36,6 +36,17 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     version: int = SYNC_VERSION
 
 
+def stored_cursor(text: str | None) -> Cursor | None:
+    """The cursor that the last round left; None when there is none, or when it is of another version of the sync."""
+    if text is None:
+        return None
+    try:
+        cursor = msgspec.json.decode(text, type=Cursor)
+    except msgspec.MsgspecError:
+        return None
+    return cursor if cursor.version == SYNC_VERSION else None
+
+
 class Listed(msgspec.Struct, frozen=True):
     """A row that reads as an event; `raw` is the row as received."""
 

@@ -32,11 +32,12 @@ _CALENDAR: Final = (
     _c.email,
     _c.time_zone,
     _c.status,
-    _c.horizon_days,
+    _c.cursor,
     _c.last_synced_at,
     _c.stale_at,
     _c.link_rules,
     _k.settings,
+    _k.error_code.label("connection_error_code"),
 )
 _joined: Final = select(*_CALENDAR).join(_connections, _k.id == _c.connection_id).order_by(_c.id)
 

@@ -91,6 +91,50 @@ async def test_beyond_what_is_kept_in_step_the_provider_is_asked(
     assert found["unknown"] == []
 
 
+async def test_a_wider_horizon_counts_once_it_was_read(
+    call: httpx.AsyncClient, stage: Stage, world: World, calendar: str
+):
+    """Not from the moment it is wished for: the store knows nothing of the days between."""
+    await stage.sync()
+    world.add_meeting(ADA, "Far", in_minutes=60 * 24 * 60, minutes=60)
+    assert (await call.patch(f"/calendars/{calendar}", json={"horizon_days": 90})).status_code == 200
+    found = await ask(call, stage, 24 * 60 - 1, 24 * 60 + 3)
+    assert spans(stage, found["busy"]) == [(24 * 60, 24 * 60 + 1)]
+    (connection,) = (await call.get("/connections")).json()["data"]
+    await call.patch(f"/connections/{connection['id']}", json={"validate_availability": True})
+    wish = {"title": "Over it", "starts_at": at(stage, 24 * 60), "ends_at": at(stage, 24 * 60 + 1)}
+    refused = await call.post(f"/calendars/{calendar}/events", json=wish)
+    assert refused.status_code == 409, refused.text
+    await stage.sync()
+    calls = len(world.read_calls())
+    found = await ask(call, stage, 24 * 60 - 1, 24 * 60 + 3)
+    assert spans(stage, found["busy"]) == [(24 * 60, 24 * 60 + 1)]
+    assert len(world.read_calls()) == calls
+
+
+async def test_without_a_cursor_the_provider_is_asked(
+    call: httpx.AsyncClient, stage: Stage, world: World, calendar: str
+):
+    await stage.sync()
+    world.add_meeting(ADA, "New", in_minutes=120, minutes=60)
+    assert (await call.post(f"/calendars/{calendar}/resync", json={"full": True})).status_code == 202
+    assert spans(stage, (await ask(call, stage, 1, 8))["busy"]) == [(2, 3)]
+
+
+async def test_a_connection_whose_grant_is_gone_is_unknown(
+    call: httpx.AsyncClient, stage: Stage, world: World, calendar: str
+):
+    await stage.sync()
+    (connection,) = (await call.get("/connections")).json()["data"]
+    world.revoke_consent(ADA)
+    told = await call.post(f"/connections/{connection['id']}/refresh")
+    assert told.json()["status"] == "token_expired"
+    found = await ask(call, stage, 1, 8)
+    assert (found["unknown"], found["free"]) == ([calendar], [])
+    conflicts = await call.get("/conflicts", params={"from": at(stage, 0), "until": at(stage, 24)})
+    assert conflicts.json()["unknown"] == [calendar]
+
+
 async def test_what_cannot_be_read_is_unknown_and_nothing_is_free(
     call: httpx.AsyncClient, stage: Stage, world: World, calendar: str
 ):

@@ -12,8 +12,8 @@ from service.core.availability import Busy, Free, merged
 from service.core.connection import read_settings
 from service.core.event import CANCELLED, DECLINED, Event, decode_event
 from service.core.lifecycle import State
-from service.core.schedule import Window, window_at
-from service.core.sync import Listed
+from service.core.schedule import Window
+from service.core.sync import Listed, stored_cursor
 from service.errors import GatewayError, ProviderError
 from service.flows.gateway import Gateway
 from service.flows.writing.reaching import Account, reach
@@ -55,6 +55,14 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     unknown: list[str]
 
 
+class Own(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of one calendar that are in nobody's way: by id, and by the provider's ids of them or of their series."""
+
+    calendar_id: UUID
+    event_ids: frozenset[UUID] = frozenset()
+    provider_ids: frozenset[str] = frozenset()
+
+
 async def select(gateway: Gateway, project_id: UUID, wanted: Selection) -> Asked:
     """Find the calendars. Raises GatewayError 404 for one that the project does not have, 422 for too many."""
     async with gateway.database.read() as conn:
@@ -83,8 +91,8 @@ async def select(gateway: Gateway, project_id: UUID, wanted: Selection) -> Asked
     return Asked(calendars=list(found.values()), foreign=foreign)
 
 
-async def times(gateway: Gateway, asked: Asked, window: Window, *, but: Iterable[UUID] = ()) -> Times:
-    """When the calendars' owners are busy, as far as anybody knows; the events `but` are left out."""
+async def times(gateway: Gateway, asked: Asked, window: Window, *, own: Own | None = None) -> Times:
+    """When the calendars' owners are busy, as far as anybody knows; `own` events are left out."""
     now = gateway.clock()
     known = [row for row in asked.calendars if is_known(row, window, now)]
     questions: dict[Account, dict[str, str]] = {}
@@ -96,9 +104,9 @@ async def times(gateway: Gateway, asked: Asked, window: Window, *, but: Iterable
             rows[row.connection_id, row.raw_calendar_id] = row
     for account, raw_id in asked.foreign:
         questions.setdefault(account, {})[raw_id] = raw_id
-    busy = await _stored(gateway, [row.id for row in known], window, frozenset(but))
+    busy = await _stored(gateway, [row.id for row in known], window, own.event_ids if own is not None else frozenset())
     answers = await asyncio.gather(
-        *(_ask(gateway, account, list(ids), window, rows) for account, ids in questions.items())
+        *(_ask(gateway, account, list(ids), window, rows, own) for account, ids in questions.items())
     )
     unknown: list[str] = []
     for (_, ids), answer in zip(questions.items(), answers, strict=True):
@@ -135,11 +143,15 @@ def _blocking(owner: Found, calendars: Sequence[Found]) -> tuple[list[Found], li
 
 
 def is_known(row: Found, window: Window, now: datetime) -> bool:
-    """Whether the store equals the provider in this stretch: read lately enough, and within the window of reads."""
+    """Whether the store equals the provider in this stretch: read lately enough, and within what was really read."""
     if row.last_synced_at is None or row.status == State.DISCONNECTED or row.stale_at is None or row.stale_at <= now:
         return False
-    kept = window_at(row.last_synced_at, row.horizon_days)
-    return kept.start <= window.start and window.end <= kept.end
+    # An account that has lost its grant is read by nobody, whenever its calendars find out.
+    if row.connection_error_code is not None:
+        return False
+    # The horizon of today may be a wish that no read has followed yet.
+    cursor = stored_cursor(row.cursor)
+    return cursor is not None and cursor.window_start <= window.start and window.end <= cursor.window_end
 
 
 async def _stored(gateway: Gateway, ids: Sequence[UUID], window: Window, but: frozenset[UUID]) -> list[Busy]:
@@ -158,14 +170,21 @@ async def _stored(gateway: Gateway, ids: Sequence[UUID], window: Window, but: fr
 
 
 async def _ask(
-    gateway: Gateway, account: Account, ids: list[str], window: Window, rows: dict[tuple[UUID, str], Found]
+    gateway: Gateway,
+    account: Account,
+    ids: list[str],
+    window: Window,
+    rows: dict[tuple[UUID, str], Found],
+    own: Own | None,
 ) -> dict[str, list[tuple[datetime, datetime]] | None]:
     """What the provider says of calendars; None for those of which it does not."""
     found: dict[str, list[tuple[datetime, datetime]] | None] = dict.fromkeys(ids)
+    left_out = {raw_id: _left_out(rows.get((account.connection_id, raw_id)), own) for raw_id in ids}
     reader = gateway.busy_readers.get(account.provider)
-    if reader is not None:
+    asked = [raw_id for raw_id in ids if not left_out[raw_id]]
+    if reader is not None and asked:
         try:
-            told = await reach(gateway, account, lambda access: reader.busy(access, ids, window), patience=PATIENCE)
+            told = await reach(gateway, account, lambda access: reader.busy(access, asked, window), patience=PATIENCE)
             found |= {
                 raw_id: [(each.starts_at, each.ends_at) for each in stretches]
                 for raw_id, stretches in told.items()
@@ -174,12 +193,18 @@ async def _ask(
         except ProviderError:
             pass  # the events themselves may still be read
     for raw_id in [each for each in ids if found[each] is None]:
-        found[raw_id] = await _listed(gateway, account, raw_id, window, rows.get((account.connection_id, raw_id)))
+        row = rows.get((account.connection_id, raw_id))
+        found[raw_id] = await _listed(gateway, account, raw_id, window, row, left_out[raw_id])
     return found
 
 
+def _left_out(row: Found | None, own: Own | None) -> frozenset[str]:
+    """What is not to be counted of a calendar; busy time without names would count it."""
+    return own.provider_ids if own is not None and row is not None and row.id == own.calendar_id else frozenset()
+
+
 async def _listed(
-    gateway: Gateway, account: Account, raw_id: str, window: Window, row: Found | None
+    gateway: Gateway, account: Account, raw_id: str, window: Window, row: Found | None, left_out: frozenset[str]
 ) -> list[tuple[datetime, datetime]] | None:
     """The busy time of a calendar, out of its events as they are now; None when they cannot be read."""
     provider = gateway.providers.get(account.provider)
@@ -194,7 +219,9 @@ async def _listed(
         return [
             (item.event.starts_at, item.event.ends_at)
             async for item in listing
-            if isinstance(item, Listed) and takes_time(item.event)
+            if isinstance(item, Listed)
+            and takes_time(item.event)
+            and not left_out & {item.event.provider_event_id, item.event.series_id}
         ]
 
     try:
