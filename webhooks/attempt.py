@@ -137,7 +137,8 @@ class Sender:
             opened.url,
             headers=headers,
             stream=httpx.ByteStream(dispatch.body),
-            extensions={"timeout": self._timeout},
+            # For whom a name is looked up: clients share such places out between projects.
+            extensions={"timeout": self._timeout, "project": dispatch.target.project_id},
         )
 
 

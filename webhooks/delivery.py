@@ -37,6 +37,9 @@ STAY = 0.1
 REMEMBERED = 4096
 """Of how many changed endpoints the version is remembered; a dispatch is in memory for seconds."""
 
+SLOW = frozenset({"timeout", "dns"})
+"""Kinds of failures that may have cost a slot many seconds: silent receivers, and names whose servers are silent."""
+
 log = logging.getLogger("webhooks")
 
 
@@ -287,7 +290,7 @@ class Deliverer:
 
     def _record(self, dispatch: Dispatch, outcome: Outcome) -> None:
         now = asyncio.get_running_loop().time()
-        timed_out = outcome.error_kind == "timeout"
+        timed_out = outcome.error_kind in SLOW
         self._lanes.done(dispatch, now, timed_out=timed_out)
         self._journal.add(Result(dispatch, outcome))
         self._observe(outcome.error_kind or "delivered", outcome.duration)

@@ -17,6 +17,7 @@ from service.api.limits import RateLimiter, too_many
 from service.api.meeting_baas.errors import KEY_HEADERS, dialect_of
 from service.api.problems import by_status
 from service.errors import GatewayError
+from service.providers.look_ups import on_behalf_of
 from service.settings import RateLimit
 from service.store import api_keys
 from service.store.api_keys import Principal
@@ -96,8 +97,11 @@ class Authentication(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Sets `scope["auth"]`. Raises GatewayError 400, 401 or 429."""
         if not scope["route_handler"].opt.get("public"):
-            scope["auth"] = await self._principal(scope)  # type: ignore[arg-type]
-        await next_app(scope, receive, send)
+            principal = scope["auth"] = await self._principal(scope)  # type: ignore[arg-type]
+            with on_behalf_of(principal.project_id):
+                await next_app(scope, receive, send)
+        else:
+            await next_app(scope, receive, send)
 
     async def _principal(self, scope: HTTPScope) -> Principal:
         presented = presented_key(scope)

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 import http.cookiejar
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, cast
@@ -25,13 +24,12 @@ from service.providers.addresses import (
     Policy,
     is_ordinary,
     judge_url,
-    literal_address,
     ordinary_rule,
     port_of,
 )
+from service.providers.look_ups import look_up, on_behalf_of
 from service.providers.metering import Meter, MeteredBody, MeteredStream
 
-LOOK_UP_SECONDS: Final = 5.0
 KEEP_ALIVE_SECONDS: Final = 55.0
 """A little less than the minute after which common load balancers hang up."""
 
@@ -57,18 +55,6 @@ class HostUnknown(DialRefused):
     """The host's name has no address, or none in time."""
 
     kind = "dns"
-
-
-async def look_up(host: str, port: int) -> list[Address]:
-    """The addresses of a host by the system's resolver; an empty list when it has none or takes over five seconds."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(LOOK_UP_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
-        return []
-    texts = dict.fromkeys(str(sockaddr[0]) for _family, _type, _protocol, _name, sockaddr in found)
-    return [address for text in texts if (address := literal_address(text)) is not None]
 
 
 async def resolve_and_judge(url: str, policy: Policy, purpose: str, *, resolve: Resolve = look_up) -> None:
@@ -152,7 +138,7 @@ class Transport(httpx.AsyncHTTPTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request.
+        """Send a request; its extension `project` says for whom, where the context does not (`look_ups.on_behalf_of`).
 
         Raises DialRefused where the guard refuses, and httpx's own errors: ProtocolError, too, for a redirect to what
         httpx cannot read, which it would break off at with an error of another library.
@@ -161,7 +147,9 @@ class Transport(httpx.AsyncHTTPTransport):
         if guard is None:
             return await super().handle_async_request(request)
         await self._prepare(request, guard)
-        response = await super().handle_async_request(request)
+        project = request.extensions.get("project")
+        with on_behalf_of(project) if project is not None else contextlib.nullcontext():
+            response = await super().handle_async_request(request)
         try:
             _check_redirect(request, response)
         except httpx.ProtocolError:

@@ -17,7 +17,6 @@ from sqlalchemy import select, update
 from service.commands.listening import Server
 from service.commands.patient_http import PatientProtocol
 from service.commands.serving import _config as config_of
-from service.providers import guarded_http
 from service.settings import Settings
 from service.store.connection_tables import ConnectionRow
 
@@ -84,16 +83,6 @@ async def test_a_forwarded_address_counts_only_from_a_proxy_that_is_trusted(api:
             for number in range(120)
         ]
     assert set(answers) == ({401} if trusted else {401, 429}), "a client cannot choose whose bucket it empties"
-
-
-async def test_a_name_that_never_resolves_costs_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*_: Any, **__: Any) -> Any:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(guarded_http, "LOOK_UP_SECONDS", 0.05)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
-    async with asyncio.timeout(1):
-        assert await guarded_http.look_up("chain.example.com", 443) == []
 
 
 async def test_two_tenants_may_name_one_address(call: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:

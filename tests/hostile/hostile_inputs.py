@@ -14,6 +14,7 @@ ADDRESSES = "providers/test_addresses.py"
 FORBIDDEN = "providers/test_forbidden_addresses.py"
 CANARY = "providers/test_loopback_canary.py"
 GUARDED = "providers/test_guarded_http.py"
+LOOK_UPS = "providers/test_look_ups.py"
 ANSWERS = "providers/test_hostile_answers.py"
 RECEIVERS = "webhooks/test_hostile_receivers.py"
 RETRY = "webhooks/test_retry.py"
@@ -95,7 +96,14 @@ INPUTS: Final = {
         "a name that changes its address",
         (f"{GUARDED}::test_a_name_that_changes_its_address_is_judged_at_each_connection",),
     ),
-    35: Input("a resolver that never answers", (f"{REST}::test_a_name_that_never_resolves_costs_a_moment",)),
+    35: Input(
+        "a resolver that never answers",
+        (
+            f"{LOOK_UPS}::test_a_name_that_never_resolves_costs_a_moment",
+            f"{LOOK_UPS}::test_silent_names_are_in_nobody_elses_way",
+            f"{RECEIVERS}::test_an_endpoint_whose_name_is_silent_has_one_attempt_in_flight",
+        ),
+    ),
     36: Input("backslashes and users in a URL", (f"{ADDRESSES}::test_urls_that_no_honest_receiver_has",)),
     37: Input("a name that IDNA refuses", (f"{ADDRESSES}::test_urls_that_no_honest_receiver_has",)),
     38: Input("ports of other services", (f"{ADDRESSES}::test_urls_that_no_honest_receiver_has",)),
@@ -217,6 +225,8 @@ INPUTS: Final = {
         "a full disk, a locked file, a database that restarts",
         (
             "flows/test_readiness.py::test_a_full_disk_is_told_apart",
+            "journeys/test_filled_disk.py::test_a_gateway_on_a_full_disk_says_so_loses_nothing_and_heals",
+            "api/test_full_disk.py::test_what_is_acknowledged_is_stored_while_the_disk_fills_and_heals",
             "store/test_database.py::test_a_locked_file_is_unavailable_and_then_heals",
             "store/test_database.py::test_a_server_that_stops_is_unavailable_and_then_heals",
         ),

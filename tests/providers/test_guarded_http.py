@@ -14,9 +14,9 @@ from service.providers.guarded_http import (
     AddressBlocked,
     HostUnknown,
     Slots,
-    look_up,
     resolve_and_judge,
 )
+from service.providers.look_ups import look_up
 
 pytestmark = pytest.mark.anyio
 

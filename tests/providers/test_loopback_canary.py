@@ -13,7 +13,8 @@ from recording_dials import Names, slots_over
 
 from service.errors import GatewayError
 from service.providers.addresses import Policy
-from service.providers.guarded_http import AddressBlocked, Slots, look_up, resolve_and_judge
+from service.providers.guarded_http import AddressBlocked, Slots, resolve_and_judge
+from service.providers.look_ups import look_up
 
 pytestmark = pytest.mark.anyio
 

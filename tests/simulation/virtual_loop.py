@@ -1,10 +1,11 @@
 """An event loop on virtual time: when nobody has anything to do, it is at once the moment that the next one waits for."""
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
+
+from service.providers.look_ups import ask_system
 
 Addresses = Callable[[str], list[str]]
 
@@ -48,15 +49,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if is_forgotten(handle._context):
                 handle.cancel()
 
-    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
-        name = host.decode() if isinstance(host, bytes) else str(host)
-        found = [ipaddress.ip_address(text) for text in self.addresses(name)]
-        return [(2 if address.version == 4 else 10, 1, 6, "", (str(address), port)) for address in found]
-
     def run_in_executor(self, _executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         done = self.create_future()
         try:
-            done.set_result(func(*args))
+            done.set_result(self.addresses(*args) if func is ask_system else func(*args))
         except Exception as error:  # noqa: BLE001 - for whoever awaits it
             done.set_exception(error)
         return done

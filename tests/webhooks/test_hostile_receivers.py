@@ -1,5 +1,6 @@
 """Receivers that hang, drip, flood, redirect, reset or talk nonsense: bounded, recorded, and retried by the schedule."""
 
+import asyncio
 import gzip
 import socket
 import ssl
@@ -134,6 +135,34 @@ async def test_the_kind_of_a_guard_is_kept(bench):
     attempt, _ = await first_attempt(bench, "https://inside.example/", LoopbackClients(httpx.MockTransport(refuse)))
     assert attempt.error_kind == "blocked_address"
     assert attempt.error_detail == "the host leads to an address that is not public"
+
+
+async def test_an_endpoint_whose_name_is_silent_has_one_attempt_in_flight(bench):
+    class Unknown(httpx.ConnectError):
+        kind = "dns"
+
+    in_flight, asked, go = 0, [], asyncio.Event()
+
+    async def look_up_in_vain(_request):
+        nonlocal in_flight
+        in_flight += 1
+        asked.append(in_flight)
+        await go.wait()
+        in_flight -= 1
+        raise Unknown("the host does not resolve")
+
+    await bench.endpoint("https://silent.example/")
+    deliverer = bench.deliverer(LoopbackClients(httpx.MockTransport(look_up_in_vain)))
+    go.set()
+    await bench.publish(deliverer)
+    await bench.attempts(1)
+    go.clear()
+    await bench.publish(deliverer, 8)
+    await asyncio.sleep(0.05)
+    assert in_flight == 1
+    go.set()
+    await bench.attempts(2)
+    assert set(asked) == {1}
 
 
 async def test_a_slot_that_cannot_be_had_is_a_failed_attempt(bench):

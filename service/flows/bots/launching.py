@@ -20,6 +20,7 @@ from service.flows.bots.decided import News
 from service.flows.bots.keeping import bot_data, notice_of
 from service.flows.gateway import Gateway
 from service.providers.exchange import Answer, ask, retry_after
+from service.providers.look_ups import on_behalf_of
 from service.store import bot_plans, bot_runners, bots
 from service.store.cipher import Unreadable
 from service.store.database import DatabaseUnavailable
@@ -116,7 +117,8 @@ class Launcher:
         asked = _name_of(runner) if question is not None and runner is not None else None
         answer = None
         if question is not None:
-            answer, fault = await self._send(question)
+            with on_behalf_of(row.project_id):
+                answer, fault = await self._send(question)
         try:
             dispatches = await self._settle(row, plan, copy, answer, fault, asked)
         except DatabaseUnavailable:

@@ -23,6 +23,7 @@ from service.errors import (
 )
 from service.flows.gateway import Gateway
 from service.flows.sync_calendar.examination import examine
+from service.providers.look_ups import on_behalf_of
 from service.providers.protocol import Access, Provider
 from service.store import events, examinations
 from service.store.tables import Found
@@ -74,7 +75,8 @@ async def _with_access(
             email=row.email,
         )
         try:
-            return await _read(gateway, provider, access, row, now)
+            with on_behalf_of(row.project_id):
+                return await _read(gateway, provider, access, row, now)
         except Throttled as error:
             # The others who share the quota should hear it from us, not each from the provider.
             if error.retry_at is not None and error.scope != "own":
@@ -89,7 +91,7 @@ async def _with_access(
 
 
 async def _read(gateway: Gateway, provider: Provider, access: Access, row: Found, now: datetime) -> Reading:
-    cursor = stored_cursor(row.cursor)
+    cursor = sync.stored_cursor(row.cursor)
     cause = "initial" if row.last_synced_at is None else row.due_cause
     try:
         return await _read_round(gateway, provider, access, row, now, cursor, cause)
@@ -213,17 +215,6 @@ async def _decide(gateway: Gateway, row: Found, now: datetime, progress: Round, 
         found = sync.compare(progress, known, set_aside)
         stored = await events.stored(conn, found.needs)
     return decide(found, stored, cause=cause, now=now, ids=new_ids(), entered=progress.entered)
-
-
-def stored_cursor(text: str | None) -> Cursor | None:
-    """The cursor that the last round left; None when there is none, or when it is of another version of the sync."""
-    if text is None:
-        return None
-    try:
-        cursor = msgspec.json.decode(text, type=Cursor)
-    except msgspec.MsgspecError:
-        return None
-    return cursor if cursor.version == sync.SYNC_VERSION else None
 
 
 def new_ids() -> Iterator[UUID]:

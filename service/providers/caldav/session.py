@@ -22,7 +22,8 @@ from service.providers.caldav.answers import ICLOUD, NotDav, TooMuch, judge
 from service.providers.caldav.logins import Logins, key_of
 from service.providers.caldav.wire import Garbled, Multistatus, read_multistatus
 from service.providers.exchange import DEADLINE, LARGEST_PAGE, TOO_LARGE, Answer, ask
-from service.providers.guarded_http import AddressBlocked, look_up
+from service.providers.guarded_http import AddressBlocked
+from service.providers.look_ups import look_up
 from service.providers.protocol import Access
 
 MOST_REDIRECTS: Final = 5
