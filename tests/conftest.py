@@ -57,6 +57,13 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'calgate.db'}"
 
 
+@pytest.fixture
+def usual_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database for what behaves alike on both: SQLite, or PostgreSQL with TESTS_DATABASE=postgresql."""
+    url: str = request.getfixturevalue(f"{os.environ.get('TESTS_DATABASE') or 'sqlite'}_url")
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue(f"{request.param}_url")

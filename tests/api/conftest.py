@@ -33,9 +33,9 @@ class Seconds:
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
+def database_url(usual_url: str) -> str:
     """Routes behave alike on both databases, whose stores have tests of their own; the journeys run on both."""
-    return sqlite_url
+    return usual_url
 
 
 @pytest.fixture

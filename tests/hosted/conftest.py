@@ -1,4 +1,4 @@
-"""A house for the hosted flow, on SQLite; the store's races run on both databases."""
+"""A house for the hosted flow, on the usual database; the store's races run on both."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,8 +9,8 @@ from hosted.house import House, open_house
 
 
 @pytest.fixture
-async def house(sqlite_url: str, clock: Any) -> AsyncIterator[House]:
-    async with open_house(sqlite_url, clock) as house:
+async def house(usual_url: str, clock: Any) -> AsyncIterator[House]:
+    async with open_house(usual_url, clock) as house:
         yield house
 
 

@@ -64,10 +64,11 @@ async def test_a_state_is_good_for_one_provider(house: House, browser: httpx.Asy
 
 
 async def test_a_state_of_another_installation(
-    house: House, browser: httpx.AsyncClient, postgresql_url: str, clock: Any
+    house: House, browser: httpx.AsyncClient, usual_url: str, sqlite_url: str, postgresql_url: str, clock: Any
 ) -> None:
     await house.register("google")
-    async with open_house(postgresql_url, clock) as other, other.browser() as there:
+    theirs = postgresql_url if usual_url == sqlite_url else sqlite_url
+    async with open_house(theirs, clock) as other, other.browser() as there:
         await other.register("google")
         callback = await come_back(there, await other.url("google", redirect_url=SHOP))
     is_nowhere(await browser.get(callback), "start connecting again")
@@ -330,8 +331,8 @@ async def test_nothing_secret_is_in_logs_answers_and_rows(
     assert [secret for secret in secrets if secret in written] == []
 
 
-async def test_without_a_public_address_loopback_alone_will_do(sqlite_url: str, clock: Any) -> None:
-    async with open_house(sqlite_url, clock, public_url=None) as house:
+async def test_without_a_public_address_loopback_alone_will_do(usual_url: str, clock: Any) -> None:
+    async with open_house(usual_url, clock, public_url=None) as house:
         await house.register("google")
         async with house.browser() as browser:
             url = await house.url("google", redirect_url=SHOP)

@@ -245,9 +245,9 @@ async def test_users_have_one_primary_connection(house: House, browser: httpx.As
     assert (await primary("ada"), await primary("ben")) == ([second], [third])
 
 
-async def test_the_world_is_told(sqlite_url: str, clock: Any) -> None:
+async def test_the_world_is_told(usual_url: str, clock: Any) -> None:
     loopback = (ipaddress.ip_network("127.0.0.0/8"),)
-    async with open_house(sqlite_url, clock, allow_networks=loopback) as house, house.browser() as browser:
+    async with open_house(usual_url, clock, allow_networks=loopback) as house, house.browser() as browser:
         hook = {"url": "http://127.0.0.1:9/", "event_types": ["calendar.*", "integration.*"]}
         assert (await house.api.post("/webhooks/endpoints", json=hook)).status_code == 201
         for provider in ("google", "zoom"):
