@@ -87,7 +87,8 @@ async def create_of_connection(
     "/calendars/{calendar_id:uuid}/events/quick_add",
     operation_id="quickAddEvent",
     summary="Write an event of a sentence into a calendar",
-    description="Google reads the sentence itself; for other providers it is read here, in the calendar's time zone.",
+    description="Google reads the sentence itself, unless `event_privacy`, `event_defaults` or `validate_availability` of the "
+    "connection has a say in it; for other providers it is read here, in the calendar's time zone.",
     tags=["Writing"],
     responses={201: _EVENT},
     opt={"body": SENTENCE, "statuses": _REFUSALS},

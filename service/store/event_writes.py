@@ -19,6 +19,7 @@ from service.store.cipher import Cipher, place_of
 from service.store.database import insert
 from service.store.tables import CalendarRow, Found, Table
 from service.store.writing_tables import EventWriteRow
+from webhooks.claims import padded
 
 _writes = Table.metadata.tables[str(EventWriteRow.__tablename__)]
 _calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
@@ -128,11 +129,20 @@ async def let_go(conn: AsyncConnection, calendar_id: UUID, now: datetime) -> boo
     return True
 
 
-async def earlier(conn: AsyncConnection, row: Found) -> Sequence[Found]:
-    """Wishes for new events of the same calendar that are on their way and came before this one."""
+async def earlier(conn: AsyncConnection, row: Found, calendar_ids: Sequence[UUID]) -> Sequence[Found]:
+    """Wishes for time in these calendars that are on their way and came before this one."""
     before = or_(_w.created_at < row.created_at, and_(_w.created_at == row.created_at, _w.id < row.id))
-    mine = (_w.calendar_id == row.calendar_id, _w.kind == "create", _w.state == "pending", _w.id != row.id)
-    return (await conn.execute(select(_writes).where(*mine, before).limit(100))).all()
+    theirs = (_w.calendar_id.in_(padded(sorted(calendar_ids))), _w.kind.in_(("create", "change")))
+    mine = (_w.state == "pending", _w.id != row.id)
+    return (await conn.execute(select(_writes).where(*theirs, *mine, before).limit(100))).all()
+
+
+async def last_moment(conn: AsyncConnection, connection_id: UUID) -> datetime | None:
+    """When the youngest wish was kept that is on its way to a connection, which the caller holds."""
+    theirs = select(_c.id).where(_c.connection_id == connection_id)
+    query = select(func.max(_w.created_at)).where(_w.calendar_id.in_(theirs), _w.state.in_(OPEN))
+    found: datetime | None = (await conn.execute(query)).scalar()
+    return found
 
 
 async def next_due(conn: AsyncConnection) -> datetime | None:

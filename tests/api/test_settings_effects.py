@@ -1,17 +1,14 @@
 """Each setting of a connection, and what it does at the provider."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from api.office import ADA, GUEST, Office, moment
 from flows.stage import Stage
 
-from service.flows.writing import Follower, Resumer
-
 pytestmark = pytest.mark.anyio
-ADA = "ada@example.com"
-GUEST = "guest@example.com"
 
 
 @pytest.fixture
@@ -22,57 +19,9 @@ async def calendar(call: httpx.AsyncClient, credentials: dict[str, Any], stage: 
     return calendar_id
 
 
-class Office:
-    """Ada's connection, her calendar at Google, and the gateway's own work."""
-
-    def __init__(self, call: httpx.AsyncClient, stage: Stage, calendar: str) -> None:
-        self.call, self.stage, self.calendar = call, stage, calendar
-        self.follower, self.resumer = Follower(stage.gateway), Resumer(stage.gateway)
-
-    async def set(self, **settings: Any) -> None:
-        (connection,) = (await self.call.get("/connections")).json()["data"]
-        answer = await self.call.patch(f"/connections/{connection['id']}", json=settings)
-        assert answer.status_code == 200, answer.text
-
-    def at(self, hours: float) -> str:
-        moment: datetime = self.stage.clock() + timedelta(hours=hours)
-        return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-    async def write(self, status: int = 201, **more: Any) -> dict[str, Any]:
-        wish = {"title": "Review", "starts_at": self.at(5), "ends_at": self.at(6), **more}
-        answer = await self.call.post(f"/calendars/{self.calendar}/events", json=wish)
-        assert answer.status_code == status, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    async def show(self, event: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = (await self.call.get(f"/events/{event['id']}")).json()
-        return found
-
-    async def settle(self) -> None:
-        """Let a sync find what was changed, and what follows from it be done."""
-        for _ in range(3):
-            self.stage.clock.advance(600)
-            await self.stage.sync()
-            await self.follower.run_due()
-            await self.resumer.run_due()
-            await self.resumer.idle()
-
-    def rows(self) -> dict[str, dict[str, Any]]:
-        return {row["summary"]: row for row in self.stage.world.read_truth(ADA)}
-
-    async def told(self) -> list[tuple[str, str]]:
-        changes = (await self.call.get("/changes")).json()["data"]
-        return [(each["kind"], each["cause"]) for each in changes]
-
-
 @pytest.fixture
 def office(call: httpx.AsyncClient, stage: Stage, calendar: str) -> Office:
     return Office(call, stage, calendar)
-
-
-def moment(row: dict[str, Any], end: str = "start") -> datetime:
-    return datetime.fromisoformat(row[end]["dateTime"])
 
 
 async def test_inbound_writes_nothing(office: Office):
@@ -106,6 +55,39 @@ async def test_defaults_stand_where_a_request_says_nothing(office: Office):
     assert [each["minutes"] for each in rows["Review"]["reminders"]["overrides"]] == [15]
     assert rows["Loud"]["visibility"] == "public"
     assert [each["minutes"] for each in rows["Loud"]["reminders"]["overrides"]] == [5]
+
+
+async def test_a_sentence_is_written_as_the_settings_say(office: Office):
+    await office.set(
+        event_privacy={"show_title": False},
+        event_defaults={"visibility": "private", "reminders": [7]},
+        validate_availability=True,
+    )
+    await office.say("Secret lunch tomorrow at 1pm")
+    (row,) = office.rows().values()
+    assert (row["summary"], row["visibility"]) == ("Busy", "private")
+    assert [each["minutes"] for each in row["reminders"]["overrides"]] == [7]
+    assert "taken" in (await office.say("Secret lunch tomorrow at 1pm", 409))["detail"]
+    assert len(office.stage.world.read_truth(ADA)) == 1
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        pytest.param({"event_privacy": {"show_location": False}}, id="privacy"),
+        pytest.param({"event_defaults": {"reminders": [7]}}, id="defaults"),
+        pytest.param({"validate_availability": True}, id="validated"),
+    ],
+)
+async def test_google_reads_no_sentence_that_a_setting_has_a_say_in(office: Office, setting: dict[str, Any]):
+    await office.say("Lunch tomorrow at 1pm")
+    await office.set(**setting)
+    await office.say("Dinner tomorrow at 7pm")
+    # What was read here is written as any event is, with our mark.
+    assert {title: "extendedProperties" in row for title, row in office.rows().items()} == {
+        "Lunch": False,
+        "Dinner": True,
+    }
 
 
 async def test_the_provider_is_shown_what_privacy_allows(office: Office):

@@ -1,6 +1,5 @@
 """A wish carried out: the requests that it takes, which may all be repeated, and then one transaction."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,7 @@ from service.flows.writing import buffers, calls
 from service.flows.writing.opening import Opened
 from service.flows.writing.reaching import reach
 from service.flows.writing.scene import Job, Scene
-from service.flows.writing.sentences import drafted
+from service.flows.writing.sentences import wanted
 from service.flows.writing.storing import Harvest, gone, harvest, store
 from service.providers.writing import Target, Written
 from service.store import event_writes, events, managed_events
@@ -41,7 +40,7 @@ class Managed(msgspec.Struct, frozen=True, kw_only=True):
 async def create(scene: Scene, opened: Opened) -> UUID:
     """Make the event, its call and its buffers, and store them: the event's id. Raises service.errors.ProviderError."""
     job, key = opened.job, opened.row.key
-    draft = await _wanted(scene, opened)
+    draft = await wanted(scene, job, opened.row.created_at)
     if draft is None:
         return await _quick_add(scene, opened)
     call = await calls.make(scene, draft, key) if draft.conference == calls.ZOOM else None
@@ -64,9 +63,8 @@ async def create(scene: Scene, opened: Opened) -> UUID:
 async def undo(scene: Scene, opened: Opened) -> None:
     """See to it that nothing is left of an event whose author was told that it failed. Raises ProviderError."""
     job, key = opened.job, opened.row.key
-    draft = await _wanted(scene, opened)
-    if draft is None:
-        return  # a sentence that the provider reads has no key to find it by
+    # What became of a sentence is known by its key alone, and by none where the provider has read it.
+    draft = complete(job.draft or Draft(), scene.settings)
     ours = given_to_provider(scene, draft, None)
     await reach(scene.gateway, scene.calendar, lambda access: scene.writer.withdraw(access, scene.place, ours, key=key))
     await buffers.withdraw(scene, draft, job.buffer_before or 0, job.buffer_after or 0, key)
@@ -165,18 +163,6 @@ def given_to_provider(scene: Scene, draft: Draft, url: str | None) -> Draft:
     """What the provider is given of what an author said."""
     settings = scene.settings
     return with_link(shown(complete(draft, settings), settings.event_privacy), url)
-
-
-async def _wanted(scene: Scene, opened: Opened) -> Draft | None:
-    """The whole draft of a wish to create; None for a sentence that the provider reads itself."""
-    job = opened.job
-    if job.draft is not None:
-        return complete(job.draft, scene.settings)
-    if scene.calendar.provider in scene.gateway.quick_adders:
-        return None
-    # The first sentence takes a second to get the reader of dates up.
-    draft = await asyncio.to_thread(drafted, scene, job.text or "", opened.row.created_at)
-    return complete(draft, scene.settings)
 
 
 async def _quick_add(scene: Scene, opened: Opened) -> UUID:

@@ -13,7 +13,7 @@ from service.errors import GatewayError
 from service.flows.gateway import Gateway
 from service.flows.writing.reaching import PATIENCE
 from service.flows.writing.scene import Job
-from service.store import event_writes, events
+from service.store import connection_standing, event_writes, events
 from service.store.tables import Found
 
 LEASE: Final = timedelta(seconds=PATIENCE + 20)
@@ -50,11 +50,18 @@ async def begin(
     *,
     event_id: UUID,
     request_key: bytes | None = None,
+    in_turn: bool = False,
 ) -> Opened:
-    """Keep a wish, and reads away from its calendar. Raises GatewayError 409 while the same request is being carried out."""
+    """Keep a wish, and reads away from its calendar. Raises GatewayError 409 while the same request is being carried out.
+
+    Of two wishes `in_turn` to one connection the one that is kept later has the later `created_at`, and finds the other.
+    """
     lease, write_id = uuid4(), uuid4()
 
     async def keep(conn: AsyncConnection, now: datetime) -> Opened:
+        if in_turn and (last := await event_writes.last_moment(conn, calendar.connection_id)) is not None:
+            # The clocks of two processes may differ.
+            now = max(now, last + timedelta(microseconds=1))
         if kind != "create":
             # A read that was waited for may have brought another version than its author has seen.
             await _check_event(conn, calendar.project_id, event_id, job)
@@ -76,7 +83,9 @@ async def begin(
         row, is_new = await event_writes.begin(conn, gateway.cipher, values, encode(job))
         return Opened(row=row, job=job, lease=lease) if is_new else await _go_on(gateway, conn, row, job, lease, now)
 
-    return await _while_unread(gateway, calendar.project_id, calendar.id, calendar.last_synced_at is None, keep)
+    is_first = calendar.last_synced_at is None
+    owner = calendar.connection_id if in_turn else None
+    return await _while_unread(gateway, calendar.project_id, calendar.id, is_first, keep, connection_id=owner)
 
 
 async def reopen(gateway: Gateway, row: Found, job: Job) -> Opened | None:
@@ -134,19 +143,33 @@ async def _go_on(gateway: Gateway, conn: AsyncConnection, row: Found, job: Job, 
     return Opened(row=row, job=job, lease=lease)
 
 
-async def _while_unread(gateway: Gateway, project_id: UUID, calendar_id: UUID, is_first: bool, keep: Any) -> Opened:
-    """Hold the calendar and keep the wish in one transaction, once nobody reads it, or when that takes too long."""
+async def _while_unread(
+    gateway: Gateway,
+    project_id: UUID,
+    calendar_id: UUID,
+    is_first: bool,
+    keep: Any,
+    *,
+    connection_id: UUID | None = None,
+) -> Opened:
+    """Hold the calendar and keep the wish in one transaction, once nobody reads it, or when that takes too long.
+
+    The connection, where one is named, is held with it.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + (FIRST_READ_PATIENCE if is_first else READ_PATIENCE)
     while True:
-        now = gateway.clock()
         try:
             async with gateway.database.write() as conn:
+                if connection_id is not None:
+                    await connection_standing.hold(conn, [connection_id])
+                now = gateway.clock()
                 held = await event_writes.hold(
                     conn, project_id, calendar_id, now, now + LEASE, force=loop.time() >= end
                 )
                 if held is not None:
-                    found: Opened = await keep(conn, now)
+                    # Its row may have been waited for.
+                    found: Opened = await keep(conn, gateway.clock())
                     return found
         except LookupError:
             raise GatewayError(404, "not_found", "There is no such calendar.") from None

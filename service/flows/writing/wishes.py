@@ -45,7 +45,10 @@ async def create_event(
     """
     scene = await set_scene(gateway, project_id, calendar_id)
     check_direction(scene)
-    opened = await begin(gateway, scene.calendar, "create", job, event_id=event_id, request_key=request_key)
+    in_turn = scene.settings.validate_availability
+    opened = await begin(
+        gateway, scene.calendar, "create", job, event_id=event_id, request_key=request_key, in_turn=in_turn
+    )
     if opened.is_done:
         found: UUID = opened.row.event_id
         return found
@@ -72,7 +75,8 @@ async def change_event(
         buffer_after=buffer_after,
         occurrence_starts_at=begins_at,
     )
-    opened = await begin(gateway, scene.calendar, "change", job, event_id=row.id)
+    in_turn = scene.settings.validate_availability
+    opened = await begin(gateway, scene.calendar, "change", job, event_id=row.id, in_turn=in_turn)
     return await _carry(scene, opened, carrying.change)
 
 
