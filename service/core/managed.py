@@ -12,7 +12,7 @@ import msgspec
 
 from service.core.connection import EventPrivacy, Settings
 from service.core.drafts import Draft, Guest, Patch
-from service.core.event import CANCELLED, DECLINED, Attendee, Event, FieldChange
+from service.core.event import DECLINED, Attendee, Event, FieldChange
 
 HIDDEN_TITLE: Final = "Busy"
 MOST_WRITE_BACKS: Final = 3
@@ -26,9 +26,11 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """The event is to be cancelled: `declined` by its guests, or `deleted` at the provider."""
+    """The event is to be cancelled at the provider, because its guests have declined it."""
 
-    reason: str
+
+class Gone(msgspec.Struct, frozen=True):
+    """The provider does not have the event any more: what hangs on it is to go, too."""
 
 
 class WriteBack(msgspec.Struct, frozen=True):
@@ -43,7 +45,7 @@ class Adopt(msgspec.Struct, frozen=True):
     draft: Draft
 
 
-Verdict = Nothing | Cancel | WriteBack | Adopt
+Verdict = Nothing | Cancel | Gone | WriteBack | Adopt
 
 
 def complete(draft: Draft, settings: Settings) -> Draft:
@@ -106,15 +108,14 @@ def newly_declined(fields: Mapping[str, FieldChange]) -> list[Attendee]:
 
 
 def judge(draft: Draft, event: Event, settings: Settings, *, given: Draft, write_backs: int) -> Verdict:
-    """What to do about a managed event that is not as it was written.
+    """What to do about a managed event that is there, and not as it was written.
 
     `draft` is what its author said, `given` what the provider was given of it, `event` what it shows now.
     """
-    if event.status == CANCELLED:
-        return Cancel("deleted")
-    if settings.cancel_if_declined_or_deleted and _is_declined(event):
-        return Cancel("declined")
-    if settings.sync_direction == "outbound":
+    direction = settings.sync_direction
+    if settings.cancel_if_declined_or_deleted and direction != "inbound" and _is_declined(event):
+        return Cancel()
+    if direction == "outbound":
         patch = _restored(given, event)
         return WriteBack(patch) if patch is not None and write_backs < MOST_WRITE_BACKS else Nothing()
     adopted = adopt(draft, given, event)

@@ -235,12 +235,6 @@ async def place_of(conn: AsyncConnection, project_id: UUID, event_id: UUID) -> F
     return (await conn.execute(query.where(_c.id == event_id, _c.project_id == project_id))).one_or_none()
 
 
-async def has_live(conn: AsyncConnection, calendar_id: UUID, series_id: str) -> bool:
-    """Whether any occurrence of a series is left."""
-    mine = (_c.calendar_id == calendar_id, _c.series_id == series_id, _c.deleted_at.is_(None))
-    return (await conn.execute(select(_c.id).where(*mine).limit(1))).first() is not None
-
-
 async def source(conn: AsyncConnection, event_id: UUID) -> bytes | None:
     """The provider's row behind an event, JSON as received."""
     raw: bytes | None = (await conn.execute(select(_sources.c.raw).where(_sources.c.event_id == event_id))).scalar()

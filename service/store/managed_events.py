@@ -19,6 +19,7 @@ _managed = Table.metadata.tables[str(ManagedEventRow.__tablename__)]
 _events = Table.metadata.tables[str(EventRow.__tablename__)]
 _projects = Table.metadata.tables[str(ProjectRow.__tablename__)]
 _m = _managed.c
+_e = _events.c
 
 
 async def put(conn: AsyncConnection, cipher: Cipher, values: dict[str, Any], draft: bytes) -> None:
@@ -53,6 +54,31 @@ async def of_event(
         mine = or_(mine, _m.provider_event_id == series_id)
     query = select(_managed).where(_m.calendar_id == calendar_id, mine).order_by(_m.series_id.is_not(None)).limit(1)
     return (await conn.execute(query)).one_or_none()
+
+
+async def shown_as(conn: AsyncConnection, row: Found) -> Found | None:
+    """The event that the store has of one by now, or of a series its first occurrence; None where nothing is left of it.
+
+    The row has `id`, `series_id`, `fingerprint`, and what `events.view` takes.
+    """
+    mine = or_(_e.provider_event_id == row.provider_event_id, _e.series_id == row.provider_event_id)
+    query = select(_e.id, _e.series_id, _e.fingerprint, _e.body)
+    query = query.where(_e.calendar_id == row.calendar_id, _e.deleted_at.is_(None), mine)
+    return (await conn.execute(query.order_by(_e.series_id.is_not(None), _e.starts_at).limit(1))).one_or_none()
+
+
+async def turn(conn: AsyncConnection, cipher: Cipher, row: Found, shown: Found, draft: bytes, now: datetime) -> None:
+    """Know one by the event that it shows as by now (of `shown_as`), a series or not, and have that looked at."""
+    values = {
+        "event_id": shown.id,
+        "series_id": row.provider_event_id if shown.series_id is not None else None,
+        "draft": cipher.seal(draft, _place(row.project_id, shown.id)),
+        "written": b"",
+        "look_at": now,
+        "lease": null(),
+        "updated_at": now,
+    }
+    await conn.execute(update(_managed).where(_m.event_id == row.event_id).values(**values))
 
 
 async def remove(conn: AsyncConnection, event_id: UUID) -> None:

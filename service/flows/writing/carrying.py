@@ -31,10 +31,14 @@ class Spoilt(RequestRefused):
 
 
 class Managed(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be remembered of an event that is ours: columns of its row, and what its author said, whole."""
+    """What is to be remembered of an event that is ours: columns of its row, and what its author said, whole.
+
+    What was one event and is a series by now, or the other way round, `replaces` the row of another event.
+    """
 
     draft: Draft
     values: dict[str, Any]
+    replaces: UUID | None = None
 
 
 async def create(scene: Scene, opened: Opened) -> UUID:
@@ -92,7 +96,9 @@ async def change(scene: Scene, opened: Opened) -> UUID:
         raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
     written = await _change(scene, target, asked, strict=job.strict)
     moment = draft.starts_at if draft is not None else patch.starts_at
-    found = await harvest(scene, written, moment if isinstance(moment, datetime) else None)
+    moment = moment if isinstance(moment, datetime) else None
+    was_series = job.series_id if job.is_series else None
+    found = await harvest(scene, written, moment, was_series=was_series)
     if managed is None or draft is None:
         return await _settle(scene, opened, found, written, None)
     if managed.zoom_meeting_id is not None:
@@ -102,14 +108,19 @@ async def change(scene: Scene, opened: Opened) -> UUID:
             whole = given_to_provider(scene, draft, call.url)
             text = Patch(description=whole.description, location=whole.location, notify=asked.notify)
             written = await _change(scene, target, text, strict=False)
-            found = await harvest(scene, written, moment if isinstance(moment, datetime) else None)
+            found = await harvest(scene, written, moment, was_series=was_series)
     before = managed.buffer_before if job.buffer_before is None else job.buffer_before
     after = managed.buffer_after if job.buffer_after is None else job.buffer_after
     held, around = await buffers.keep(scene, draft, before, after, managed.buffers, opened.row.key)
     values = {"buffer_before": before, "buffer_after": after, "buffers": held, **calls.columns(call)}
     # What we set right ourselves is counted, so that two who will not give way come to an end.
     kept = _kept(managed) | values | {"attempts": managed.attempts + 1 if job.is_news else 0}
-    return await _settle(scene, opened, found.joined(around), written, Managed(draft=draft, values=kept))
+    turned = None
+    if (managed.series_id is None) != (written.series_id is None):
+        turned = kept.pop("event_id")
+        kept["series_id"] = written.series_id
+    ours = Managed(draft=draft, values=kept, replaces=turned)
+    return await _settle(scene, opened, found.joined(around), written, ours)
 
 
 async def follow(scene: Scene, opened: Opened) -> UUID:
@@ -119,7 +130,9 @@ async def follow(scene: Scene, opened: Opened) -> UUID:
     async with gateway.database.read() as conn:
         managed = await _managed_of(conn, scene, job)
     around, values = Harvest(), {}
-    if managed is not None:
+    if managed is not None and scene.settings.sync_direction == "inbound":
+        values = {"attempts": 0, "written": bytes.fromhex(job.fingerprint or ""), "updated_at": now}
+    elif managed is not None:
         call = await calls.follow(scene, managed, draft, opened.row.key)
         before, after, key = managed.buffer_before, managed.buffer_after, opened.row.key
         held, around = await buffers.keep(scene, draft, before, after, managed.buffers, key)
@@ -145,13 +158,13 @@ async def remove(scene: Scene, opened: Opened) -> UUID:
         managed = await _managed_of(conn, scene, job)
         raw = await events.source(conn, opened.row.event_id)
     target = Target(provider_event_id=job.provider_event_id, raw=raw, is_series=job.is_series)
-    await reach(
-        gateway,
-        scene.calendar,
-        lambda access: scene.writer.remove(
-            access, scene.place, target, notify=_notifies(scene, job), strict=job.strict
-        ),
-    )
+    if not job.is_gone:
+        notify = _notifies(scene, job)
+        await reach(
+            gateway,
+            scene.calendar,
+            lambda access: scene.writer.remove(access, scene.place, target, notify=notify, strict=job.strict),
+        )
     found = gone(job.provider_event_id, job.series_id, is_series=job.is_series)
     if managed is not None:
         found = found.joined(await buffers.drop(scene, managed.buffers))
@@ -295,10 +308,8 @@ async def _remember(
 ) -> UUID:
     """Keep what is ours of the event that was just stored; its id. A series is known by its first occurrence."""
     row = opened.row
-    if written.series_id is None or opened.row.kind == "change":
-        known = await events.known(conn, row.calendar_id, rows=[written.provider_event_id])
-    else:
-        known = {}
+    is_whole = written.series_id == written.provider_event_id
+    known = {} if is_whole else await events.known(conn, row.calendar_id, rows=[written.provider_event_id])
     if not known and written.series_id is not None:
         known = await events.known(conn, row.calendar_id, rows=[], series=[written.series_id])
     live = [each for each in known.values() if not each.is_cancelled]
@@ -313,6 +324,8 @@ async def _remember(
     if managed is not None:
         values = {"event_id": first.id} | managed.values | {"written": first.fingerprint}
         values |= {"updated_at": now, "created_at": now}
+        if managed.replaces is not None:
+            await managed_events.remove(conn, managed.replaces)
         await managed_events.put(conn, scene.gateway.cipher, values, _encode(managed.draft))
     return first.id if row.kind == "create" else _shown(known, row.event_id, opened.job)
 

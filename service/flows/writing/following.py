@@ -11,14 +11,17 @@ from uuid import uuid4
 import msgspec
 
 from service.core.drafts import Draft
-from service.core.event import Event, decode_event
-from service.core.managed import Adopt, Cancel, Nothing, Verdict, WriteBack, judge
-from service.errors import GatewayError, ProviderError
+from service.core.event import decode_event
+from service.core.managed import Adopt, Cancel, Gone, Nothing, Verdict, WriteBack, judge
+from service.core.sync import Removed
+from service.errors import EventGone, GatewayError, ProviderError
 from service.flows.gateway import Gateway
 from service.flows.writing import carrying
 from service.flows.writing.opening import Opened, begin, give_up, put_off
+from service.flows.writing.reaching import reach
 from service.flows.writing.refusals import FAULTS
 from service.flows.writing.scene import Job, Scene, set_scene
+from service.providers.writing import Target
 from service.store import events, managed_events
 from service.store.cipher import Unreadable
 from service.store.database import DatabaseUnavailable
@@ -29,6 +32,7 @@ LATER: Final = timedelta(minutes=5)
 MOST: Final = 16
 
 _draft: Final = msgspec.json.Decoder(Draft).decode
+_encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +70,7 @@ class Follower:
             await self._decide(row)
         except DatabaseUnavailable:
             raise
-        except (GatewayError, Unreadable) as error:
+        except (GatewayError, ProviderError, Unreadable) as error:
             # The calendar is away, or read only by now; what its user mends brings another change, or a look later.
             _log.info("managed event %s: %s", row.event_id, error)
             again = self._gateway.clock() + LATER
@@ -79,32 +83,45 @@ class Follower:
     async def _decide(self, row: Found) -> None:
         gateway = self._gateway
         async with gateway.database.read() as conn:
-            found = await events.one(conn, row.project_id, row.event_id)
-            lives = row.series_id is None or await events.has_live(conn, row.calendar_id, row.series_id)
-            known = await events.known(conn, row.calendar_id, rows=[row.provider_event_id])
-        if found is None or (row.series_id is not None and lives):
+            shown = await managed_events.shown_as(conn, row)
+        is_series = row.series_id is not None
+        if shown is None:
+            scene = await set_scene(gateway, row.project_id, row.calendar_id)
+            if scene.settings.sync_direction != "inbound" and await _is_gone(scene, row):
+                await self._obey(scene, row, Gone(), b"")
+        elif is_series and shown.series_id is not None:
             return  # of a series the provider's word stands, as long as any of it is left
-        event = decode_event(events.view(found))
-        scene = await set_scene(gateway, row.project_id, row.calendar_id)
-        stored = known.get(row.provider_event_id)
-        if row.series_id is not None:
-            await self._obey(scene, row, event, Cancel("deleted"), b"")
-        elif stored is not None and stored.fingerprint != row.written:
+        elif shown.id != row.event_id or is_series != (shown.series_id is not None):
+            await self._turn(row, shown)
+        elif shown.fingerprint != row.written:
+            scene = await set_scene(gateway, row.project_id, row.calendar_id)
             draft = _draft(managed_events.opened(gateway.cipher, row))
             given = carrying.given_to_provider(scene, draft, row.call_url)
+            event = decode_event(events.view(shown))
             verdict = judge(draft, event, scene.settings, given=given, write_backs=row.attempts)
-            await self._obey(scene, row, event, verdict, stored.fingerprint)
+            await self._obey(scene, row, verdict, shown.fingerprint)
 
-    async def _obey(self, scene: Scene, row: Found, event: Event, verdict: Verdict, print_: bytes) -> None:
+    async def _turn(self, row: Found, shown: Found) -> None:
+        """What was one event is a series by now, or the other way round: it is followed as what it is, whatever wins else."""
+        gateway = self._gateway
+        draft = _draft(managed_events.opened(gateway.cipher, row))
+        if shown.series_id is None:
+            draft = msgspec.structs.replace(draft, recurrence=[])
+        async with gateway.database.write() as conn:
+            await managed_events.turn(conn, gateway.cipher, row, shown, _encode(draft), gateway.clock())
+        _log.info("managed event %s: is %s by now", row.event_id, shown.id)
+
+    async def _obey(self, scene: Scene, row: Found, verdict: Verdict, print_: bytes) -> None:
         about = Job(
             provider_event_id=row.provider_event_id, series_id=row.series_id, is_series=row.series_id is not None
         )
         match verdict:
             case Nothing():
                 await self._accept(row, print_)
-            case Cancel():
-                # What is deleted already is deleted once more in vain; its buffers and its call go with it.
-                job = msgspec.structs.replace(about, is_news=True)
+            case Cancel() | Gone():
+                # What is another by now at the provider, perhaps a whole series, is not removed.
+                is_gone = isinstance(verdict, Gone)
+                job = msgspec.structs.replace(about, is_news=True, is_gone=is_gone, strict=not is_gone)
                 await self._carry(
                     scene, await begin(self._gateway, scene.calendar, "remove", job, event_id=row.event_id)
                 )
@@ -119,7 +136,7 @@ class Follower:
                     scene, await begin(self._gateway, scene.calendar, "follow", job, event_id=row.event_id)
                 )
         if not isinstance(verdict, Nothing):
-            _log.info("managed event %s: %s (%s)", row.event_id, type(verdict).__name__, event.status)
+            _log.info("managed event %s: %s", row.event_id, type(verdict).__name__)
 
     async def _accept(self, row: Found, print_: bytes) -> None:
         async with self._gateway.database.write() as conn:
@@ -136,3 +153,18 @@ class Follower:
         except ProviderError as error:
             _log.warning("managed event %s: the provider refuses (%s)", opened.row.event_id, error.reason)
             await give_up(self._gateway, opened, error.reason)
+
+
+async def _is_gone(scene: Scene, row: Found) -> bool:
+    """Whether the provider itself says so, of an event that the store has no trace of. Raises service.errors.ProviderError.
+
+    It may as well have become a series whose occurrences lie far away, or be back by now.
+    """
+    target = Target(provider_event_id=row.provider_event_id, is_series=True)
+    try:
+        there = await reach(
+            scene.gateway, scene.calendar, lambda access: scene.writer.read(access, scene.place, target)
+        )
+    except EventGone:
+        return True
+    return there.series_id is None and (there.item is None or isinstance(there.item, Removed))

@@ -23,7 +23,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `provider_event_id`, or with `is_series` its whole series; `strict` only if it is still what its author has seen of it, at
     `version` here. `occurrence_starts_at` is when the occurrence will begin by which a series was meant. What nobody
     has asked for at this moment `is_news`: an event set right, or cancelled for its guests. To follow what somebody has
-    changed at the provider: `draft` is what the event says from now on, `fingerprint` (hex) what it is known by.
+    changed at the provider: `draft` is what the event says from now on, `fingerprint` (hex) what it is known by. An event
+    that `is_gone` from the provider need not be removed there.
     """
 
     draft: Draft | None = None
@@ -38,6 +39,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     strict: bool = False
     notify: bool = True
     is_news: bool = False
+    is_gone: bool = False
     buffer_before: int | None = None
     buffer_after: int | None = None
 

@@ -43,15 +43,22 @@ class Harvest(msgspec.Struct, frozen=True, kw_only=True):
         return Harvest(items=[*self.items, *other.items], series=self.series | other.series, window=window)
 
 
-async def harvest(scene: Scene, written: Written, starts_at: datetime | None = None) -> Harvest:
+async def harvest(
+    scene: Scene, written: Written, starts_at: datetime | None = None, *, was_series: str | None = None
+) -> Harvest:
     """What a write has left: its row, or the occurrences of a series. Raises service.errors.ProviderError.
 
-    `starts_at` is when a series begins, where that is known: it may lie beyond the window that is kept in step.
+    `starts_at` is when a series begins, where that is known: it may lie beyond the window that is kept in step. Of the series
+    `was_series`, if what was written is one event by now, no occurrence is left.
     """
     if written.series_id is None or (written.item is not None and _is_occurrence(written.item)):
-        return Harvest(items=[written.item] if written.item is not None else [])
+        ended = frozenset({was_series} if was_series is not None and written.series_id is None else ())
+        return Harvest(items=[written.item] if written.item is not None else [], series=ended)
     gateway, row = scene.gateway, scene.calendar
     window = window_at(gateway.clock(), row.horizon_days)
+    first = written.first_starts_at
+    if starts_at is None and first is not None and first >= window.end:
+        starts_at = first
     if starts_at is not None:
         begin, end = starts_at - timedelta(days=1), starts_at + timedelta(days=2)
         window = Window(min(window.start, begin), max(window.end, end))
@@ -101,7 +108,8 @@ async def store(
     progress = Round(window=found.window, full=False, rows=rows)
     for series_id in found.series:
         progress.series[series_id] = {name for name, item in rows.items() if not isinstance(item, Removed)}
-    known = await events.known(conn, row.id, rows=rows, series=found.series)
+    # What was one event until now has the id of the series that it is by now.
+    known = await events.known(conn, row.id, rows=rows.keys() | found.series, series=found.series)
     comparison = sync.compare(progress, known, await events.quarantined(conn, row.id))
     stored = await events.stored(conn, comparison.needs)
     ids = chain([event_id], _more_ids()) if not await _is_taken(conn, row, event_id) else _more_ids()

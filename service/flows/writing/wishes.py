@@ -7,9 +7,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import UNSET
 
 from service.core.drafts import Patch, for_series
-from service.errors import GatewayError, ProviderError
+from service.errors import FieldProblem, GatewayError, ProviderError
 from service.flows.gateway import Gateway
 from service.flows.writing import carrying
 from service.flows.writing.opening import Opened, begin, give_up, put_off
@@ -22,6 +23,7 @@ from service.store import events
 from service.store.tables import Found
 
 SOON: Final = timedelta(seconds=5)
+_NO_RULE: Final = "One occurrence has no rule of its own: PATCH the event with ?series=true to change its whole series."
 
 Work = Callable[[Scene, Opened], Awaitable[UUID]]
 
@@ -66,6 +68,8 @@ async def change_event(
 ) -> UUID:
     """Change an event at its provider: its id. Raises GatewayError, 412 where it is another than `meant.version`."""
     scene, row = await _find(gateway, project_id, meant)
+    if patch.recurrence is not UNSET and row.series_id is not None and not meant.is_series:
+        raise GatewayError(422, "validation_failed", _NO_RULE, errors=[FieldProblem("recurrence", _NO_RULE)])
     begins_at = patch.starts_at if isinstance(patch.starts_at, datetime) else None
     if meant.is_series and patch.moves:
         patch = await _for_series(scene, row, patch)

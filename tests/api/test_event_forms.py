@@ -1,0 +1,196 @@
+"""An event that becomes a series, and a series that becomes one event: followed on either side, and nothing is deleted."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from api.sites import Site, open_site
+from flows.stage import Stage
+
+from service.flows.writing import Follower, Resumer
+from service.store.cipher import Cipher
+from service.store.database import Database
+
+pytestmark = pytest.mark.anyio
+MARY = "mary@example.com"
+DAILY = {"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}
+EVENT = {
+    "title": "Review",
+    "starts_at": "2026-03-03T12:00:00Z",
+    "ends_at": "2026-03-03T13:00:00Z",
+    "attendees": [{"email": MARY}],
+}
+
+
+@pytest.fixture(params=["google", "microsoft", "caldav"])
+async def site(
+    request: pytest.FixtureRequest, database: Database, cipher: Cipher, clock: Any, project: UUID, tmp_path: Path
+) -> AsyncIterator[Site]:
+    async with open_site(request.param, database, cipher, clock, project, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
+def stage(site: Site) -> Stage:
+    return site.stage
+
+
+class Desk:
+    """The integrator's side of a calendar, and the gateway's own work."""
+
+    def __init__(self, call: httpx.AsyncClient, site: Site, calendar: str) -> None:
+        self.call, self.site, self.stage, self.calendar = call, site, site.stage, calendar
+
+    async def settle(self) -> None:
+        """Let syncs find what was changed, and what follows from it be done."""
+        for _ in range(3):
+            self.stage.clock.advance(600)
+            await self.stage.sync()
+            await Follower(self.stage.gateway).run_due()
+            resumer = Resumer(self.stage.gateway)
+            await resumer.run_due()
+            await resumer.idle()
+
+    async def set(self, **settings: Any) -> None:
+        (connection,) = (await self.call.get("/connections")).json()["data"]
+        answer = await self.call.patch(f"/connections/{connection['id']}", json=settings)
+        assert answer.status_code == 200, answer.text
+
+    async def write(self, **more: Any) -> dict[str, Any]:
+        answer = await self.call.post(f"/calendars/{self.calendar}/events", json={**EVENT, **more})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def change(self, event: dict[str, Any], status: int = 200, *, whole: bool = False, **fields: Any) -> Any:
+        query = "?series=true" if whole else ""
+        answer = await self.call.patch(f"/events/{event['id']}{query}", json=fields)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """The live events of the store."""
+        query = {"from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "status": "confirmed"}
+        return (await self.call.get("/events", params=query)).json()["data"]
+
+    async def changes(self) -> list[tuple[str, str]]:
+        rows = (await self.call.get("/changes")).json()["data"]
+        return [(row["kind"], row["cause"]) for row in rows]
+
+    async def news(self) -> list[str]:
+        """What was sent about single events."""
+        return [kind for kind, _ in await self.stage.messages() if kind.startswith("event.")]
+
+    async def rest(self) -> None:
+        """Nothing was called off, nothing echoes, and what is ours is still followed."""
+        before, there = await self.stage.last_seq(), self.site.ids()
+        await self.settle()
+        assert await self.stage.last_seq() == before
+        assert self.site.ids() == there
+        assert self.site.cancellations() == []
+
+
+@pytest.fixture
+async def desk(call: httpx.AsyncClient, site: Site) -> Desk:
+    answer = await call.post("/calendars", json=site.account())
+    assert answer.status_code == 201, answer.text
+    await site.stage.sync()
+    await site.stage.subscribe("event.*")
+    return Desk(call, site, answer.json()["id"])
+
+
+def id_of(event: dict[str, Any]) -> str:
+    """The provider's id of an event, or of its series as a whole."""
+    return event["series_id"] or event["provider_event_id"]
+
+
+@pytest.mark.parametrize("direction", ["both", "outbound", "inbound"])
+async def test_an_event_that_its_owner_has_come_again_is_a_series_from_then_on(desk: Desk, direction: str) -> None:
+    event = await desk.write()
+    await desk.set(sync_direction=direction)
+    desk.site.repeat(id_of(event))
+    await desk.settle()
+    listed = await desk.listed()
+    assert [each["starts_at"][:10] for each in listed] == ["2026-03-03", "2026-03-04", "2026-03-05"]
+    assert {each["series_id"] for each in listed} == {id_of(event)}
+    assert desk.site.ids() == [id_of(event)]
+    await desk.rest()
+    if direction != "inbound":
+        renamed = await desk.change(listed[0], whole=True, title="All of them")
+        assert (renamed["title"], renamed["id"]) == ("All of them", listed[0]["id"])
+        assert {each["title"] for each in await desk.listed()} == {"All of them"}
+        await desk.rest()
+
+
+@pytest.mark.parametrize("direction", ["both", "outbound"])
+async def test_a_series_that_its_owner_ends_is_one_event_from_then_on(desk: Desk, direction: str) -> None:
+    first = await desk.write(**DAILY)
+    await desk.set(sync_direction=direction)
+    desk.site.end_repeating(id_of(first))
+    await desk.settle()
+    (left,) = await desk.listed()
+    assert (left["series_id"], left["provider_event_id"]) == (None, id_of(first))
+    await desk.rest()
+    desk.site.rename(id_of(first), "Theirs")
+    await desk.settle()
+    (left,) = await desk.listed()
+    assert left["title"] == ("Theirs" if direction == "both" else "Review"), "it is looked after as a single event"
+    await desk.rest()
+
+
+async def test_what_its_owner_deletes_in_another_form_stays_deleted(desk: Desk) -> None:
+    event = await desk.write()
+    desk.site.repeat(id_of(event))
+    await desk.settle()
+    desk.site.erase(id_of(event))
+    await desk.settle()
+    assert (await desk.listed(), desk.site.ids()) == ([], [])
+    assert await desk.stage.count("managed_events") == 0
+
+
+async def test_an_event_is_made_a_series_and_one_event_again(desk: Desk) -> None:
+    event = await desk.write()
+    first = await desk.change(event, **DAILY)
+    assert (first["status"], first["series_id"], first["starts_at"]) == ("confirmed", id_of(event), EVENT["starts_at"])
+    assert first["id"] != event["id"]
+    assert (await desk.call.get(f"/events/{event['id']}")).json()["status"] == "cancelled"
+    assert len(await desk.listed()) == 3
+    await desk.rest()
+    (again,) = [await desk.change(first, whole=True, recurrence=[])]
+    assert (again["status"], again["series_id"], again["starts_at"]) == ("confirmed", None, EVENT["starts_at"])
+    assert [each["id"] for each in await desk.listed()] == [again["id"]]
+    await desk.rest()
+    assert {cause for _, cause in await desk.changes()} == {"write"}
+    assert await desk.news() == []
+    renamed = await desk.change(again, title="Still ours")
+    assert renamed["id"] == again["id"]
+    desk.site.rename(id_of(again), "Theirs")
+    await desk.settle()
+    (left,) = await desk.listed()
+    assert left["title"] == "Theirs"
+    await desk.rest()
+
+
+async def test_somebody_elses_event_is_made_a_series_and_one_event_again(desk: Desk) -> None:
+    event = await desk.write()
+    async with desk.stage.gateway.database.write() as conn:
+        await conn.exec_driver_sql("DELETE FROM managed_events")
+    first = await desk.change(event, **DAILY)
+    assert first["series_id"] == id_of(event)
+    assert len(await desk.listed()) == 3
+    await desk.rest()
+    again = await desk.change(first, whole=True, recurrence=[])
+    assert again["series_id"] is None
+    assert [each["id"] for each in await desk.listed()] == [again["id"]]
+    await desk.rest()
+    assert await desk.news() == []
+
+
+async def test_one_occurrence_has_no_rule_of_its_own(desk: Desk) -> None:
+    first = await desk.write(**DAILY)
+    for lines in (["RRULE:FREQ=WEEKLY;COUNT=2"], []):
+        problem = await desk.change(first, 422, recurrence=lines)
+        assert "?series=true" in problem["detail"]
+    assert len(await desk.listed()) == 3
