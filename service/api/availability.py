@@ -33,15 +33,19 @@ Zone = Annotated[
     str | None, QueryParameter(max_length=64, description="IANA name, for `date` and `working_hours`; default UTC.")
 ]
 Calendars = Annotated[
-    str | None, QueryParameter(max_length=10_000, description="Ids of calendars, with commas between them.")
-]
-Connections = Annotated[
-    str | None,
+    list[str] | None,
     QueryParameter(
-        max_length=10_000, description="Ids of connections: the `busy_calendars` of each, unless it blocks no time."
+        max_items=MOST_IDS, description="Ids of calendars, each in a parameter of its own or with commas between them."
     ),
 ]
-User = Annotated[str | None, QueryParameter(max_length=255, description="Every connection of this user of yours.")]
+Connections = Annotated[
+    list[str] | None,
+    QueryParameter(
+        max_items=MOST_IDS,
+        description="Ids of connections, repeated or with commas: the `busy_calendars` of each, unless it blocks no time.",
+    ),
+]
+User = Annotated[str | None, QueryParameter(max_length=255, description="Every connection of this one user of yours.")]
 
 
 class Availability(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +78,14 @@ async def availability(
     connection_ids: Connections = None,
     user_id: User = None,
     duration: Annotated[
-        str | None, QueryParameter(max_length=8, description="Only stretches that last so long: `30m`, `2h`.")
+        str | None,
+        QueryParameter(
+            max_length=8, description="Only stretches that last so long: `30m`, `2h`; minutes without a unit."
+        ),
     ] = None,
     buffer: Annotated[
-        str | None, QueryParameter(max_length=8, description="To be kept free before and after what is busy: `10m`.")
+        str | None,
+        QueryParameter(max_length=8, description="To be kept free before and after what is busy: `10m`, or `10`."),
     ] = None,
     working_hours: Annotated[
         str | None,
@@ -90,14 +98,15 @@ async def availability(
     zone = _zone(time_zone)
     window = _window(gateway, zone, from_, until, date)
     hours = _hours(working_hours)
-    shortest = length_of_time(duration, "duration") if duration is not None else timedelta(0)
-    kept = length_of_time(buffer, "buffer") if buffer is not None else timedelta(0)
-    asked = await writing.select(gateway, request.auth.project_id, _selection(calendar_ids, connection_ids, user_id))
+    shortest, kept = _length(duration, "duration"), _length(buffer, "buffer")
+    asked = await writing.select(
+        gateway, request.auth.project_id, _selection(request, calendar_ids, connection_ids, user_id)
+    )
     wide = Window(window.start - kept, window.end + kept)
     found = await writing.times(gateway, asked, wide)
     free = (
         []
-        if found.unknown
+        if found.unknown or asked.is_nobody
         else free_time(
             found.busy,
             window,
@@ -128,7 +137,9 @@ async def conflicts(
 ) -> Conflicts:
     start = moment(from_, "from") or gateway.clock()
     window = _bounded(start, moment(until, "until") or start + timedelta(days=30))
-    asked = await writing.select(gateway, request.auth.project_id, _selection(calendar_ids, connection_ids, user_id))
+    asked = await writing.select(
+        gateway, request.auth.project_id, _selection(request, calendar_ids, connection_ids, user_id)
+    )
     return await writing.find_conflicts(gateway, asked, window)
 
 
@@ -174,7 +185,18 @@ def _hours(text: str | None) -> list[Hours]:
         raise invalid("working_hours", str(error)) from None
 
 
-def _selection(calendar_ids: str | None, connection_ids: str | None, user_id: str | None) -> Selection:
+def _length(text: str | None, field: str) -> timedelta:
+    """A length of time, in minutes where it has no unit, as the buffers of events are."""
+    if text is None or text == "0":
+        return timedelta(0)
+    return length_of_time(f"{text}m" if text.isdecimal() else text, field)
+
+
+def _selection(
+    request: ApiRequest, calendar_ids: list[str] | None, connection_ids: list[str] | None, user_id: str | None
+) -> Selection:
+    if len(request.query_params.getall("user_id", [])) > 1:
+        raise invalid("user_id", "is one user")
     return Selection(
         calendar_ids=_ids(calendar_ids, "calendar_ids"),
         connection_ids=_ids(connection_ids, "connection_ids"),
@@ -182,11 +204,9 @@ def _selection(calendar_ids: str | None, connection_ids: str | None, user_id: st
     )
 
 
-def _ids(text: str | None, field: str) -> list[UUID]:
-    if text is None:
-        return []
+def _ids(texts: list[str] | None, field: str) -> list[UUID]:
     try:
-        found = list(dict.fromkeys(UUID(part.strip()) for part in text.split(",")))
+        found = list(dict.fromkeys(UUID(part.strip()) for text in texts or () for part in text.split(",")))
     except ValueError:
         raise invalid(field, "has ids with commas between them") from None
     if len(found) > MOST_IDS:

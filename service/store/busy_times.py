@@ -36,23 +36,31 @@ _CALENDAR: Final = (
     _c.last_synced_at,
     _c.stale_at,
     _c.link_rules,
-    _k.settings,
     _k.error_code.label("connection_error_code"),
 )
 _joined: Final = select(*_CALENDAR).join(_connections, _k.id == _c.connection_id).order_by(_c.id)
+_owner: Final = select(_k.id, _k.provider, _k.email, _k.user_id, _k.settings)
 
 
-async def calendars(conn: AsyncConnection, project_id: UUID, ids: Sequence[UUID] | None, most: int) -> Sequence[Found]:
-    """Calendars of a project by id, or all of them (at most so many), each with the settings of its connection."""
-    query = _joined.where(_c.project_id == project_id)
-    if ids is not None:
-        query = query.where(_c.id.in_(padded(sorted(ids))))
-    return (await conn.execute(query.limit(most))).all()
+async def calendars(conn: AsyncConnection, project_id: UUID, ids: Sequence[UUID]) -> Sequence[Found]:
+    """Calendars of a project by id, each with the error of its connection."""
+    return (await conn.execute(_joined.where(_c.project_id == project_id, _c.id.in_(padded(sorted(ids)))))).all()
 
 
-async def calendars_of(conn: AsyncConnection, connection_ids: Sequence[UUID]) -> Sequence[Found]:
-    """Every calendar of these connections."""
-    return (await conn.execute(_joined.where(_c.connection_id.in_(padded(sorted(connection_ids)))))).all()
+async def calendars_of(
+    conn: AsyncConnection, connection_ids: Sequence[UUID], most: int | None = None
+) -> Sequence[Found]:
+    """The calendars of these connections, at most so many."""
+    query = _joined.where(_c.connection_id.in_(padded(sorted(connection_ids)))).limit(most)
+    return (await conn.execute(query)).all()
+
+
+async def all_connections(conn: AsyncConnection, project_id: UUID, most: int) -> Sequence[Found]:
+    """The connections of a project that have a calendar, or whose settings name one that blocks time; at most so many."""
+    has_one = select(_c.id).where(_c.connection_id == _k.id).exists()
+    names_some = _k.settings["busy_calendars"].as_string().is_not(None)
+    query = _owner.where(_k.project_id == project_id, or_(has_one, names_some)).order_by(_k.id).limit(most)
+    return (await conn.execute(query)).all()
 
 
 async def connections(
@@ -61,8 +69,8 @@ async def connections(
     """Connections of a project to calendars, by id and of a user."""
     named = _k.id.in_(padded(sorted(ids))) if ids else None
     wanted = [each for each in (named, _k.user_id == user_id if user_id is not None else None) if each is not None]
-    query = select(_k.id, _k.provider, _k.email, _k.user_id, _k.settings).where(_k.project_id == project_id)
-    return (await conn.execute(query.where(or_(*wanted)).order_by(_k.id))).all()
+    query = _owner.where(_k.project_id == project_id, or_(*wanted)).order_by(_k.id)
+    return (await conn.execute(query)).all()
 
 
 async def events(

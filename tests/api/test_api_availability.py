@@ -7,7 +7,9 @@ from uuid import UUID
 import httpx
 import pytest
 from flows.stage import Stage
+from sqlalchemy import update
 
+from service.store.connection_tables import ConnectionRow
 from simulator.google.world import World
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +67,8 @@ async def test_busy_and_free_out_of_the_store(call: httpx.AsyncClient, stage: St
     assert len(world.read_calls()) == calls
     found = await ask(call, stage, 1, 8, buffer="30m", duration="2h")
     assert spans(stage, found["free"]) == [(4, 8)]
+    assert await ask(call, stage, 1, 8, buffer="30", duration="120") == found
+    assert spans(stage, (await ask(call, stage, 1, 8, buffer="0"))["free"]) == [(1, 2), (3.5, 8)]
 
 
 async def test_a_declined_event_takes_no_time_and_a_whole_day_does(
@@ -146,6 +150,84 @@ async def test_what_cannot_be_read_is_unknown_and_nothing_is_free(
     assert found["free"] == []
 
 
+async def mark_connections(stage: Stage, **values: Any) -> None:
+    """As a sign-in would."""
+    async with stage.gateway.database.write() as conn:
+        await conn.execute(update(ConnectionRow.metadata.tables["connections"]).values(**values))
+
+
+async def second(call: httpx.AsyncClient, stage: Stage, world: World) -> tuple[str, str]:
+    """Another calendar of Ada's that is kept in step: its id, and its connection's."""
+    team = world.add_calendar(ADA, "Team")
+    (connection,) = (await call.get("/connections")).json()["data"]
+    answer = await call.patch(f"/connections/{connection['id']}", json={"selected_calendars": [ADA, team]})
+    assert answer.status_code == 200, answer.text
+    await stage.sync()
+    rows = (await call.get("/calendars")).json()["data"]
+    return next(row["id"] for row in rows if row["raw_calendar_id"] == team), connection["id"]
+
+
+@pytest.mark.parametrize("path", ["/availability", "/conflicts"])
+@pytest.mark.parametrize("spelling", ["repeated", "commas", "both"])
+async def test_a_list_of_calendars_is_taken_in_every_spelling(
+    call: httpx.AsyncClient, stage: Stage, world: World, calendar: str, spelling: str, path: str
+):
+    other, connection = await second(call, stage, world)
+    world.add_meeting(ADA, "One", in_minutes=120, minutes=60)
+    world.add_meeting((await stage.calendar(UUID(other))).raw_calendar_id, "Two", in_minutes=150, minutes=60)
+    stage.clock.advance(600)
+    await stage.sync()
+    given: dict[str, Any] = {
+        "repeated": [calendar, other],
+        "commas": f"{calendar},{other}",
+        "both": [f"{calendar}, {calendar}", other],
+    }
+    params = {"from": at(stage, 0), "until": at(stage, 8)}
+    found = (await call.get(path, params={**params, "calendar_ids": given[spelling]})).json()
+    if path == "/availability":
+        assert {each["calendar_id"] for each in found["busy"]} == {calendar, other}
+    else:
+        assert [(each["first"]["title"], each["second"]["title"]) for each in found["data"]] == [("One", "Two")]
+    refused = await call.get(path, params={**params, "connection_ids": [str(UUID(int=7)), connection]})
+    assert refused.status_code == 404
+    refused = await call.get(path, params={**params, "user_id": ["ada", "ben"]})
+    assert [each["field"] for each in refused.json()["errors"]] == ["user_id"]
+
+
+async def test_the_whole_project_is_asked_about_as_its_connections_say(
+    call: httpx.AsyncClient, stage: Stage, world: World, calendar: str
+):
+    team = world.add_calendar(ADA, "Team")
+    (connection,) = (await call.get("/connections")).json()["data"]
+    await call.patch(f"/connections/{connection['id']}", json={"busy_calendars": [team]})
+    world.add_meeting(ADA, "Mine", in_minutes=60 * 5, minutes=60)
+    world.add_meeting(team, "Theirs", in_minutes=120, minutes=60)
+    await stage.sync()
+    everybody = await ask(call, stage, 1, 8)
+    assert spans(stage, everybody["busy"]) == [(2, 3)]
+    assert everybody == await ask(call, stage, 1, 8, connection_ids=connection["id"])
+    conflicts = await call.get("/conflicts", params={"from": at(stage, 0), "until": at(stage, 24)})
+    assert conflicts.json()["unknown"] == [team]
+
+
+async def test_of_a_user_whom_nobody_knows_nothing_is_free(call: httpx.AsyncClient, stage: Stage, calendar: str):
+    await stage.sync()
+    (connection,) = (await call.get("/connections")).json()["data"]
+    await mark_connections(stage, user_id="ada")
+    assert (await ask(call, stage, 1, 2, user_id="ada"))["free"] != []
+    params = {"from": at(stage, 1), "until": at(stage, 2)}
+    for path in ("/availability", "/conflicts"):
+        for user in ("nobody", "ADA", ""):
+            answer = await call.get(path, params={**params, "user_id": user})
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    await mark_connections(stage, is_kept=True)
+    assert (await call.delete(f"/calendars/{calendar}")).status_code == 204
+    for selector in ({"user_id": "ada"}, {"connection_ids": connection["id"]}):
+        answer = await call.get("/availability", params={**params, **selector})
+        assert answer.status_code == 404, answer.text
+    assert (await ask(call, stage, 1, 2))["free"] == []
+
+
 async def test_events_that_overlap(call: httpx.AsyncClient, stage: Stage, world: World, calendar: str):
     world.add_meeting(ADA, "One", in_minutes=120, minutes=60)
     world.add_meeting(ADA, "Two", in_minutes=150, minutes=60)
@@ -164,7 +246,6 @@ async def test_whose_time_it_is(call: httpx.AsyncClient, stranger: httpx.AsyncCl
     (connection,) = (await call.get("/connections")).json()["data"]
     assert (await ask(call, stage, 1, 2, calendar_ids=calendar))["unknown"] == []
     assert (await ask(call, stage, 1, 2, connection_ids=connection["id"]))["unknown"] == []
-    assert (await ask(call, stage, 1, 2, user_id="nobody"))["busy"] == []
     params = {"from": at(stage, 1), "until": at(stage, 2)}
     foreign = await stranger.get("/availability", params={**params, "calendar_ids": calendar})
     assert foreign.status_code == 404
@@ -185,6 +266,7 @@ async def test_whose_time_it_is(call: httpx.AsyncClient, stranger: httpx.AsyncCl
         pytest.param({"working_hours": "always"}, "working_hours", id="no-hours"),
         pytest.param({"duration": "soon"}, "duration", id="no-length"),
         pytest.param({"buffer": "-5m"}, "buffer", id="no-buffer"),
+        pytest.param({"duration": "99999999"}, "duration", id="too-long"),
     ],
 )
 async def test_a_question_that_makes_no_sense(call: httpx.AsyncClient, params: dict[str, str], field: str):

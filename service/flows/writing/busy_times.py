@@ -22,7 +22,9 @@ from service.store import busy_times, examinations
 from service.store.tables import Found
 
 PATIENCE: Final = 8.0
-MOST_CALENDARS: Final = 250
+MOST_CALENDARS: Final = 500
+"""More are not asked about at once: each may be a question to its provider."""
+
 MOST_BUFFER: Final = timedelta(hours=12)
 NO_TIME: Final = frozenset({"workingLocation", "birthday"})
 """Kinds of events that say where somebody is, or whose day it is."""
@@ -42,10 +44,14 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a selection comes to: calendars of the store, and those of the provider's that nobody has connected."""
+    """What a selection comes to: calendars of the store, and those of the provider's that nobody has connected.
+
+    `is_nobody` where the project has none of either: nothing is known then, and not that somebody is free.
+    """
 
     calendars: Sequence[Found]
     foreign: Sequence[tuple[Account, str]] = ()
+    is_nobody: bool = False
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,23 +70,26 @@ class Own(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def select(gateway: Gateway, project_id: UUID, wanted: Selection) -> Asked:
-    """Find the calendars. Raises GatewayError 404 for one that the project does not have, 422 for too many."""
+    """Find the calendars.
+
+    Raises GatewayError 404 for one that the project does not have, and for a connection or a user of whom no calendar is
+    known; 422 for too many.
+    """
     async with gateway.database.read() as conn:
-        if wanted.is_empty:
-            rows = await busy_times.calendars(conn, project_id, None, MOST_CALENDARS + 1)
-            if len(rows) > MOST_CALENDARS:
-                detail = "The project has too many calendars to ask about all of them: name calendar_ids, connection_ids or user_id."
-                raise GatewayError(422, "validation_failed", detail)
-            return Asked(calendars=[row for row in rows if read_settings(row.settings).block_busy_time])
-        named = await busy_times.calendars(conn, project_id, wanted.calendar_ids, MOST_CALENDARS)
+        named = await busy_times.calendars(conn, project_id, wanted.calendar_ids) if wanted.calendar_ids else []
         if len(named) != len(set(wanted.calendar_ids)):
             raise GatewayError(404, "not_found", "There is no such calendar.")
         owners: Sequence[Found] = []
-        if wanted.connection_ids or wanted.user_id is not None:
+        if wanted.is_empty:
+            owners = await busy_times.all_connections(conn, project_id, MOST_CALENDARS + 1)
+        elif wanted.connection_ids or wanted.user_id is not None:
             owners = await busy_times.connections(conn, project_id, wanted.connection_ids, wanted.user_id)
         if set(wanted.connection_ids) - {row.id for row in owners}:
             raise GatewayError(404, "not_found", "There is no such connection.")
-        theirs = await busy_times.calendars_of(conn, [row.id for row in owners]) if owners else []
+        _check_count(len(owners))
+        theirs = await busy_times.calendars_of(conn, [row.id for row in owners], MOST_CALENDARS + 1) if owners else []
+    _check_count(len(theirs))
+    _check_known(wanted, owners, theirs)
     found = {row.id: row for row in named}
     foreign: list[tuple[Account, str]] = []
     for owner in owners:
@@ -88,7 +97,8 @@ async def select(gateway: Gateway, project_id: UUID, wanted: Selection) -> Asked
         found |= {row.id: row for row in mine}
         account = Account(connection_id=owner.id, provider=owner.provider, email=owner.email)
         foreign += [(account, raw_id) for raw_id in missing]
-    return Asked(calendars=list(found.values()), foreign=foreign)
+    _check_count(len(found) + len(foreign))
+    return Asked(calendars=list(found.values()), foreign=foreign, is_nobody=wanted.is_empty and not owners)
 
 
 async def times(gateway: Gateway, asked: Asked, window: Window, *, own: Own | None = None) -> Times:
@@ -127,6 +137,27 @@ def takes_time(event: Event) -> bool:
         and event.response_status != DECLINED
         and event.event_type not in NO_TIME
     )
+
+
+def _check_count(count: int) -> None:
+    """Raises GatewayError 422 where more is asked about than one answer is given for."""
+    if count > MOST_CALENDARS:
+        detail = f"This asks about more than {MOST_CALENDARS} calendars: name fewer calendar_ids or connection_ids, or one user_id."
+        raise GatewayError(422, "validation_failed", detail)
+
+
+def _check_known(wanted: Selection, owners: Sequence[Found], calendars: Sequence[Found]) -> None:
+    """Raises GatewayError 404 where somebody is asked about of whom we have no calendar: nobody knows whether he is free."""
+    with_calendars = {row.connection_id for row in calendars}
+    known = {row.id for row in owners if row.id in with_calendars or read_settings(row.settings).busy_calendars}
+    if set(wanted.connection_ids) - known:
+        raise GatewayError(
+            404, "not_found", "A connection that is asked about has no calendars: put some into selected_calendars."
+        )
+    if wanted.user_id is not None and not any(row.id in known for row in owners if row.user_id == wanted.user_id):
+        raise GatewayError(
+            404, "not_found", "No calendar of this user is connected: nobody knows when the user is free."
+        )
 
 
 def _blocking(owner: Found, calendars: Sequence[Found]) -> tuple[list[Found], list[str]]:
