@@ -109,7 +109,6 @@ def _config(app: App, settings: Settings) -> uvicorn.Config:
         forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         timeout_keep_alive=KEEP_ALIVE,
         backlog=BACKLOG,
-        h11_max_incomplete_event_size=65536,
     )
 
 

@@ -1,10 +1,12 @@
 """Hostile inputs that belong nowhere else: slow heads, forged addresses, names that never resolve, swapped secrets."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -72,6 +74,87 @@ async def test_a_connection_that_is_kept_has_its_own_patience(api: Litestar, mon
         (connection,) = client._transport._pool.connections  # type: ignore[attr-defined]
         assert (await client.get("/health/live")).status_code == 200
         assert client._transport._pool.connections == [connection]  # type: ignore[attr-defined]
+
+
+HEADS = {
+    "one header": (b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Big: ", b"x"),
+    "many headers": (b"GET /health/live HTTP/1.1\r\nHost: x\r\n", b"X-Many: 1\r\n"),
+    "a request line": (b"GET /", b"x"),
+}
+BODIES = {
+    "trailers": (b"POST /calendars HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-Many: 1\r\n"),
+    "a chunk's head": (b"POST /calendars HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"),
+    "empty lines": (b"", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["fresh", "kept"])
+@pytest.mark.parametrize(("start", "more"), HEADS.values(), ids=HEADS)
+async def test_a_head_without_end_is_431_and_costs_no_memory(
+    api: Litestar, start: bytes, more: bytes, kept: bool
+) -> None:
+    async with served(api) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        if kept:
+            writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        before = resident()
+        flooding = asyncio.create_task(flood(writer, start, more))
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        grown = resident() - before
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b"headers_too_large" in answer
+        assert grown < 20
+        await flooding
+        writer.close()
+
+
+@pytest.mark.parametrize(("start", "more"), BODIES.values(), ids=BODIES)
+async def test_what_is_no_body_has_an_end(api: Litestar, start: bytes, more: bytes) -> None:
+    async with served(api) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        before = resident()
+        flooding = asyncio.create_task(flood(writer, start, more))
+        async with asyncio.timeout(5):
+            with suppress(ConnectionError):
+                await reader.read()
+        await flooding
+        assert resident() - before < 20
+        writer.close()
+
+
+async def test_many_long_heads_on_one_connection_are_each_short_enough(api: Litestar) -> None:
+    async with served(api) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        for _ in range(10):
+            assert (await client.get("/health/live", headers={"x-big": "x" * 50_000})).status_code == 200
+        assert (await client.get("/health/live", headers={"x-big": "x" * 70_000})).status_code == 431
+
+
+async def test_a_trailer_is_no_header(api: Litestar) -> None:
+    async with served(api) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+        writer.write(b"0\r\nX-Request-Id: smuggled\r\n\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"smuggled" not in answer
+        writer.close()
+
+
+async def flood(writer: asyncio.StreamWriter, start: bytes, more: bytes, size: int = 64 * 2**20) -> None:
+    block = more * (2**18 // len(more))
+    with suppress(ConnectionError):
+        writer.write(start)
+        for _ in range(size // len(block)):
+            writer.write(block)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+
+def resident() -> float:
+    """What this process has in memory, in MiB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 @pytest.mark.parametrize("trusted", [False, True])

@@ -66,7 +66,14 @@ INPUTS: Final = {
         ),
     ),
     19: Input("a bad query with a secret in it", (f"{REPEATS}::test_a_wrong_query_parameter_is_named_and_not_echoed",)),
-    20: Input("70 kB of headers, a thousand of them", (f"{EDGE}::test_headers_have_a_number_and_a_host",)),
+    20: Input(
+        "70 kB of headers, a thousand of them, a head without end",
+        (
+            f"{EDGE}::test_headers_have_a_number_and_a_host",
+            f"{REST}::test_a_head_without_end_is_431_and_costs_no_memory",
+            f"{REST}::test_what_is_no_body_has_an_end",
+        ),
+    ),
     21: Input("another host's name", (f"{EDGE}::test_only_allowed_hosts_are_answered",)),
     22: Input(
         "a forged X-Forwarded-For", (f"{REST}::test_a_forwarded_address_counts_only_from_a_proxy_that_is_trusted",)
