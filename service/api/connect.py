@@ -46,7 +46,13 @@ Scopes = Annotated[
     ),
 ]
 UserId = Annotated[str | None, QueryParameter(description="Your own id of the user.", min_length=1, max_length=255)]
-Access = Annotated[Literal["read", "write"], QueryParameter(description="What you want to do with the calendars.")]
+Access = Annotated[
+    Literal["read", "write"] | None,
+    QueryParameter(
+        description="What you want to do with the calendars: `read` by default, and with `connection_id` what that "
+        "connection has."
+    ),
+]
 ConnectionId = Annotated[
     UUID | None,
     QueryParameter(description="The connection to be signed in to again; another account than its own is refused."),
@@ -69,7 +75,7 @@ class NewCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     redirect_uri: Annotated[str, Meta(min_length=1, max_length=LONGEST_URL)]
     code_verifier: Annotated[str, Meta(min_length=43, max_length=128)] | None = None
     user_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    access: Literal["read", "write"] = "read"
+    access: Literal["read", "write"] | None = None
     connection_id: UUID | None = None
     set_as_primary: bool = False
     oauth_client_id: UUID | None = None
@@ -101,7 +107,7 @@ async def wish_of(
     redirect_url: RedirectUrl = None,
     scopes: Scopes = None,
     user_id: UserId = None,
-    access: Access = "read",
+    access: Access = None,
     connection_id: ConnectionId = None,
     set_as_primary: AsPrimary = False,
     state_: EchoedState = None,

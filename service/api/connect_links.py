@@ -60,12 +60,13 @@ _HEADINGS: Final = {
 class NewLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A link for one of your users.
 
+    `access` is `read` by default, and with `connection_id` what that connection has.
     `redirect_url` is where the user goes then, with the parameters of the callback; without it the user sees a page of ours.
     `origin` is that of your page which opens the link as a popup (`?popup=1`): to it alone the outcome is posted.
     """
 
     user_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    access: Literal["read", "write"] = "read"
+    access: Literal["read", "write"] | None = None
     redirect_url: Annotated[str, Meta(min_length=1, max_length=LONGEST_URL)] | None = None
     state: Annotated[str, Meta(max_length=2048)] | None = None
     origin: Annotated[str, Meta(min_length=1, max_length=300)] | None = None

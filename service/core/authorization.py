@@ -22,8 +22,8 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What one provider is asked: `scopes` by access, `always` whatever else is asked, `extra` of its own parameters.
 
-    `covers` says which other scopes a granted one includes; `is_needed` finds the scopes, among those asked for, without
-    which the connection is of no use.
+    `covers` says which other scopes a granted one includes; `needed` finds the scopes, among those asked for, without
+    which the connection is of no use, `writing` those that let us write.
     """
 
     scopes: Mapping[Reach, tuple[str, ...]]
@@ -32,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     hints: bool = True
     covers: Mapping[str, tuple[str, ...]] = {}
     needed: str = "(?!)"
+    writing: str = "(?!)"
     prefix: str = ""
 
 
@@ -58,6 +59,8 @@ PLANS: Final[Mapping[str, Plan]] = {
             f"{GOOGLE_CALENDAR}.events": (f"{GOOGLE_CALENDAR}.events.readonly",),
         },
         needed=re.escape(GOOGLE_CALENDAR) + r"(\..+)?",
+        # developers.google.com/workspace/calendar/api/auth
+        writing=re.escape(GOOGLE_CALENDAR) + r"(\.events(\.owned)?|\.app\.created)?",
     ),
     # learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow
     "microsoft": Plan(
@@ -70,10 +73,13 @@ PLANS: Final[Mapping[str, Plan]] = {
             "Calendars.ReadWrite.Shared": ("Calendars.Read.Shared",),
         },
         needed=r"Calendars\..+",
+        writing=r"Calendars\.ReadWrite(\..+)?",
         prefix=GRAPH,
     ),
     # developers.zoom.us/docs/integrations/oauth: the app's own settings say what is asked for.
-    "zoom": Plan(scopes={"read": (), "write": ()}, hints=False, needed=r"meeting:.+"),
+    "zoom": Plan(
+        scopes={"read": (), "write": ()}, hints=False, needed=r"meeting:.+", writing=r"meeting:(write|update)\b.*"
+    ),
 }
 
 
@@ -116,6 +122,16 @@ def scopes_for(provider: str, access: Reach, wished: Iterable[str]) -> list[str]
     """What to ask for: the scopes that `access` stands for, or those wished in their place; and what is always needed."""
     plan = PLANS[provider]
     return list(dict.fromkeys([*(list(wished) or plan.scopes[access]), *plan.always]))
+
+
+def reach_of(provider: str, granted: Iterable[str], asked: Iterable[str], wished: Reach) -> Reach:
+    """What a grant lets us do; of a provider that tells no scopes, and was asked for none, what was `wished`."""
+    plan = PLANS[provider]
+    held = list(granted) or list(asked)  # RFC 6749, 5.1: what is not told was granted as asked
+    if not held:
+        return wished
+    can_write = any(re.fullmatch(plan.writing, one.removeprefix(plan.prefix)) for one in held)
+    return "write" if can_write else "read"
 
 
 def read_scopes(text: str) -> list[str] | None:

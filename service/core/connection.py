@@ -13,6 +13,9 @@ ERROR: Final = "error"
 DISCONNECTED: Final = "disconnected"
 
 STATUSES: Final = (ACTIVE, TOKEN_EXPIRED, ERROR, DISCONNECTED)
+WITHOUT_CALENDARS: Final = frozenset({"zoom"})
+"""Providers whose accounts make calls, and have no calendars."""
+
 SIGN_IN_AGAIN: Final = frozenset({"credentials_rejected", "insufficient_scope"})
 """Error codes of calendars that the user can mend, by signing in again."""
 

@@ -63,15 +63,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to come of one walk through a consent page; stored beside the state, and in a connect link.
 
     `redirect_url` is where the user goes then (None: our own page), `state` what the integrator gets back with it.
-    `scopes` replace the calendar scopes that `access` stands for. `connection_id` is the connection to be signed in to
-    again: another account is refused. `origin` is that of the page which opened ours as a popup, `link_id` the connect link
+    `scopes` replace the calendar scopes that `access` stands for (None: as `resolved` has it). `connection_id` is the
+    connection to be signed in to again: another account is refused. `origin` is that of the page which opened ours as a popup, `link_id` the connect link
     that the user came by. `callback` is the redirect_uri that the provider was given; the flow sets it.
     """
 
     redirect_url: str | None = None
     state: str | None = None
     user_id: str | None = None
-    access: Reach = "read"
+    access: Reach | None = None
     scopes: list[str] = []
     connection_id: UUID | None = None
     set_as_primary: bool = False
@@ -79,6 +79,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: str | None = None
     link_id: UUID | None = None
     callback: str = ""
+
+    @property
+    def reach(self) -> Reach:
+        """What is wanted of the calendars; to read them where nobody has said it."""
+        return self.access or "read"
+
+    def resolved(self, own: str | None) -> "Wish":
+        """The wish with its access: who signs in again to a connection that has one of its `own` keeps that by default."""
+        return msgspec.structs.replace(self, access=self.access or ("write" if own == "write" else "read"))
 
 
 class Granted(msgspec.Struct, frozen=True):

@@ -5,10 +5,10 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, case, false, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.connection import ACTIVE, DISCONNECTED, ERROR, SIGN_IN_AGAIN, TOKEN_EXPIRED
+from service.core.connection import ACTIVE, DISCONNECTED, ERROR, SIGN_IN_AGAIN, TOKEN_EXPIRED, WITHOUT_CALENDARS
 from service.core.lifecycle import State
 from service.store.connection_settings import SHOWN
 from service.store.connection_tables import ConnectionRow
@@ -17,9 +17,39 @@ from webhooks.claims import padded
 
 AT_ONCE: Final = 250
 
-_c = Table.metadata.tables[str(ConnectionRow.__tablename__)].c
+_connections = Table.metadata.tables[str(ConnectionRow.__tablename__)]
+_c = _connections.c
 _k = Table.metadata.tables[str(CalendarRow.__tablename__)].c
 _q = Table.metadata.tables[str(QuarantinedRow.__tablename__)].c
+
+
+def _is_first() -> ColumnElement[bool]:
+    """Whether a connection is its user's primary one: of those with calendars the oldest that is marked, else the oldest.
+
+    Judged when it is read, so that there is exactly one, whatever comes, moves or goes at once. The cheap questions come
+    first: of many connections without a user nearly all have an older one.
+    """
+    other = _connections.alias("other")
+    o, without = other.c, sorted(WITHOUT_CALENDARS)
+
+    def has_other(*more: ColumnElement[bool]) -> ColumnElement[bool]:
+        any_other = select(o.id).where(o.project_id == _c.project_id, o.provider.not_in(without), *more)
+        # Each of them by itself is found by an index; `IS NOT DISTINCT FROM` is not.
+        nobodys = any_other.where(o.user_id.is_(None)).exists()
+        return case((_c.user_id.is_(None), nobodys), else_=any_other.where(o.user_id == _c.user_id).exists())
+
+    return case(
+        (_c.provider.in_(without), false()),
+        (_c.is_primary, ~has_other(o.id < _c.id, o.is_primary)),
+        (has_other(o.id < _c.id), false()),
+        else_=~has_other(o.is_primary),
+    )
+
+
+_PICTURED: Final = [
+    *(column for column in SHOWN if column.name != "is_primary"),
+    _is_first().label("is_primary"),
+]
 
 
 class ConnectionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +72,7 @@ async def listed(
     conn: AsyncConnection, project_id: UUID, wanted: ConnectionFilter, after: UUID | None, limit: int
 ) -> list[Pictured]:
     """Connections in the order in which they were made, those behind the id `after`."""
-    query = select(*SHOWN).where(_c.project_id == project_id).order_by(_c.id).limit(limit)
+    query = select(*_PICTURED).where(_c.project_id == project_id).order_by(_c.id).limit(limit)
     exact = {_c.provider: wanted.provider, _c.user_id: wanted.user_id, _status(): wanted.status}
     query = query.where(*(column == value for column, value in exact.items() if value is not None))
     if wanted.email is not None:
@@ -54,7 +84,7 @@ async def listed(
 
 async def picture(conn: AsyncConnection, project_id: UUID, connection_id: UUID) -> Pictured | None:
     """One connection; None when the project has no such connection."""
-    query = select(*SHOWN).where(_c.id == connection_id, _c.project_id == project_id)
+    query = select(*_PICTURED).where(_c.id == connection_id, _c.project_id == project_id)
     found = await _pictured(conn, (await conn.execute(query)).all())
     return found[0] if found else None
 

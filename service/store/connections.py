@@ -193,12 +193,6 @@ async def companion(
     return (await conn.execute(query)).one_or_none()
 
 
-async def stored_settings(conn: AsyncConnection, connection_id: UUID) -> dict[str, Any]:
-    """The settings of a connection, as `core.connection.read_settings` reads them."""
-    found: dict[str, Any] | None = (await conn.execute(select(_c.settings).where(_c.id == connection_id))).scalar()
-    return found or {}
-
-
 async def stored_credentials(
     conn: AsyncConnection, cipher: Cipher, connection_id: UUID
 ) -> tuple[OAuthClient, str] | None:

@@ -49,6 +49,7 @@ from service.store import connection_settings, oauth_clients, oauth_states
 from service.store.database import DatabaseUnavailable
 from service.store.oauth_clients import Opened
 from service.store.oauth_states import Walk
+from service.store.tables import Found
 
 LIFETIME: Final = timedelta(minutes=10)
 """For so long a user may look at a consent page."""
@@ -106,7 +107,8 @@ async def begin(
     if own_url is None:
         detail = "Providers send browsers back to this gateway: set CALGATE_PUBLIC_URL to where browsers reach it."
         raise GatewayError(409, "conflict", detail)
-    opened, hint = await _choose_client(gateway, project_id, provider, wish, oauth_client_id)
+    opened, renewed = await _choose_client(gateway, project_id, provider, wish, oauth_client_id)
+    wish = wish.resolved(None if renewed is None else renewed.access)
     # That of a link was held against the lists of all clients when the link was made.
     is_checked = wish.redirect_url is None or wish.link_id is not None
     if not is_checked and not is_allowed(wish.redirect_url or "", opened.redirect_urls):
@@ -115,7 +117,7 @@ async def begin(
     wish = msgspec.structs.replace(
         wish,
         callback=callback_address(own_url, provider),
-        scopes=scopes_for(provider, wish.access, wish.scopes),
+        scopes=scopes_for(provider, wish.reach, wish.scopes),
     )
     state, verifier = oauth_states.make_state(gateway.cipher, provider), secrets.token_urlsafe(VERIFIER_BYTES)
     asked = Asked(
@@ -124,7 +126,7 @@ async def begin(
         state=state,
         challenge=challenge_of(verifier),
         scopes=wish.scopes,
-        hint=hint,
+        hint=None if renewed is None else renewed.email,
     )
     walk = Walk(project_id, opened.id, provider, verifier, wish, browser)
     async with gateway.database.write() as conn:
@@ -169,8 +171,9 @@ async def exchange(
 ) -> Arrived:
     """Connect the account behind a code that the integrator has got itself. Raises GatewayError."""
     login, now = login_of(gateway, provider), gateway.clock()
-    opened, _ = await _choose_client(gateway, project_id, provider, wish, oauth_client_id)
-    needed = scopes_for(provider, wish.access, wish.scopes) if wish.scopes or wish.access == "write" else []
+    opened, renewed = await _choose_client(gateway, project_id, provider, wish, oauth_client_id)
+    wish = wish.resolved(None if renewed is None else renewed.access)
+    needed = scopes_for(provider, wish.reach, wish.scopes) if wish.scopes or wish.access == "write" else []
     asked = AskedCode(code=given.code, redirect_uri=given.redirect_uri, verifier=given.code_verifier, scopes=needed)
     try:
         admission, scopes = await admit_code(gateway, login, opened.client, asked, now)
@@ -184,8 +187,8 @@ async def exchange(
 
 async def _choose_client(
     gateway: Gateway, project_id: UUID, provider: str, wish: Wish, wanted: UUID | None
-) -> tuple[Opened, str | None]:
-    """The client to sign the user in by, and the address of the account that is to be signed in to again."""
+) -> tuple[Opened, Found | None]:
+    """The client to sign the user in by, and the connection that is to be signed in to again."""
     async with gateway.database.read() as conn:
         row = None
         if wish.connection_id is not None:
@@ -206,7 +209,7 @@ async def _choose_client(
     if opened is None:
         detail = f"The project has no OAuth client of provider {provider}: register one with POST /oauth_clients."
         raise GatewayError(409, "conflict", detail)
-    return opened, None if row is None else row.email
+    return opened, row
 
 
 async def _let_in(gateway: Gateway, login: Login, walk: Walk, code: str, by: Author, now: datetime) -> Outcome:

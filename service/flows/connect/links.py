@@ -9,24 +9,17 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from uuid_utils.compat import uuid7
 
 from service.core.audit import Actor, Author
 from service.core.credentials import CaldavCredentials, IcsCredentials
-from service.core.hosted import HOSTED, Wish, is_allowed
+from service.core.hosted import HOSTED, Reach, Wish, is_allowed
 from service.errors import FieldProblem, GatewayError
-from service.flows.connect.admission import admit, choose, provider_of
-from service.flows.connect.news import deliver, tell
-from service.flows.connect.placing import Tuning, hold_project, join, place
-from service.flows.connect.welcome import Arrived
+from service.flows.connect.admission import admit, provider_of
+from service.flows.connect.news import deliver
+from service.flows.connect.placing import hold_project, join
+from service.flows.connect.welcome import Arrived, OtherAccount, prefer, receive
 from service.flows.gateway import Gateway
-from service.store import (
-    audit,
-    connect_links,
-    connection_settings,
-    connection_standing,
-    user_connections,
-)
+from service.store import audit, connect_links, connection_settings
 from service.store.connect_links import Link
 
 LIFETIME: Final = timedelta(hours=1)
@@ -69,11 +62,13 @@ async def make(gateway: Gateway, project_id: UUID, wish: Wish, link_id: UUID, by
         if wish.redirect_url is not None and not is_allowed(wish.redirect_url, allowed):
             wrong = FieldProblem("redirect_url", "is not one of a registered client's redirect_urls, letter for letter")
             raise GatewayError(422, "validation_failed", "Users are not sent to this redirect_url.", errors=[wrong])
+        renewed = None
         if wish.connection_id is not None:
             renewed = await connection_settings.one(conn, project_id, wish.connection_id)
             if renewed is None:
                 wrong = FieldProblem("connection_id", "names no connection")
                 raise GatewayError(422, "validation_failed", "There is no such connection.", errors=[wrong])
+        wish = wish.resolved(None if renewed is None else renewed.access)
         token = await connect_links.add(conn, link_id, project_id, wish, now, now + LIFETIME)
         await audit.append(conn, project_id, by.did("connect_link.created", link_id), now)
     return Made(token, now + LIFETIME)
@@ -117,26 +112,17 @@ async def connect_login(
     admission = await admit(gateway, credentials, now)
     by = msgspec.structs.replace(by, actor=Actor("user", wish.user_id or by.actor.id))
     provider = provider_of(credentials)
+    access: Reach = wish.reach if provider in gateway.writers else "read"
+    renews = None if gateway.providers[provider].keeps_account else wish.connection_id
     async with gateway.database.write() as conn:
         await hold_project(gateway, conn, link.project_id)
-        joined = await join(gateway, conn, link.project_id, credentials.client, provider, admission, now)
-        if wish.connection_id not in {None, joined.connection_id}:
-            detail = "This is another account than the one that was to be signed in to again: choose that one."
-            raise GatewayError(422, "credentials_rejected", detail)
-        await user_connections.keep(
-            conn, joined.connection_id, user_id=wish.user_id, access=wish.access, scopes=[], now=now
-        )
-        raw = choose(admission.calendars, None)
-        placed = await place(gateway, conn, joined, admission.account, raw, Tuning(), uuid7(), now)
-        notices = await connection_standing.news(conn, [joined.connection_id], now)
-        dispatches = [*placed.dispatches, *await tell(gateway, conn, notices, now)]
-        action = "connection.created" if joined.is_new else "connection.renewed"
-        await audit.append(conn, link.project_id, by.did(action, joined.connection_id, provider=provider), now)
-        await audit.append(conn, link.project_id, placed.act(by), now)
+        joined = await join(gateway, conn, link.project_id, credentials.client, provider, admission, now, renews=renews)
+        try:
+            dispatches = await receive(gateway, conn, joined, admission, wish, access, [], by, now)
+        except OtherAccount as error:
+            raise GatewayError(422, "credentials_rejected", error.said) from error
     deliver(gateway, dispatches)
     gateway.tokens.forget(joined.connection_id)
-    async with gateway.database.write() as conn:
-        row = await connection_settings.one(conn, link.project_id, joined.connection_id)
-        if row is not None:
-            await user_connections.ensure_primary(conn, row, now, wanted=wish.set_as_primary)
+    if wish.set_as_primary:
+        await prefer(gateway, link.project_id, joined.connection_id, now)
     return Arrived(connection_id=joined.connection_id, email=admission.account.email, is_new=joined.is_new)

@@ -21,7 +21,16 @@ from service.flows.connect.admission import Admission
 from service.flows.connect.news import announce
 from service.flows.gateway import Gateway
 from service.providers.protocol import Account, RawCalendar
-from service.store import calendars, channels, connection_settings, connections, examinations, freshness, projects
+from service.store import (
+    calendars,
+    channels,
+    connection_settings,
+    connections,
+    examinations,
+    freshness,
+    projects,
+    user_connections,
+)
 from service.store.tables import Found
 from webhooks.message import Dispatch
 
@@ -99,22 +108,30 @@ async def join(
     provider: str,
     admission: Admission,
     now: datetime,
+    *,
+    renews: UUID | None = None,
 ) -> Joined:
     """Store the client and the connection with their secrets, new or renewed; what was lost with the old ones is revived.
 
     A client that is named by its id is held already (`connections.hold_client`), and keeps the secret that it has.
+    The connection that it `renews` takes on this account. Raises GatewayError 422 where that is another connection's.
     """
     client_id = (
         client if isinstance(client, UUID) else await _put_client(gateway, conn, project_id, client, provider, now)
     )
+    account = admission.account
+    if renews is not None and not await user_connections.give_account(
+        conn, project_id, renews, provider, account.id, account.email
+    ):
+        raise GatewayError(422, "credentials_rejected", "This is connected already, by another connection.")
     connection_id, previous_client, is_new = await connections.put_connection(
         conn,
         gateway.cipher,
         project_id,
         client_id,
         provider=provider,
-        account=admission.account.id,
-        email=admission.account.email,
+        account=account.id,
+        email=account.email,
         refresh_token=admission.secret,
         access_token=admission.grant.access_token,
         access_expires_at=admission.grant.expires_at,

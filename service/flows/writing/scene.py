@@ -1,5 +1,6 @@
 """What a write is about: the calendar, the settings of its connection, who writes there, and the wish itself."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,7 +13,7 @@ from service.core.lifecycle import State
 from service.errors import GatewayError
 from service.flows.gateway import Gateway
 from service.providers.writing import Place, Writer
-from service.store import busy_times, calendars, connections, examinations
+from service.store import busy_times, calendars, connection_settings, examinations
 from service.store.tables import Found
 
 
@@ -23,8 +24,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `provider_event_id`, or with `is_series` its whole series; `strict` only if it is still what its author has seen of it, at
     `version` here. `occurrence_starts_at` is when the occurrence will begin by which a series was meant. What nobody
     has asked for at this moment `is_news`: an event set right, or cancelled for its guests. To follow what somebody has
-    changed at the provider: `draft` is what the event says from now on, `fingerprint` (hex) what it is known by. An event
-    that `is_gone` from the provider need not be removed there.
+    changed at the provider: `draft` is what the event says from now on. `fingerprint` (hex) is what an event was known by
+    that was judged to be set right, cancelled or followed. An event that `is_gone` from the provider need not be removed there.
     """
 
     draft: Draft | None = None
@@ -45,35 +46,50 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a write takes place. `calendar` is its row."""
+    """Where a write takes place. `calendar` is its row; `hold` keeps the wish that is carried out there ours."""
 
     gateway: Gateway
     calendar: Found
     settings: Settings
     place: Place
     writer: Writer
+    hold: Callable[[], Awaitable[None]] | None = None
 
 
 _READ_ONLY: Final = "A calendar of provider {} can only be read."
 _INBOUND: Final = "The connection's sync_direction is inbound: nothing is written to its calendars."
 _NOT_SELECTED: Final = "The connection's primary_calendar is not kept in step: put it into selected_calendars (PATCH /connections/ID) first."
+_NOT_GRANTED: Final = (
+    "Its user has connected this calendar to be read only: have the user connect again with access=write "
+    "(POST /connect/links, or GET /connect/PROVIDER/url, with the connection_id)."
+)
 _LOST: Final = "The calendar is disconnected: PATCH it with new credentials first."
 
 
 async def set_scene(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> Scene:
-    """Raises GatewayError: 404 for an unknown calendar, 409 for one that cannot be written to."""
+    """Raises GatewayError: 404 for an unknown calendar, 409 for one that cannot be written to, 422 where its user let us read only."""
     async with gateway.database.read() as conn:
         row = await calendars.one(conn, project_id, calendar_id)
         if row is None:
             raise GatewayError(404, "not_found", "There is no such calendar.")
-        settings = read_settings(await connections.stored_settings(conn, row.connection_id))
+        connection = await connection_settings.one(conn, project_id, row.connection_id)
     writer = gateway.writers.get(row.provider)
     if writer is None:
         raise GatewayError(409, "conflict", _READ_ONLY.format(row.provider))
     if row.status == State.DISCONNECTED:
         raise GatewayError(409, "conflict", _LOST)
+    if connection is None:
+        raise GatewayError(404, "not_found", "There is no such calendar.")  # let go in this very moment
+    _check_consent(connection)
+    settings = read_settings(connection.settings)
     place = Place(raw_calendar_id=row.raw_calendar_id, time_zone=row.time_zone, rules=examinations.rules_of(row))
     return Scene(gateway=gateway, calendar=row, settings=settings, place=place, writer=writer)
+
+
+def _check_consent(connection: Found) -> None:
+    """Raises GatewayError 422 where the user who has connected the account was told that nothing will be written."""
+    if connection.access == "read":
+        raise GatewayError(422, "insufficient_scope", _NOT_GRANTED)
 
 
 async def primary_calendar(gateway: Gateway, project_id: UUID, connection_id: UUID) -> Found:
