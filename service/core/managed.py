@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from service.core.call_blocks import is_same_text
 from service.core.connection import EventPrivacy, Settings
 from service.core.drafts import Draft, Guest, Patch
 from service.core.event import DECLINED, Attendee, Event, FieldChange
@@ -160,17 +161,11 @@ def _changed(given: Draft, event: Event) -> list[str]:
         ours, theirs = getattr(given, name), getattr(event, name)
         if name in {"starts_at", "ends_at"} and given.is_all_day and event.is_all_day:
             continue
-        if name == "description" and _is_same_text(ours, theirs):
+        if name == "description" and is_same_text(ours, theirs):
             continue
         if (ours or None) != (theirs or None):
             names.append(name)
     return names
-
-
-def _is_same_text(ours: str | None, theirs: str | None) -> bool:
-    # Providers fold white space, wrap text into HTML and append the way into a call.
-    mine, shown_ = " ".join((ours or "").split()), " ".join((theirs or "").split())
-    return mine == shown_ or (bool(mine) and mine in shown_) or (not mine and "://" in shown_)
 
 
 def _guests(event: Event) -> list[Guest]:

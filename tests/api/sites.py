@@ -146,6 +146,7 @@ class CaldavSite(Site):
 
     def describe(self, event_id: str, text: str) -> None:
         held = self.text(event_id)
+        text = text.replace(",", "\\,")
         lines = [line for line in held.split("\r\n") if not line.startswith("DESCRIPTION")]
         self._put(event_id, "\r\n".join(lines).replace("SUMMARY:", f"DESCRIPTION:{text}\r\nSUMMARY:"))
 

@@ -1,4 +1,4 @@
-"""An event that becomes a series, and a series that becomes one event: followed on either side, and nothing is deleted."""
+"""What an event becomes in its owner's hands, a series or another text: followed or set right, and nothing is deleted."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -194,3 +194,18 @@ async def test_one_occurrence_has_no_rule_of_its_own(desk: Desk) -> None:
         problem = await desk.change(first, 422, recurrence=lines)
         assert "?series=true" in problem["detail"]
     assert len(await desk.listed()) == 3
+
+
+@pytest.mark.parametrize("direction", ["both", "outbound"])
+async def test_a_text_that_its_owner_goes_on_with_is_another_text(desk: Desk, direction: str) -> None:
+    event = await desk.write(description="Hi")
+    await desk.set(sync_direction=direction)
+    desk.site.describe(id_of(event), "Hi there you all, bring money")
+    await desk.settle()
+    (left,) = await desk.listed()
+    assert ("bring money" in left["description"]) == (direction == "both")
+    assert "Hi" in left["description"]
+    await desk.rest()
+    if direction == "both":
+        await desk.change(left, title="Another")
+        assert "bring money" in (await desk.listed())[0]["description"]

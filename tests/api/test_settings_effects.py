@@ -223,3 +223,25 @@ async def test_guests_get_no_mail_where_the_connection_says_so(office: Office):
     assert len(world.read_mails(GUEST, loud["provider_event_id"])) == 1
     await office.call.delete(f"/events/{silent['id']}")
     assert world.read_mails(GUEST, silent["provider_event_id"]) == []
+
+
+async def test_inbound_leaves_what_was_written_before_as_it_is(office: Office):
+    await office.set(cancel_if_declined_or_deleted=True, sync_buffers_to_calendar=True)
+    declined = await office.write(title="Declined", attendees=[{"email": GUEST}])
+    moved = await office.write(title="Moved", starts_at=office.at(7), ends_at=office.at(8), buffer_after=10)
+    deleted = await office.write(title="Deleted", starts_at=office.at(9), ends_at=office.at(10), buffer_before=10)
+    world = office.stage.world
+    buffers = [row for row in world.read_truth(ADA) if row["summary"] == "Buffer"]
+    assert len(buffers) == 2
+    await office.set(sync_direction="inbound")
+    world.respond(ADA, declined["provider_event_id"], GUEST, "declined")
+    world.move_event(ADA, moved["provider_event_id"], by_minutes=45)
+    world.cancel_event(ADA, deleted["provider_event_id"])
+    world.reset_counters()
+    afterwards = office.at(7.75)
+    await office.settle()
+    assert [row for row in world.read_truth(ADA) if row["summary"] == "Buffer"] == buffers
+    assert sorted(office.rows()) == ["Buffer", "Declined", "Moved"]
+    assert (await office.show(declined))["status"] == "confirmed"
+    assert (await office.show(moved))["starts_at"] == afterwards
+    assert {endpoint for endpoint in world.read_counters() if endpoint.startswith("events.")} == {"events.list"}
