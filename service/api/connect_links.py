@@ -97,7 +97,7 @@ LINK: Final = Body[NewLink](
     operation_id="createConnectLink",
     summary="Make a link by which a user connects an account",
     description="Valid for one hour. It opens a page where the user chooses Google, Microsoft (those that you have registered "
-    "an OAuth client of), Apple, a CalDAV server or an ICS address, and reads what is asked for. Open it as a page, or as a "
+    "an OAuth client of), Zoom, Apple, a CalDAV server or an ICS address, and reads what is asked for. Open it as a page, or as a "
     "popup with `?popup=1`: the outcome is then posted to `origin`.",
     tags=["Connecting"],
     opt={"body": LINK, "statuses": (409,)},
@@ -138,8 +138,10 @@ async def choose(token: FromPath[str], request: ApiRequest, gateway: Injected[Ga
         providers=[(name, NAMES[name]) for name in opened.providers],
         forms=[(kind, _CHOICES[kind]) for kind in _forms(opened)],
         renews=opened.wish.connection_id is not None,
-        writes=opened.wish.access == "write",
-        base=f"/connect/links/{token}",
+        kinds=(kinds := [*opened.providers, *_forms(opened)]),
+        thing="Zoom account" if kinds == ["zoom"] else "calendar",
+        writes=opened.wish.reach == "write",
+        base=_base(request, gateway, token),
         popup=_popup(request.query_params.get("popup")),
     )
 
@@ -151,7 +153,7 @@ async def show_form(
     opened = await links.open_link(gateway, token)
     if opened is None or kind not in _forms(opened):
         return gone_page()
-    return _form(token, kind, {"popup": request.query_params.get("popup") or ""})
+    return _form(_base(request, gateway, token), kind, {"popup": request.query_params.get("popup") or ""})
 
 
 @post("/connect/links/{token:str}/{kind:str}", opt=PUBLIC, media_type="text/html")
@@ -171,7 +173,7 @@ async def connect(
         credentials = _credentials(kind, given)
         arrived = await links.connect_login(gateway, opened, credentials, visitor(request))
     except GatewayError as error:
-        return _form(token, kind, given, error)
+        return _form(_base(request, gateway, token), kind, given, error)
     outcome = Outcome(
         provider="ics" if kind == "ics" else "caldav",
         wish=wish,
@@ -197,8 +199,13 @@ async def _send(request: ApiRequest, gateway: Gateway, opened: Opened, provider:
     return onward
 
 
+def _base(request: ApiRequest, gateway: Gateway, token: str) -> str:
+    """The path of a link's pages, as browsers see it: a proxy may have taken a prefix off."""
+    return f"{urlsplit(own_url(request, gateway) or '').path}/connect/links/{token}"
+
+
 def _form(
-    token: str,
+    base: str,
     kind: str,
     given: dict[str, str],
     error: GatewayError | None = None,
@@ -211,7 +218,7 @@ def _form(
         fields=_fields(kind, given),
         problem=error.detail if error is not None else None,
         kind=kind,
-        base=f"/connect/links/{token}",
+        base=base,
         popup=_popup(given.get("popup")),
     )
 

@@ -29,7 +29,7 @@ from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
 from service.api.problems import not_found
-from service.core.connection import ACTIVE, ERROR
+from service.core.connection import ACTIVE, ERROR, WITHOUT_CALENDARS
 from service.flows import connect
 from service.flows.gateway import Gateway
 from service.store import connection_views
@@ -76,7 +76,8 @@ async def list_connections(
     operation_id="getConnectionStatus",
     summary="Ask whether a user is connected",
     description="`connected` when one of the user's connections at least needs nothing of the user: it is `active`, or in an "
-    "`error` that passes or that is not the user's. A user that nobody knows is not connected; that is no error.",
+    "`error` that passes or that is not the user's. A Zoom account alone does not count, for it has no calendars. A user that "
+    "nobody knows is not connected; that is no error.",
     tags=["Connections"],
 )
 async def show_status(
@@ -84,14 +85,15 @@ async def show_status(
     gateway: Injected[Gateway],
     user_id: Annotated[str | None, QueryParameter(description="The integrator's own name of its user.")] = None,
 ) -> Response[ConnectedView]:
-    if not user_id or len(user_id) > LONGEST_USER_ID:
+    if not user_id or len(user_id) > LONGEST_USER_ID or "\0" in user_id:
         return Response(ConnectedView(connected=False, connections=[]))
     async with gateway.database.read() as conn:
         found = await connection_views.listed(
             conn, request.auth.project_id, ConnectionFilter(user_id=user_id), None, MOST_OF_A_USER
         )
     shown = [connection_view(each) for each in found]
-    return Response(ConnectedView(any(each.status in {ACTIVE, ERROR} for each in shown), shown))
+    connected = any(each.status in {ACTIVE, ERROR} and each.provider not in WITHOUT_CALENDARS for each in shown)
+    return Response(ConnectedView(connected, shown))
 
 
 @get(
@@ -199,7 +201,7 @@ async def resync(
     "/connections/{connection_id:uuid}/set_primary",
     operation_id="setPrimaryConnection",
     summary="Make a connection the primary one of its user",
-    description="The others of the same `user_id` are not primary any more.",
+    description="The others of the same `user_id` are not primary any more. 409 for a Zoom account, which has no calendars.",
     tags=["Connections"],
     status_code=200,
     opt={"body": NOTHING},

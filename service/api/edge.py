@@ -18,6 +18,9 @@ MOST_HEADER_BYTES: Final = 64 * 1024 - 4096
 MOST_HEADERS: Final = 200
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_READS_ANYTHING: Final = re.compile(r"/connections/status|/connect/(links/.*|[^/]+/callback)")
+"""Paths that judge their parameters themselves: browsers are answered with pages, and a status is never an error."""
+
 _ALWAYS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -86,7 +89,7 @@ class Edge:
             return GatewayError(400, "bad_request", "A request needs exactly one Host header.")
         if not self._any_host and not scope["path"].startswith("/health/") and not self._is_ours(hosts):
             return GatewayError(400, "bad_request", "This host name is not answered here: see CALGATE_ALLOWED_HOSTS.")
-        if b"%00" in scope["query_string"]:
+        if b"%00" in scope["query_string"] and not _READS_ANYTHING.fullmatch(scope["path"]):
             # PostgreSQL's text cannot hold it, and no parameter means anything by it.
             return invalid("", "the query string has a NUL character")
         return None

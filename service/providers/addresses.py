@@ -164,13 +164,13 @@ def judge_url(url: str, policy: Policy, purpose: str) -> httpx.URL:
         port = parsed.port
     except (httpx.InvalidURL, idna.IDNAError, UnicodeError, ValueError):
         raise _blocked("cannot be read") from None
+    if parsed.userinfo or _USERINFO.match(url):
+        raise _blocked("must not carry a user name or password")
     if _ODD_PORT.match(url):
         # Unicode's digits and signs are numbers to Python, and to nobody else.
         raise _blocked("has a port that is no number")
     if parsed.scheme not in {"http", "https"}:
         raise _blocked("must begin with https://")
-    if parsed.userinfo or _USERINFO.match(url):
-        raise _blocked("must not carry a user name or password")
     if "#" in url:
         raise _blocked("must not have a fragment")
     if port is not None and not 0 < port < 65536:

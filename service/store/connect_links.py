@@ -75,6 +75,11 @@ async def registered(conn: AsyncConnection, project_id: UUID) -> dict[str, list[
     return found
 
 
+async def allowed(conn: AsyncConnection, project_id: UUID) -> list[str]:
+    """The addresses that users of a project may be sent back to, by any of its registered clients."""
+    return [url for urls in (await registered(conn, project_id)).values() for url in urls]
+
+
 async def purge(conn: AsyncConnection, now: datetime, most: int) -> int:
     """Forget up to `most` links that are over; how many went."""
     old = select(_l.id).where(_l.expires_at <= now).limit(most)

@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.audit import Actor, Author
 from service.core.authorization import Asked, authorization_url, challenge_of, scopes_for
@@ -45,7 +46,7 @@ from service.flows.connect.admission import AskedCode, admit_code, raise_refusal
 from service.flows.connect.welcome import Arrived, OtherAccount, welcome
 from service.flows.gateway import Gateway
 from service.providers.login import Login
-from service.store import connection_settings, oauth_clients, oauth_states
+from service.store import connect_links, connection_settings, oauth_clients, oauth_states
 from service.store.database import DatabaseUnavailable
 from service.store.oauth_clients import Opened
 from service.store.oauth_states import Walk
@@ -109,7 +110,7 @@ async def begin(
         raise GatewayError(409, "conflict", detail)
     opened, renewed = await _choose_client(gateway, project_id, provider, wish, oauth_client_id)
     wish = wish.resolved(None if renewed is None else renewed.access)
-    # That of a link was held against the lists of all clients when the link was made.
+    # That of a link is held against the lists of all clients when the link is opened.
     is_checked = wish.redirect_url is None or wish.link_id is not None
     if not is_checked and not is_allowed(wish.redirect_url or "", opened.redirect_urls):
         wrong = FieldProblem("redirect_url", "is not one of the client's redirect_urls, letter for letter")
@@ -150,6 +151,8 @@ async def finish(
     try:
         async with gateway.database.write() as conn:
             walk = await oauth_states.take(conn, gateway.cipher, answer.state, provider, browser, now)
+            if walk is not None and not await _may_return(gateway, conn, walk):
+                walk = None
     except DatabaseUnavailable as error:
         _log.warning("a user could not be let in: %s", error)
         return Outcome(provider=provider, code="server_error")
@@ -158,6 +161,17 @@ async def finish(
     if isinstance(answer, Denied):
         return Outcome(provider=provider, code=answer.code, wish=walk.wish)
     return await _let_in(gateway, login, walk, answer.code, by, now)
+
+
+async def _may_return(gateway: Gateway, conn: AsyncConnection, walk: Walk) -> bool:
+    """Whether the user may still be sent where the walk was begun for: the list may be another one by now."""
+    wanted = walk.wish.redirect_url
+    if wanted is None:
+        return True
+    if walk.wish.link_id is not None:
+        return is_allowed(wanted, await connect_links.allowed(conn, walk.project_id))
+    client = await oauth_clients.of_project(conn, gateway.cipher, walk.project_id, walk.provider, walk.oauth_client_id)
+    return client is None or is_allowed(wanted, client.redirect_urls)  # of a deleted client the integrator is told
 
 
 async def exchange(

@@ -57,8 +57,7 @@ async def make(gateway: Gateway, project_id: UUID, wish: Wish, link_id: UUID, by
     """Make a link. Raises GatewayError 422 for an address that no registered client of the project allows, or no connection."""
     now = gateway.clock()
     async with gateway.database.write() as conn:
-        registered = await connect_links.registered(conn, project_id)
-        allowed = [url for urls in registered.values() for url in urls]
+        allowed = await connect_links.allowed(conn, project_id)
         if wish.redirect_url is not None and not is_allowed(wish.redirect_url, allowed):
             wrong = FieldProblem("redirect_url", "is not one of a registered client's redirect_urls, letter for letter")
             raise GatewayError(422, "validation_failed", "Users are not sent to this redirect_url.", errors=[wrong])
@@ -75,7 +74,7 @@ async def make(gateway: Gateway, project_id: UUID, wish: Wish, link_id: UUID, by
 
 
 async def open_link(gateway: Gateway, token: str) -> Opened | None:
-    """What a link is good for; None when it is over, none of ours, or its connection has been deleted."""
+    """What a link is good for; None when it is over or none of ours, or its connection or its way back is gone."""
     if len(token) != connect_links.LENGTH:
         return None
     async with gateway.database.read() as conn:
@@ -83,6 +82,9 @@ async def open_link(gateway: Gateway, token: str) -> Opened | None:
         if link is None:
             return None
         registered = await connect_links.registered(conn, link.project_id)
+        allowed = [url for urls in registered.values() for url in urls]
+        if link.wish.redirect_url is not None and not is_allowed(link.wish.redirect_url, allowed):
+            return None
         offered: list[str] = [*(name for name in HOSTED if name in registered and name in gateway.logins), *FORMS]
         if link.wish.connection_id is not None:
             renewed = await connection_settings.one(conn, link.project_id, link.wish.connection_id)
