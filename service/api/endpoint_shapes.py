@@ -60,6 +60,7 @@ class EndpointChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Fields of an endpoint to change; what is not there stays, and `null` brings a field back to its default.
 
     A disabled endpoint is enabled by any change, also by an empty one, unless it says `"state": "disabled"`.
+    `event_types` are those of the endpoint's `format`, which stays.
     """
 
     url: Url | UnsetType = UNSET
@@ -69,9 +70,6 @@ class EndpointChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     calendar_ids: CalendarIds | UnsetType | None = UNSET
     ordering: Ordering | UnsetType | None = UNSET
     state: Literal["enabled", "disabled"] | UnsetType = UNSET
-
-    def __post_init__(self) -> None:
-        check_types(self.event_types)
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,12 +13,12 @@ from msgspec import UNSET
 from service.api.auth import ApiRequest, presented_key
 from service.api.authorship import desk
 from service.api.bodies import Body
-from service.api.endpoint_shapes import EndpointChange, NewEndpoint
+from service.api.endpoint_shapes import EndpointChange, NewEndpoint, check_types
 from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
-from service.api.problems import invalid
+from service.api.problems import field_problem, invalid, invalid_fields
 from service.api.webhook_refusals import told_as_problems
 from service.api.webhook_views import (
     EndpointView,
@@ -123,7 +123,11 @@ async def change(
     body = await CHANGE.read(request)
     version = expected_version(request)
     with told_as_problems():
-        await gateway.desk.get(project_id, endpoint_id, now=gateway.clock())
+        held = await gateway.desk.get(project_id, endpoint_id, now=gateway.clock())
+    try:
+        check_types(body.event_types, [held.format])
+    except ValueError as error:
+        raise invalid_fields([field_problem(str(error))]) from None
     wish: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
     if body.ordering is None:
         wish["ordering"] = "best_effort"

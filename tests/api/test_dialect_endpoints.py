@@ -74,3 +74,27 @@ async def test_what_is_refused(call: httpx.AsyncClient, fields: dict[str, Any], 
     answer = await call.post("/webhooks/endpoints", json={"url": "http://127.0.0.1:8999/hook", **fields})
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("kind", "types", "status"),
+    [
+        pytest.param("standard", ["calendar.events_synced"], 422, id="v2's in ours"),
+        pytest.param("standard", ["event.*", "calendar.event_created"], 422, id="another of v2's in ours"),
+        pytest.param(V2, ["event.created"], 422, id="ours in v2"),
+        pytest.param(V2, ["calendar.nothing"], 422, id="nobody's"),
+        pytest.param(V2, ["calendar.events_synced"], 200, id="v2's in v2"),
+        pytest.param(V1, ["calendar.sync_events"], 200, id="v1's in v1"),
+        pytest.param(V1, None, 200, id="all of them"),
+    ],
+)
+async def test_a_change_names_types_of_the_endpoints_own_format(
+    call: httpx.AsyncClient, kind: str, types: list[str] | None, status: int
+) -> None:
+    made = (await call.post("/webhooks/endpoints", json={"url": "http://127.0.0.1:8999/hook", "format": kind})).json()
+    changed = await call.patch(f"/webhooks/endpoints/{made['id']}", json={"event_types": types})
+    assert changed.status_code == status, changed.text
+    if status == 422:
+        assert [error["field"] for error in changed.json()["errors"]] == ["event_types"]
+    shown = (await call.get(f"/webhooks/endpoints/{made['id']}")).json()
+    assert shown["event_types"] == (types if status == 200 else None)
