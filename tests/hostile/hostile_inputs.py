@@ -132,8 +132,9 @@ INPUTS: Final = {
     ),
     46: Input("a flood of headers", (f"{ANSWERS}::test_a_flood_is_cut_off_long_before_the_deadline",)),
     47: Input(
-        "TLS that is not the name's",
+        "TLS that is not the name's, expired, self-signed, or of old",
         (
+            f"{RECEIVERS}::test_tls_is_good_or_nothing_is_sent",
             f"{GUARDED}::test_tls_is_checked_against_the_name_and_not_the_address",
             f"{RECEIVERS}::test_tls_with_somebody_who_does_not_speak_it",
         ),

@@ -2,15 +2,31 @@
 
 import asyncio
 import gzip
+import resource
 import socket
 import ssl
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+import trustme
+from providers.recording_dials import Names, slots_over
 from webhook_bench import LoopbackClients
-from webhook_receivers import answers, drips, floods, hangs, hangs_up, hangs_up_halfway, resets, talks_nonsense
+from webhook_receivers import (
+    answers,
+    drips,
+    floods,
+    hangs,
+    hangs_up,
+    hangs_up_halfway,
+    listening,
+    resets,
+    talks_nonsense,
+)
+
+from service.providers.addresses import Policy, parse_networks
+from webhooks.attempt import fit
 
 pytestmark = pytest.mark.anyio
 
@@ -80,11 +96,14 @@ async def test_a_slot_is_of_use_after_a_hanging_and_a_flooding_receiver(bench):
 
 
 async def test_a_gzip_bomb_is_never_unpacked(bench):
-    bomb = gzip.compress(b"\0" * 20_000_000)
+    bomb = gzip.compress(bytes(20_000_000))
+    bomb += gzip.compress(bytes(200_000_000), 1)
     receiver = await bench.receiver(answers(200, bomb, content_encoding="gzip"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     attempt, delivery = await first_attempt(bench, receiver.url)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * 1024
     assert delivery.state == "delivered"
-    assert len(attempt.answer.encode()) <= 4096
+    assert attempt.answer == fit(bomb[:4096].decode(errors="replace"))
 
 
 async def test_html_is_kept_as_text_and_our_secrets_are_not(bench):
@@ -122,6 +141,58 @@ async def test_tls_with_somebody_who_does_not_speak_it(bench):
     clients.borrow = borrow
     attempt, _ = await first_attempt(bench, receiver.url.replace("http:", "https:"), clients, deadline=0.5)
     assert attempt.error_kind in ("tls", "timeout")
+
+
+DAY = timedelta(days=1)
+
+
+def proof(authority, kind):
+    """What a server shows: good for its name, or in one way not."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    now = datetime.now(UTC)
+    if kind == "expired":
+        leaf = authority.issue_cert("good.example", not_before=now - 2 * DAY, not_after=now - DAY)
+    elif kind == "not yet valid":
+        leaf = authority.issue_cert("good.example", not_before=now + DAY, not_after=now + 2 * DAY)
+    elif kind == "self-signed":
+        leaf = trustme.CA().issue_cert("good.example")
+    else:
+        leaf = authority.issue_cert("evil.example" if kind == "another's" else "good.example")
+    leaf.configure_cert(tls)
+    if kind == "TLS 1.1":
+        tls.minimum_version, tls.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        tls.set_ciphers("ALL:@SECLEVEL=0")
+    return tls
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["good", "expired", "not yet valid", "self-signed", "another's", "TLS 1.1"])
+async def test_tls_is_good_or_nothing_is_sent(bench, kind):
+    authority, trusting = trustme.CA(), httpx.create_ssl_context()
+    authority.configure_trust(trusting)
+    slots = slots_over(Names(["127.0.0.1"]), Policy(allow_networks=parse_networks(["127.0.0.0/8"])), tls=trusting)
+    clients = LoopbackClients()
+    clients.borrow = slots.borrow
+    async with listening(answers(200), proof(authority, kind)) as receiver:
+        port = httpx.URL(receiver.url).port
+        attempt, delivery = await first_attempt(bench, f"https://good.example:{port}/", clients)
+        assert (attempt.error_kind, delivery.state) == ((None, "delivered") if kind == "good" else ("tls", "pending"))
+        assert len(receiver.requests) == (1 if kind == "good" else 0)
+        if kind == "TLS 1.1":
+            assert await version_spoken_of_old(port, authority) == "TLSv1.1"
+    await slots.aclose()
+
+
+async def version_spoken_of_old(port, authority):
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(old)
+    old.minimum_version = ssl.TLSVersion.TLSv1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=old, server_hostname="good.example")
+    version = writer.get_extra_info("ssl_object").version()
+    writer.close()
+    await writer.wait_closed()
+    return version
 
 
 class Refused(httpx.ConnectError):
