@@ -34,11 +34,18 @@ Visibility = Literal["default", "public", "private", "confidential"]
 
 
 class GuestWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody to be invited."""
+    """Somebody to be invited.
+
+    What else an event's own `attendees` say of them may stand here, and changes nothing: an answer is its guest's to give.
+    """
 
     email: Annotated[str, Meta(max_length=320)]
     name: Annotated[str, Meta(max_length=256)] | None = None
     optional: bool = False
+    response_status: str | None = None
+    organizer: bool = False
+    self: bool = False
+    resource: bool = False
 
 
 class EventWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -173,6 +173,27 @@ async def test_a_whole_series_moves_by_as_much_as_the_occurrence_that_names_it(
     assert {each["ends_at"][14:16] for each in listed} == {"30"}
 
 
+async def test_guests_can_be_sent_back_as_they_were_shown(
+    call: httpx.AsyncClient, calendar: str, stage: Stage, world: World
+) -> None:
+    guests = [{"email": "grace@example.com", "name": "Grace"}, {"email": "alan@example.com", "optional": True}]
+    event = (await call.post(f"/calendars/{calendar}/events", json=review(stage, attendees=guests))).json()
+    world.respond(ADA, event["provider_event_id"], "grace@example.com", "accepted")
+    stage.clock.advance(600)
+    await stage.sync()
+    shown = (await call.get(f"/events/{event['id']}")).json()["attendees"]
+    assert {"accepted", "needsAction"} <= {each["response_status"] for each in shown}
+    # Nobody answers for somebody else.
+    said = [{**each, "response_status": "declined"} for each in shown]
+    for sent in (shown, said):
+        answer = await call.patch(f"/events/{event['id']}", json={"attendees": sent, "title": "Again"})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["attendees"] == shown
+    fewer = [each for each in shown if each["email"] != "alan@example.com"]
+    answer = await call.patch(f"/events/{event['id']}", json={"attendees": fewer})
+    assert answer.json()["attendees"] == fewer
+
+
 @pytest.mark.parametrize(
     "times",
     [

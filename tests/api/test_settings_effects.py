@@ -103,6 +103,17 @@ async def test_the_provider_is_shown_what_privacy_allows(office: Office):
     assert moment(row) == datetime.fromisoformat(office.at(7))
 
 
+async def test_privacy_holds_for_one_occurrence_of_a_series_too(office: Office):
+    await office.set(event_privacy={"show_title": False, "show_description": False})
+    daily = {"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"], "time_zone": "Europe/Berlin"}
+    event = await office.write(title="Layoffs", description="secret", **daily)
+    listed = (await office.call.get("/events", params={"series_id": event["series_id"]})).json()["data"]
+    changed = await office.change(listed[1], title="Layoffs", description="secret", location="Room 5")
+    assert (changed["title"], changed["description"], changed["location"]) == ("Busy", None, "Room 5")
+    seen = [(row["summary"], row.get("description"), row.get("location")) for row in office.stage.world.read_truth(ADA)]
+    assert sorted(seen, key=str) == [("Busy", None, "Room 5"), ("Busy", None, None), ("Busy", None, None)]
+
+
 async def test_buffers_stand_in_the_calendar_and_move_with_the_event(office: Office):
     await office.set(sync_buffers_to_calendar=True)
     event = await office.write(buffer_before=15, buffer_after=10)

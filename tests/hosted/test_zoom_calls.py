@@ -113,6 +113,18 @@ async def test_calls_are_as_the_settings_say(house: House, calendar: str):
     assert {name: meeting["settings"][name] for name in wanted} == wanted
 
 
+async def test_settings_that_the_account_overrides_are_in_the_log(
+    house: House, calendar: str, caplog: pytest.LogCaptureFixture
+):
+    (connection,) = await house.connections(provider="zoom")
+    wanted = {"zoom_settings": {"waiting_room": False, "mute_upon_entry": True}}
+    await house.api.patch(f"/connections/{connection['id']}", json=wanted)
+    house.zoom.set_policy(ADA, waiting_room=True)
+    await write(house, calendar)
+    (told,) = [each.getMessage() for each in caplog.records if each.name == "service.flows.writing.calls"]
+    assert told == f"connection {connection['id']}: the Zoom account overrides zoom_settings (waiting_room)"
+
+
 async def test_whoever_has_no_zoom_is_told_so_and_nothing_is_written(
     house: House, browser: httpx.AsyncClient, calendar: str
 ):

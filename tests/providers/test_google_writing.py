@@ -164,6 +164,10 @@ class TestGoogleAlone:
         with pytest.raises(RequestRefused, match="does not offer Google Meet"):
             await create(peer, conference="google_meet")
         assert peer.count() == 0
+        written = await create(peer)
+        with pytest.raises(RequestRefused, match="does not offer Google Meet"):
+            await change(peer, written, conference="google_meet", title="Not written")
+        assert (await same_as_read(peer, written)).title == "Planning"
 
     async def test_a_meet_that_takes_its_time_is_waited_for(self, peer):
         peer.world.set(conference_looks=2)
@@ -182,6 +186,9 @@ class TestGoogleAlone:
     async def test_a_meet_that_does_not_come_is_reported(self, peer, settings, told):
         peer.world.set(**settings)
         written = await create(peer, conference="google_meet")
+        assert written.conference == told
+        assert (await same_as_read(peer, written)).meeting is None
+        written = await change(peer, await create(peer, OTHER_KEY), conference="google_meet")
         assert written.conference == told
         assert (await same_as_read(peer, written)).meeting is None
 

@@ -1,5 +1,6 @@
 """Meetings at Zoom for events in other people's calendars: made before the event, moved with it, and gone with it."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
@@ -22,6 +23,8 @@ T = TypeVar("T")
 ZOOM: Final = "zoom"
 NO_ACCOUNT: Final = "No Zoom account is connected for this user: connect one with GET /connect/zoom/url and the same user_id, then try again."
 SIGN_IN_AGAIN: Final = "Zoom does not let us in any more: let the user connect Zoom again (GET /connect/zoom/url with this connection_id). ({})"
+
+_log = logging.getLogger(__name__)
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,9 @@ async def make(scene: Scene, draft: Draft, key: str) -> Call:
     async def ask(access: Access) -> Call:
         # A wish may be carried out a second time, so that we always look first for what was made with this key.
         made = await scene.gateway.zoom.create(access, draft, key=key, settings=host.settings)
+        if made.overridden:
+            names = ", ".join(made.overridden)
+            _log.warning("connection %s: the Zoom account overrides zoom_settings (%s)", host.account.connection_id, names)
         return Call(url=made.join_url, meeting_id=made.id, connection_id=host.account.connection_id)
 
     return await _asked(scene, host, ask)

@@ -82,6 +82,7 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     patch = job.patch or Patch()
     async with gateway.database.read() as conn:
         managed = await _managed_of(conn, scene, job)
+        whole_series = await _series_of(conn, scene, job) if managed is None else None
         raw = await events.source(conn, opened.row.event_id)
     target = Target(provider_event_id=job.provider_event_id, raw=raw, is_series=job.is_series)
     asked = msgspec.structs.replace(patch, notify=_notifies(scene, job))
@@ -94,6 +95,10 @@ async def change(scene: Scene, opened: Opened) -> UUID:
         asked = _shown_patch(scene, asked, draft, call, is_new_text=managed.call_url != (call.url if call else None))
     elif patch.conference == calls.ZOOM:
         raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
+    elif whole_series is not None:
+        # One occurrence of our series: nothing is remembered of it, and the provider is shown no more of it than of the series.
+        occurrence = patched(_decode(managed_events.opened(gateway.cipher, whole_series)), patch)
+        asked = _shown_patch(scene, asked, occurrence, calls.held(whole_series), is_new_text=False)
     written = await _change(scene, target, asked, strict=job.strict)
     moment = draft.starts_at if draft is not None else patch.starts_at
     moment = moment if isinstance(moment, datetime) else None
@@ -229,6 +234,13 @@ async def _new_key(scene: Scene, opened: Opened) -> str:
 async def _managed_of(conn: AsyncConnection, scene: Scene, job: Job) -> Found | None:
     """The managed event that a wish is about; one occurrence of a series is not the series."""
     return await managed_events.of_event(conn, scene.calendar.id, job.provider_event_id)
+
+
+async def _series_of(conn: AsyncConnection, scene: Scene, job: Job) -> Found | None:
+    """The managed series that an occurrence is one of."""
+    if job.is_series or job.series_id is None:
+        return None
+    return await managed_events.of_event(conn, scene.calendar.id, job.series_id)
 
 
 def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | None", *, is_new_text: bool) -> Patch:

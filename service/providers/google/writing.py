@@ -93,6 +93,8 @@ class GoogleWriter:
             event = row.event(place)
             if strict and await self._is_made(access, place, target, patch, event):
                 return await self._settled(access, place, row, wants_conference=patch.conference == MEET)
+            if patch.conference == MEET and not row.standing.has_conference:
+                await self._require_meet(access, place)
             body = patch_body(patch, event, row.standing.attendees or [], place.time_zone)
             body |= conference_body(patch, uuid4().hex, is_there=row.standing.has_conference)
             if not body:
