@@ -96,6 +96,22 @@ def is_made(seen: Event, current: Event, patch: Patch) -> bool:
     return all(_holds(name, value, current) for name, value in asked.items())
 
 
+def unmade(seen: Event, current: Event, patch: Patch) -> Event:
+    """`current` without what the patch has made of what was `seen`: what others have done meanwhile.
+
+    Who stays invited keeps the answer that stands by now, whoever has written the list.
+    """
+    asked = given(patch)
+    held = {name for name, value in asked.items() if _holds(name, value, current)}
+    if not held.issuperset(asked.keys() & set(TIMES)):
+        held.difference_update(TIMES)
+    before = {name: getattr(seen, name) for each in held for name in _FOLLOWS[each]}
+    if "attendees" in before:
+        now = {each.email: each for each in current.attendees}
+        before["attendees"] = [now.get(each.email, each) for each in seen.attendees]
+    return msgspec.structs.replace(current, **before)
+
+
 def _holds(name: str, value: Any, event: Event) -> bool:
     if name in {"title", "location"}:
         return (getattr(event, name) or "") == (value or "")

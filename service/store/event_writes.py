@@ -33,6 +33,8 @@ MARGIN: Final = timedelta(seconds=30)
 """For how long reads stay away after the lease of a wish has run out: somebody takes it up by then."""
 
 OPEN: Final = ("pending", "undoing")
+MOST_COMPARED: Final = 500
+"""Wishes of one calendar that another is held against."""
 
 
 async def begin(conn: AsyncConnection, cipher: Cipher, values: dict[str, Any], draft: bytes) -> tuple[Found, bool]:
@@ -63,6 +65,25 @@ async def take(conn: AsyncConnection, write_id: UUID, values: dict[str, Any]) ->
 async def one(conn: AsyncConnection, write_id: UUID) -> Found | None:
     """One wish, locked until the transaction ends."""
     return (await conn.execute(select(_writes).where(_w.id == write_id).with_for_update())).one_or_none()
+
+
+async def prolong(conn: AsyncConnection, write_id: UUID, lease: UUID, until: datetime) -> bool:
+    """Keep a wish for longer; False when it has passed to somebody else."""
+    mine = update(_writes).where(_w.id == write_id, _w.lease == lease)
+    return (await conn.execute(mine.values(next_at=until))).rowcount == 1
+
+
+async def condemn(conn: AsyncConnection, write_id: UUID, now: datetime, *, reason: str) -> bool:
+    """Have a wish taken back that somebody else goes on with by now, once their lease is over; False when it has ended."""
+    values = {"state": "undoing", "reason": reason, "lease": null(), "updated_at": now}
+    values["next_at"] = func.coalesce(_w.next_at, now)
+    open_ = update(_writes).where(_w.id == write_id, _w.state.in_(OPEN))
+    return (await conn.execute(open_.values(**values))).rowcount == 1
+
+
+async def found(conn: AsyncConnection, write_id: UUID) -> Found | None:
+    """One wish as it stands."""
+    return (await conn.execute(select(_writes).where(_w.id == write_id))).one_or_none()
 
 
 async def end(
@@ -119,6 +140,11 @@ async def hold(
     return row
 
 
+async def lock_calendar(conn: AsyncConnection, calendar_id: UUID) -> None:
+    """Lock a calendar as `hold` does, before any wish of it."""
+    await conn.execute(select(_c.id).where(_c.id == calendar_id).with_for_update(key_share=True))
+
+
 async def let_go(conn: AsyncConnection, calendar_id: UUID, now: datetime) -> bool:
     """Let reads in again, unless other wishes are on their way; one is due now, to see what became of ours."""
     waiting = select(func.count()).select_from(_writes).where(_w.calendar_id == calendar_id, _w.state.in_(OPEN))
@@ -143,6 +169,20 @@ async def last_moment(conn: AsyncConnection, connection_id: UUID) -> datetime | 
     query = select(func.max(_w.created_at)).where(_w.calendar_id.in_(theirs), _w.state.in_(OPEN))
     found: datetime | None = (await conn.execute(query)).scalar()
     return found
+
+
+async def waiting(conn: AsyncConnection, row: Found) -> Sequence[Found]:
+    """Other changes of events of the same calendar that are on their way: nobody knows what has been done of them."""
+    theirs = (_w.calendar_id == row.calendar_id, _w.kind == "change", _w.state == "pending", _w.id != row.id)
+    return (await conn.execute(select(_writes).where(*theirs).limit(MOST_COMPARED))).all()
+
+
+async def later(conn: AsyncConnection, row: Found) -> Sequence[Found]:
+    """Changes and removals in the same calendar that came after this wish, and are done or on their way; oldest first."""
+    after = or_(_w.created_at > row.created_at, and_(_w.created_at == row.created_at, _w.id > row.id))
+    theirs = (_w.calendar_id == row.calendar_id, _w.state.in_(("done", "pending")))
+    query = select(_writes).where(*theirs, _w.kind.in_(("change", "remove")), after)
+    return (await conn.execute(query.order_by(_w.created_at, _w.id).limit(MOST_COMPARED))).all()
 
 
 async def next_due(conn: AsyncConnection) -> datetime | None:

@@ -148,7 +148,11 @@ async def settle_written(
     await _write_events(conn, [written])
     notices = await _publish(conn, [written], lead_seconds, concerned)
     dispatches = await outbox.put(conn, notices, now=written.now, lease=delivery) if notices else []
-    return Settled(True, dispatches, await _look_at_bots(conn, [written], concerned))
+    has_bots = await _look_at_bots(conn, [written], concerned)
+    # Others may have changed what we were about to write; what we set right ourselves need not be looked at.
+    is_theirs = any(change.cause != "write" for change in written.decision.changes)
+    has_managed = is_theirs and await _look_at_managed(conn, [written], concerned.managed)
+    return Settled(True, dispatches, has_bots, has_managed)
 
 
 async def settle(

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from service.core.drafts import Draft, Patch
 from service.errors import EventGone, RequestRefused
-from service.flows.writing.reaching import reach
+from service.flows.writing.asking import ask
 from service.flows.writing.scene import Scene
 from service.flows.writing.storing import Harvest, gone, harvest
 from service.providers.writing import Target, Written
@@ -68,36 +68,28 @@ async def withdraw(scene: Scene, draft: Draft, before: int, after: int, key: str
 
 
 async def _withdraw(scene: Scene, draft: Draft, key: str) -> None:
-    await reach(
-        scene.gateway, scene.calendar, lambda access: scene.writer.withdraw(access, scene.place, draft, key=key)
-    )
+    await ask(scene, lambda access: scene.writer.withdraw(access, scene.place, draft, key=key))
 
 
 async def _put(scene: Scene, stretch: tuple[datetime, datetime], there: str | None, key: str) -> Written | None:
     patch = Patch(starts_at=stretch[0], ends_at=stretch[1])
-    gateway, row, place = scene.gateway, scene.calendar, scene.place
+    place = scene.place
     try:
         if there is not None:
             target = Target(provider_event_id=there)
-            return await reach(
-                gateway, row, lambda access: scene.writer.change(access, place, target, patch, strict=False)
-            )
+            return await ask(scene, lambda access: scene.writer.change(access, place, target, patch, strict=False))
     except EventGone:
         pass  # somebody has deleted it: it is wanted again
     try:
-        return await reach(gateway, row, lambda access: scene.writer.create(access, place, _draft(stretch), key=key))
+        return await ask(scene, lambda access: scene.writer.create(access, place, _draft(stretch), key=key))
     except RequestRefused as error:
-        _log.warning("calendar %s: a buffer could not be kept (%s)", row.id, error.reason)
+        _log.warning("calendar %s: a buffer could not be kept (%s)", scene.calendar.id, error.reason)
         return None
 
 
 async def _drop(scene: Scene, provider_event_id: str) -> Harvest:
     target = Target(provider_event_id=provider_event_id)
-    await reach(
-        scene.gateway,
-        scene.calendar,
-        lambda access: scene.writer.remove(access, scene.place, target, notify=False, strict=False),
-    )
+    await ask(scene, lambda access: scene.writer.remove(access, scene.place, target, notify=False, strict=False))
     return gone(provider_event_id, None, is_series=False)
 
 

@@ -10,7 +10,8 @@ import msgspec
 from service.core.connection import Settings, Trouble, ZoomSettings, read_settings
 from service.core.drafts import Draft
 from service.errors import EventGone, GatewayError, GrantRejected, ProviderError, ScopeMissing
-from service.flows.writing.reaching import Account, reach
+from service.flows.writing.asking import ask as ask_account
+from service.flows.writing.reaching import Account
 from service.flows.writing.refusals import FAULTS
 from service.flows.writing.scene import Scene
 from service.providers.protocol import Access
@@ -65,7 +66,9 @@ async def make(scene: Scene, draft: Draft, key: str) -> Call:
         made = await scene.gateway.zoom.create(access, draft, key=key, settings=host.settings)
         if made.overridden:
             names = ", ".join(made.overridden)
-            _log.warning("connection %s: the Zoom account overrides zoom_settings (%s)", host.account.connection_id, names)
+            _log.warning(
+                "connection %s: the Zoom account overrides zoom_settings (%s)", host.account.connection_id, names
+            )
         return Call(url=made.join_url, meeting_id=made.id, connection_id=host.account.connection_id)
 
     return await _asked(scene, host, ask)
@@ -137,7 +140,7 @@ def _merged(own: Settings, calendars: Settings) -> ZoomSettings:
 
 async def _asked(scene: Scene, host: _Host, ask: Callable[[Access], Awaitable[T]]) -> T:
     try:
-        return await reach(scene.gateway, host.account, ask)
+        return await ask_account(scene, ask, host.account)
     except (*FAULTS, EventGone):
         raise
     except (GrantRejected, ScopeMissing) as error:

@@ -113,7 +113,10 @@ class Follower:
 
     async def _obey(self, scene: Scene, row: Found, verdict: Verdict, print_: bytes) -> None:
         about = Job(
-            provider_event_id=row.provider_event_id, series_id=row.series_id, is_series=row.series_id is not None
+            provider_event_id=row.provider_event_id,
+            series_id=row.series_id,
+            is_series=row.series_id is not None,
+            fingerprint=print_.hex() or None,
         )
         match verdict:
             case Nothing():
@@ -131,7 +134,7 @@ class Follower:
                     scene, await begin(self._gateway, scene.calendar, "change", job, event_id=row.event_id)
                 )
             case Adopt(draft=draft):
-                job = msgspec.structs.replace(about, draft=draft, fingerprint=print_.hex())
+                job = msgspec.structs.replace(about, draft=draft)
                 await self._carry(
                     scene, await begin(self._gateway, scene.calendar, "follow", job, event_id=row.event_id)
                 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -9,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.errors import GatewayError
+from service.errors import GatewayError, ProviderError
 from service.flows.gateway import Gateway
 from service.flows.writing.reaching import PATIENCE
 from service.flows.writing.scene import Job
@@ -17,6 +18,9 @@ from service.store import connection_standing, event_writes, events
 from service.store.tables import Found
 
 LEASE: Final = timedelta(seconds=PATIENCE + 20)
+NEEDED: Final = timedelta(seconds=LEASE.total_seconds() - PATIENCE)
+"""So much of a lease has to be left for one more request."""
+
 READ_PATIENCE: Final = 5.0
 """For how many seconds a read of the calendar that is going on may end, before it is dropped and begun again later."""
 
@@ -27,13 +31,38 @@ encode: Final = msgspec.json.Encoder().encode
 decode: Final = msgspec.json.Decoder(Job).decode
 
 
+class Overtaken(ProviderError):
+    """The wish has passed to somebody else while we had it in hand: nothing more is to be done about it here."""
+
+
+class Progress(msgspec.Struct):
+    """What may be left if a wish fails from here on: `has_made` says that something was made, `tries` may have made it.
+
+    `lacks` is the conference that the provider could not make for a change which is done but for that.
+    """
+
+    has_made: bool = False
+    tries: int = 0
+    lacks: str | None = None
+
+    @property
+    def may_have_made(self) -> bool:
+        """Whether it takes a withdrawal until nothing is left. What was refused at the first try was never made."""
+        return self.has_made or self.tries > 1
+
+
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish that this process has in hand under `lease`; `is_done` says that it was carried out before."""
+    """A wish that this process has in hand under `lease`; `is_done` says that it was carried out before.
+
+    Of one that `is_repeat` nobody knows what was done of it before.
+    """
 
     row: Found
     job: Job
     lease: UUID
     is_done: bool = False
+    is_repeat: bool = False
+    progress: Progress = msgspec.field(default_factory=Progress)
 
     @property
     def id(self) -> UUID:
@@ -54,12 +83,14 @@ async def begin(
 ) -> Opened:
     """Keep a wish, and reads away from its calendar. Raises GatewayError 409 while the same request is being carried out.
 
-    Of two wishes `in_turn` to one connection the one that is kept later has the later `created_at`, and finds the other.
+    Of two wishes `in_turn` to one connection the one that is kept later has the later `created_at`, and finds the other. So
+    has the later of two changes in one calendar.
     """
     lease, write_id = uuid4(), uuid4()
 
     async def keep(conn: AsyncConnection, now: datetime) -> Opened:
-        if in_turn and (last := await event_writes.last_moment(conn, calendar.connection_id)) is not None:
+        is_ranked = in_turn or kind != "create"
+        if is_ranked and (last := await event_writes.last_moment(conn, calendar.connection_id)) is not None:
             # The clocks of two processes may differ.
             now = max(now, last + timedelta(microseconds=1))
         if kind != "create":
@@ -92,7 +123,7 @@ async def reopen(gateway: Gateway, row: Found, job: Job) -> Opened | None:
     """Take up a wish that was claimed by a Resumer; None when its calendar is gone."""
 
     async def keep(_conn: AsyncConnection, _now: datetime) -> Opened:
-        return Opened(row=row, job=job, lease=row.lease)
+        return Opened(row=row, job=job, lease=row.lease, is_repeat=True)
 
     try:
         return await _while_unread(gateway, row.project_id, row.calendar_id, False, keep)
@@ -100,21 +131,72 @@ async def reopen(gateway: Gateway, row: Found, job: Job) -> Opened | None:
         return None
 
 
-async def give_up(gateway: Gateway, opened: Opened, reason: str) -> None:
-    """The provider has refused it for good: nothing is left of it."""
+def keeper(gateway: Gateway, opened: Opened) -> Callable[[], Awaitable[None]]:
+    """What prolongs the lease of a wish, and keeps reads away, where too little is left of it for another request.
+
+    Raises Overtaken when the wish has passed to somebody else, GatewayError 404 when its calendar is gone.
+    """
+    until: datetime | None = None if opened.is_repeat else opened.row.next_at
+
+    async def hold() -> None:
+        nonlocal until
+        now = gateway.clock()
+        if until is not None and until - now >= NEEDED:
+            return
+        async with gateway.database.write() as conn:
+            await hold_still(conn, opened, now)
+        until = now + LEASE
+
+    return hold
+
+
+async def hold_still(conn: AsyncConnection, opened: Opened, now: datetime) -> Found:
+    """Lock the calendar of a wish, keep reads away and prolong the lease; its row. Raises as `keeper` says."""
+    found = await lock(conn, opened, now, now + LEASE)
+    if not await event_writes.prolong(conn, opened.id, opened.lease, now + LEASE):
+        raise Overtaken("overtaken")
+    return found
+
+
+async def lock(conn: AsyncConnection, opened: Opened, now: datetime, until: datetime) -> Found:
+    """Lock the calendar of a wish, and keep reads away until then; its row. Raises GatewayError 404."""
+    row = opened.row
+    try:
+        found = await event_writes.hold(conn, row.project_id, row.calendar_id, now, until, force=True)
+    except LookupError:
+        raise GatewayError(404, "not_found", "There is no such calendar.") from None
+    if found is None:
+        raise AssertionError  # `force` never gives way
+    return found
+
+
+async def give_up(gateway: Gateway, opened: Opened, reason: str) -> bool:
+    """The provider has refused it for good: nothing is left of it. False when it has passed to somebody else."""
     now = gateway.clock()
     async with gateway.database.write() as conn:
-        await event_writes.end(conn, opened.id, opened.lease, "failed", now, reason=reason)
+        # Before the wish, as in `begin`: who waits for the one must not have the other.
+        await event_writes.lock_calendar(conn, opened.row.calendar_id)
+        is_ours = await event_writes.end(conn, opened.id, opened.lease, "failed", now, reason=reason)
         if await event_writes.let_go(conn, opened.row.calendar_id, now):
             gateway.wake.after(conn, "sync")
+    return is_ours
 
 
-async def put_off(gateway: Gateway, opened: Opened, state: str, pause: timedelta, reason: str) -> None:
-    """Nobody knows whether it was done: a Resumer goes on with it (`pending`), or takes it back (`undoing`)."""
+async def put_off(gateway: Gateway, opened: Opened, state: str, pause: timedelta, reason: str) -> bool:
+    """Nobody knows whether it was done: a Resumer goes on with it (`pending`), or takes it back (`undoing`).
+
+    What somebody else has in hand by now goes on with them, or is taken back once they are through. False when it has ended,
+    or is gone with its calendar.
+    """
     now = gateway.clock()
     async with gateway.database.write() as conn:
-        await event_writes.put_off(conn, opened.id, opened.lease, state, now + pause, now, reason=reason)
         gateway.wake.after(conn, "writes")
+        if await event_writes.put_off(conn, opened.id, opened.lease, state, now + pause, now, reason=reason):
+            return True
+        if state == "undoing":
+            return await event_writes.condemn(conn, opened.id, now, reason=reason)
+        row = await event_writes.one(conn, opened.id)
+        return row is not None and row.state in event_writes.OPEN
 
 
 def digest(*parts: object) -> bytes:
@@ -140,7 +222,7 @@ async def _go_on(gateway: Gateway, conn: AsyncConnection, row: Found, job: Job, 
     if row.lease is not None and row.next_at is not None and row.next_at > now:
         raise GatewayError(409, "conflict", "The first request with this Idempotency-Key is still running.")
     await event_writes.take(conn, row.id, {"state": "pending", "lease": lease, "next_at": now + LEASE})
-    return Opened(row=row, job=job, lease=lease)
+    return Opened(row=row, job=job, lease=lease, is_repeat=True)
 
 
 async def _while_unread(

@@ -37,6 +37,10 @@ TAKEN_BACK: Final = "What it may have made of it is taken back; with an Idempote
 GONE_ON_WITH: Final = (
     "It is gone on with: send the same request with the same Idempotency-Key again, and get the event that it makes."
 )
+UNKNOWN_SENTENCE: Final = (
+    "It may have been made all the same: look at the events of the calendar in a moment; with an Idempotency-Key it could have "
+    "gone on."
+)
 UNKNOWN: Final = "It may have been done all the same: GET the event, which shows what the provider has, in a moment."
 
 

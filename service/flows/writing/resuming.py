@@ -6,13 +6,17 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+import msgspec
+
+from service.core.drafts import TIMES, Patch, given
 from service.errors import GatewayError, ProviderError
 from service.flows.gateway import Gateway
-from service.flows.writing import carrying
-from service.flows.writing.opening import LEASE, Opened, decode, give_up, put_off, reopen
+from service.flows.writing import calls, carrying
+from service.flows.writing.foreign import Superseded
+from service.flows.writing.opening import LEASE, Opened, Overtaken, decode, give_up, put_off, reopen
 from service.flows.writing.refusals import FAULTS
-from service.flows.writing.scene import Scene, set_scene
-from service.store import event_writes
+from service.flows.writing.scene import Job, Scene, set_scene
+from service.store import event_writes, managed_events
 from service.store.cipher import Unreadable
 from service.store.database import DatabaseUnavailable
 from service.store.tables import Found
@@ -105,10 +109,66 @@ class Resumer:
                 await carrying.undo(scene, opened)
                 await give_up(gateway, opened, row.reason or "undone")
             else:
-                await _WORK[row.kind](scene, opened)
+                asked = await _still_asked(gateway, opened)
+                await _WORK[row.kind](scene, msgspec.structs.replace(opened, job=asked))
         except FAULTS as error:
             pause = min(MOST_PAUSE, timedelta(seconds=5 * 2 ** min(row.attempts, 8)))
             await put_off(gateway, opened, state, pause, error.reason)
+        except Overtaken:
+            _log.info("write %s: somebody else goes on with it", row.id)
         except (ProviderError, GatewayError) as error:
-            _log.warning("write %s: %s", row.id, error)
+            await self._end(scene, opened, state, error)
+
+    async def _end(self, scene: Scene, opened: Opened, state: str, error: ProviderError | GatewayError) -> None:
+        """It has come to nothing: what it may have made goes, and what was judged is judged anew where that was outdated."""
+        gateway, row, job = self._gateway, opened.row, opened.job
+        _log.warning("write %s: %s", row.id, error)
+        if isinstance(error, Superseded) and (job.is_news or row.kind == "follow"):
+            async with gateway.database.write() as conn:
+                managed = await managed_events.of_event(conn, scene.calendar.id, job.provider_event_id)
+                if managed is not None:
+                    await managed_events.change(conn, gateway.cipher, managed, {"look_at": gateway.clock()})
+                    gateway.wake.after(conn, "managed")
+        has_call = job.patch is not None and job.patch.conference == calls.ZOOM
+        # Of what was tried before nobody knows how much was made.
+        if state == "pending" and (row.kind == "create" or has_call or opened.progress.has_made):
+            await put_off(gateway, opened, "undoing", timedelta(0), str(error))
+        else:
             await give_up(gateway, opened, str(error))
+
+
+async def _still_asked(gateway: Gateway, opened: Opened) -> Job:
+    """What later wishes for the same event have left of this one: the later word on a field stands. Raises Superseded."""
+    job, kind = opened.job, opened.row.kind
+    if kind == "create":
+        return job
+    async with gateway.database.read() as conn:
+        rows = await event_writes.later(conn, opened.row)
+    for row in rows:
+        each = _job_of(gateway, row)
+        if each is None or (each.provider_event_id, each.is_series) != (job.provider_event_id, job.is_series):
+            continue
+        if kind != "change" or job.is_news or each.patch is None:
+            raise Superseded("superseded")
+        if not each.is_news:  # that is an older word, given again
+            job = _without(job, each, each.patch)
+    return job
+
+
+def _without(job: Job, later: Job, patch: Patch) -> Job:
+    """A change without what a later one says. Raises Superseded when nothing is left of it."""
+    said = given(patch).keys() | (set(TIMES) if patch.moves else set())
+    left = {name: value for name, value in given(job.patch or Patch()).items() if name not in said}
+    before = job.buffer_before if later.buffer_before is None else None
+    after = job.buffer_after if later.buffer_after is None else None
+    if not left and before is None and after is None:
+        raise Superseded("superseded")
+    rest = Patch(**left, notify=job.patch.notify if job.patch is not None else True)
+    return msgspec.structs.replace(job, patch=rest, buffer_before=before, buffer_after=after)
+
+
+def _job_of(gateway: Gateway, row: Found) -> Job | None:
+    try:
+        return decode(event_writes.opened(gateway.cipher, row))
+    except Unreadable:
+        return None

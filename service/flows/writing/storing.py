@@ -15,7 +15,7 @@ from service.core.decision import decide
 from service.core.schedule import Window, window_at
 from service.core.sync import Item, Listed, Removed, Round
 from service.flows.gateway import Gateway
-from service.flows.writing.reaching import reach
+from service.flows.writing.asking import ask
 from service.flows.writing.scene import Scene
 from service.providers.protocol import Access
 from service.providers.writing import Written
@@ -80,7 +80,7 @@ async def harvest(
                 break
         return found
 
-    return Harvest(items=await reach(gateway, row, listed), series=frozenset({series_id}), window=window)
+    return Harvest(items=await ask(scene, listed), series=frozenset({series_id}), window=window)
 
 
 def gone(provider_event_id: str, series_id: str | None, *, is_series: bool) -> Harvest:
@@ -98,11 +98,13 @@ async def store(
     now: datetime,
     event_id: UUID,
     *,
+    cause: str = "write",
     is_news: bool = False,
 ) -> Sequence[Dispatch]:
     """Store it, inside the transaction that has the calendar's row locked; the first new event is `event_id`.
 
-    Nobody is told of it, unless it `is_news`: then the deliverer is to be given what this answers, after the commit.
+    Nobody is told of it, unless it `is_news`: then the deliverer is to be given what this answers, after the commit. What
+    others have done has another `cause` than `write`.
     """
     rows = {sync.row_id(item): item for item in sorted(found.items, key=_start)}
     progress = Round(window=found.window, full=False, rows=rows)
@@ -113,7 +115,7 @@ async def store(
     comparison = sync.compare(progress, known, await events.quarantined(conn, row.id))
     stored = await events.stored(conn, comparison.needs)
     ids = chain([event_id], _more_ids()) if not await _is_taken(conn, row, event_id) else _more_ids()
-    decision = decide(comparison, stored, cause="write", now=now, ids=ids)
+    decision = decide(comparison, stored, cause=cause, now=now, ids=ids)
     lead_seconds = gateway.lead_seconds.get(row.project_id, LEAD_SECONDS)
     written = Settlement(
         row=row,
@@ -132,6 +134,8 @@ async def store(
     settled = await settlement.settle_written(conn, written, delivery, gateway.lead_seconds)
     if settled.has_bots:
         gateway.wake.after(conn, "bots")
+    if settled.has_managed:
+        gateway.wake.after(conn, "managed")
     if written.entries:
         gateway.wake.after(conn, f"changes:{row.project_id}")
     if starts.is_soon(written.event_rows, now):

@@ -1,5 +1,6 @@
 """What users ask for: an event made, changed or removed, and how it went."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,19 +11,32 @@ import msgspec
 from msgspec import UNSET
 
 from service.core.drafts import Patch, for_series
-from service.errors import FieldProblem, GatewayError, ProviderError
+from service.errors import FieldProblem, GatewayError, ProviderError, TransientFault
 from service.flows.gateway import Gateway
 from service.flows.writing import carrying
-from service.flows.writing.opening import Opened, begin, give_up, put_off
+from service.flows.writing.opening import Opened, Overtaken, begin, give_up, put_off
 from service.flows.writing.reaching import reach
-from service.flows.writing.refusals import FAULTS, GONE_ON_WITH, TAKEN_BACK, UNKNOWN, UNTOUCHED, refuse
+from service.flows.writing.refusals import (
+    FAULTS,
+    GONE_ON_WITH,
+    TAKEN_BACK,
+    UNKNOWN,
+    UNKNOWN_SENTENCE,
+    UNTOUCHED,
+    refuse,
+)
 from service.flows.writing.scene import Job, Scene, check_direction, set_scene
+from service.flows.writing.sentences import is_read_there
 from service.flows.writing.validation import check_time
 from service.providers.writing import Target
-from service.store import events
+from service.store import event_writes, events
 from service.store.tables import Found
 
+_log = logging.getLogger(__name__)
 SOON: Final = timedelta(seconds=5)
+_NO_CONFERENCE: Final = (
+    "The provider could not make a conference ({}) for this event; whatever else was asked for is written."
+)
 _NO_RULE: Final = "One occurrence has no rule of its own: PATCH the event with ?series=true to change its whole series."
 
 Work = Callable[[Scene, Opened], Awaitable[UUID]]
@@ -81,7 +95,10 @@ async def change_event(
     )
     in_turn = scene.settings.validate_availability
     opened = await begin(gateway, scene.calendar, "change", job, event_id=row.id, in_turn=in_turn)
-    return await _carry(scene, opened, carrying.change)
+    found = await _carry(scene, opened, carrying.change)
+    if opened.progress.lacks is not None:
+        raise GatewayError(422, "validation_failed", _NO_CONFERENCE.format(opened.progress.lacks))
+    return found
 
 
 async def remove_event(gateway: Gateway, project_id: UUID, meant: Meant) -> None:
@@ -143,34 +160,59 @@ async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
         if opened.row.kind != "remove" and opened.row.attempts == 0:
             await check_time(scene, opened)
         return await work(scene, opened)
-    except FAULTS as error:
-        if opened.row.kind == "create":
-            # Who can ask again with the same key will; of what nobody asks for any more nothing may be left.
-            state = "undoing" if opened.row.request_key is None else "pending"
-            await put_off(gateway, opened, state, SOON, error.reason)
-        else:
-            await give_up(gateway, opened, error.reason)
-        refuse(scene.calendar.provider, error, gateway.clock(), _fate(opened))
+    except (*FAULTS, Overtaken) as error:
+        fault = TransientFault("it took too long") if isinstance(error, Overtaken) else error
+        fate = _fate(scene, opened)
+        if not await _leave_open(gateway, opened, fate, fault.reason):
+            # Somebody else has taken it over meanwhile, and may have brought it to its end.
+            async with gateway.database.read() as conn:
+                row = await event_writes.found(conn, opened.id)
+            if row is not None and row.state == "done":
+                done: UUID = row.event_id
+                return done
+        refuse(scene.calendar.provider, fault, gateway.clock(), fate)
     except ProviderError as error:
-        await _leave_nothing(gateway, opened, error.reason, is_made=isinstance(error, carrying.Spoilt))
+        await _leave_nothing(scene, opened, error.reason)
         refuse(scene.calendar.provider, error, gateway.clock(), UNTOUCHED)
     except GatewayError as error:
-        await _leave_nothing(gateway, opened, error.detail)
+        await _leave_nothing(scene, opened, error.detail)
         raise
 
 
-def _fate(opened: Opened) -> str:
+def _fate(scene: Scene, opened: Opened) -> str:
     """What becomes of a wish whose answer is lost, for whoever made it."""
     if opened.row.kind != "create":
         return UNKNOWN
-    return TAKEN_BACK if opened.row.request_key is None else GONE_ON_WITH
+    if opened.row.request_key is not None:
+        return GONE_ON_WITH
+    return UNKNOWN_SENTENCE if opened.job.draft is None and is_read_there(scene) else TAKEN_BACK
 
 
-async def _leave_nothing(gateway: Gateway, opened: Opened, reason: str, *, is_made: bool = False) -> None:
-    draft = opened.job.draft
-    if is_made or (draft is not None and draft.conference is not None):
-        await put_off(
-            gateway, opened, "undoing", timedelta(0), reason
-        )  # its call, or it without one, may have been made
-    else:
-        await give_up(gateway, opened, reason)
+async def _leave_open(gateway: Gateway, opened: Opened, fate: str, reason: str) -> bool:
+    """Have done what was said of a wish whose answer is lost; False when it has ended, or passed to somebody else."""
+    if fate in {UNKNOWN, UNKNOWN_SENTENCE}:
+        return await give_up(gateway, opened, reason)
+    # Who can ask again with the same key will; of what nobody asks for any more nothing may be left.
+    return await put_off(gateway, opened, "undoing" if fate == TAKEN_BACK else "pending", SOON, reason)
+
+
+async def _leave_nothing(scene: Scene, opened: Opened, reason: str) -> None:
+    gateway, draft = scene.gateway, opened.job.draft
+    # With a conference it may have been made without one; and what somebody else has in hand by now is not ours to end.
+    is_clean = not opened.progress.may_have_made and (draft is None or draft.conference is None)
+    if is_clean and (await give_up(gateway, opened, reason) or opened.row.kind != "create"):
+        return
+    if not await put_off(gateway, opened, "undoing", timedelta(0), reason) and opened.row.kind == "create":
+        await _withdraw_now(scene, opened)
+
+
+async def _withdraw_now(scene: Scene, opened: Opened) -> None:
+    """Take back what was made of a wish that is gone with its calendar: nobody else will."""
+    async with scene.gateway.database.read() as conn:
+        row = await event_writes.found(conn, opened.id)
+    if row is not None:
+        return
+    try:
+        await carrying.undo(scene, opened)
+    except (ProviderError, GatewayError) as error:
+        _log.warning("write %s: its calendar is gone, and its event may be left (%s)", opened.id, error)
