@@ -99,7 +99,7 @@ async def test_a_calendar_that_was_posted_has_a_connection(
         "email": ADA,
         "user_id": None,
         "status": "active",
-        "is_primary": False,
+        "is_primary": True,
         "last_sync_at": "2026-03-02T09:00:00Z",
         "error_code": None,
         "error_message": None,

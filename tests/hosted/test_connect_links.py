@@ -100,7 +100,7 @@ async def test_who_signs_in_again_chooses_what_it_was(
     again = await link(house, connection_id=connection["id"])
     page = await browser.get(again)
     assert set(re.findall(r'id="choose-(\w+)"', page.text)) == shown
-    assert "same account as before" in text_of(page)
+    assert "your choices stay" in text_of(page)
     for other in {"microsoft", "caldav", "apple", "google", "ics"} - shown:
         assert (await press(browser, f"{again}/{other}", url=FEED)).status_code == 404
     assert (await browser.get(f"{again}/caldav")).status_code == 404
