@@ -7,7 +7,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from api.sites import Site, open_site
+from api.sites import CaldavSite, Site, open_site
 from flows.stage import Stage
 
 from service.flows.writing import Follower, Resumer
@@ -209,3 +209,14 @@ async def test_a_text_that_its_owner_goes_on_with_is_another_text(desk: Desk, di
     if direction == "both":
         await desk.change(left, title="Another")
         assert "bring money" in (await desk.listed())[0]["description"]
+
+
+async def test_a_moved_occurrence_when_its_series_moves(desk: Desk) -> None:
+    first = await desk.write(**DAILY)
+    second = (await desk.listed())[1]
+    await desk.change(second, starts_at="2026-03-04T17:00:00Z", ends_at="2026-03-04T18:00:00Z")
+    await desk.change(first, whole=True, starts_at="2026-03-03T13:00:00Z", ends_at="2026-03-03T14:00:00Z")
+    starts = [each["starts_at"] for each in await desk.listed()]
+    kept = "2026-03-04T17" if isinstance(desk.site, CaldavSite) else "2026-03-04T13"
+    assert [start[:13] for start in starts] == ["2026-03-03T13", kept, "2026-03-05T13"]
+    await desk.rest()

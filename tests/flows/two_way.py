@@ -22,6 +22,9 @@ from service.store.writing_tables import ManagedEventRow
 
 ADA, GUEST = "ada@example.com", "guest@example.com"
 _managed = ManagedEventRow.metadata.tables["managed_events"]
+TWICE = "RRULE:FREQ=DAILY;COUNT=2"
+MOST_ROWS = 3
+"""That are made and cancelled where one event becomes such a series, or the other way round."""
 DAY = datetime(2026, 3, 4, 8, tzinfo=UTC)
 
 
@@ -51,6 +54,7 @@ class History:
             self._create,
             self._change,
             self._change,
+            self._repeat,
             self._remove,
             self._edit,
             self._edit,
@@ -85,10 +89,8 @@ class History:
         await resumer.run_due()
         await resumer.idle()
         follower = Follower(self.gateway)
-        try:
-            await follower.run_due()
-        except Killed:
-            return
+        while await follower.run_due():
+            await follower.idle()
 
     async def _create(self) -> None:
         self.count += 1
@@ -116,15 +118,27 @@ class History:
             meant = Meant(event_id=self._one(), version=self.dice.choice([None, None, 1, 2]))
             await writing.change_event(self.gateway, self.stage.project, meant, patch)
 
+    async def _repeat(self) -> None:
+        """Make a series of an event of ours, or one event of a series."""
+        if not self.ours:
+            return
+        chosen = self._one()
+        async with self.gateway.database.read() as conn:
+            row = await events.place_of(conn, self.stage.project, chosen)
+        is_series = row is not None and row.series_id is not None
+        patch = Patch(recurrence=[] if is_series else [TWICE])
+        meant = Meant(event_id=chosen, is_series=is_series)
+        self.ours.add(await writing.change_event(self.gateway, self.stage.project, meant, patch))
+
     async def _remove(self) -> None:
         if self.ours and self.dice.random() < 0.5:
             await writing.remove_event(self.gateway, self.stage.project, Meant(event_id=self._one()))
 
     async def _edit(self) -> None:
-        """Somebody at the provider changes, moves, deletes or makes something."""
+        """Somebody at the provider changes, moves, deletes or makes something, or has it come once more."""
         rows = [row for row in self.stage.world.read_truth(ADA) if row["summary"] != "Buffer"]
         self.theirs += 1
-        deed = self.dice.choice(["title", "move", "delete", "make"])
+        deed = self.dice.choice(["title", "move", "delete", "make", "repeat"])
         if deed == "make" or not rows:
             self.stage.world.add_meeting(ADA, f"Theirs {self.theirs}", in_minutes=60 * (1 + self.dice.randrange(200)))
             return
@@ -133,6 +147,10 @@ class History:
             self.stage.world.edit_event(ADA, row["id"], {"summary": f"Edited {self.theirs}"})
         elif deed == "move":
             self.stage.world.move_event(ADA, row["id"], by_minutes=15 * self.dice.randrange(1, 8))
+        elif deed == "repeat":
+            self.theirs += MOST_ROWS
+            series_id = row.get("recurringEventId")
+            self.stage.world.edit_event(ADA, series_id or row["id"], {"recurrence": None if series_id else [TWICE]})
         else:
             self.stage.world.cancel_event(ADA, row["id"])
 
