@@ -137,8 +137,9 @@ class SettingsView(msgspec.Struct, frozen=True, kw_only=True):
 class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
     """A user's account at a provider. `status` is `active`, `token_expired` (the user has to sign in again), `error` or `disconnected`.
 
-    `user_id` is the integrator's own name of its user. `access` is what was asked for, `read` or `write`, and `scopes` what
-    was granted; null and empty where the credentials came by `POST /calendars`.
+    `user_id` is the integrator's own name of its user. `access` is what the user lets you do, `read` or `write`: of an OAuth
+    account what `scopes` have granted. Null and empty where the credentials came by `POST /calendars`. Where it is `read`,
+    nothing is written (422 `insufficient_scope`).
     """
 
     id: UUID

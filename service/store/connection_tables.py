@@ -45,8 +45,9 @@ class ConnectionRow(Table, table=True):
     `token_version` rises with every write of the tokens; a write names the version that it replaces.
 
     `is_kept` says that a user has connected the account as such (the hosted flow), so that it stays without calendars.
-    `access` is what was asked for (`read`, `write`; null where nobody knows), `scopes` what was granted. `user_id` is the
-    integrator's own name of its user; of the connections of one user one is primary. `settings` is a
+    `access` is what the user lets us do (`read`, `write`; null where nobody knows), `scopes` what was granted. `user_id` is
+    the integrator's own name of its user; which of the connections of one user is primary, `connection_views` judges by
+    `is_primary`, a mark that none or several of them may have. `settings` is a
     `core.connection.Settings`. `error_code` and `error_message` are of the account itself, where it has no calendar that
     could tell; `announced_status` is what `integration.*` has told the world.
     """
