@@ -66,6 +66,9 @@ def redact(text: str) -> str:
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
 
+# What begins a new line or moves a terminal's cursor, C1 and Unicode's own included, is shown as JSON writes it.
+_SHOWN: Final = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 # At INFO these log whole URLs, or a line for each tick.
 _QUIET: Final = ("httpx", "httpcore", "apscheduler", "aiosqlite", "sqlalchemy", "asyncio", "uvicorn.error", "alembic")
@@ -90,7 +93,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return redact(self._encode(line).decode())
+        return redact(self._encode(line).decode()).translate(_SHOWN)
 
 
 class TextLines(logging.Formatter):
@@ -99,9 +102,11 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).astimezone()
         fields = "".join(f"  {name}={value}" for name, value in _fields(record).items())
-        line = f"{at:%H:%M:%S} {record.levelname.lower():<7} {record.getMessage()}{fields}"
+        line = f"{at:%H:%M:%S} {record.levelname.lower():<7} {record.getMessage()}{fields}".translate(_SHOWN)
         if record.exc_info:
-            line = f"{line}\n{self.formatException(record.exc_info)}"
+            # Indented, so that no line of an error's own text looks like one of the log.
+            trace = self.formatException(record.exc_info).split("\n")
+            line = "\n    ".join([line, *(each.translate(_SHOWN) for each in trace)])
         return redact(line)
 
 

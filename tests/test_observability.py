@@ -81,6 +81,28 @@ def test_a_line_of_json_stays_json_and_keeps_no_secret_of_message_field_or_trace
     assert not any(secret in stream.getvalue() for secret in ("LonGrefresh", "pw123", "k1", "tok-123456"))
 
 
+HARM = "a\n\x1b[31mb\r\x7f\x85\x9b31m\u2028c"
+
+
+@pytest.mark.parametrize("stream", ["json", "text"], indirect=True)
+def test_line_breaks_and_colours_in_names_and_urls_stay_on_one_line_and_do_nothing(stream: io.StringIO):
+    logging.getLogger("test").warning(
+        "calendar %s of %s failed", HARM, f"https://x.example/{HARM}?key=k1", extra={"display_name": HARM}
+    )
+    (line,) = stream.getvalue().splitlines()
+    assert line.isprintable()
+    assert "31mb" in line
+
+
+@pytest.mark.parametrize("stream", ["text"], indirect=True)
+def test_an_errors_own_words_are_no_lines_of_the_log(stream: io.StringIO):
+    logging.getLogger("test").error("failed", exc_info=ValueError(f"{HARM}\n09:00:00 warning forged"))
+    first, *trace = stream.getvalue().splitlines()
+    assert all(line.startswith("    ") and line.isprintable() for line in trace)
+    assert "failed" in first
+    assert "forged" in trace[-1]
+
+
 @pytest.mark.parametrize("stream", ["text"], indirect=True)
 def test_a_person_gets_text(stream: io.StringIO):
     logging.getLogger("test").warning("disk is %s", "full", extra={"left": "1 MB"})

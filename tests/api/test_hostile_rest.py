@@ -1,6 +1,9 @@
 """Hostile inputs that belong nowhere else: slow heads, forged addresses, names that never resolve, swapped secrets."""
 
 import asyncio
+import io
+import json
+import logging
 import resource
 import socket
 from collections.abc import AsyncIterator
@@ -8,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -19,6 +23,7 @@ from sqlalchemy import select, update
 from service.commands.listening import Server
 from service.commands.patient_http import PatientProtocol
 from service.commands.serving import _config as config_of
+from service.observability import AccessLog, configure_logging
 from service.settings import Settings
 from service.store.connection_tables import ConnectionRow
 
@@ -166,6 +171,29 @@ async def test_a_forwarded_address_counts_only_from_a_proxy_that_is_trusted(api:
             for number in range(120)
         ]
     assert set(answers) == ({401} if trusted else {401, 429}), "a client cannot choose whose bucket it empties"
+
+
+async def test_line_breaks_and_colours_that_users_send_are_no_lines_of_the_log(
+    api: Litestar, keys: dict[str, str]
+) -> None:
+    harm, sink, root = "a\n\x1b[31mb", io.StringIO(), logging.getLogger()
+    before = root.handlers[:], root.level
+    configure_logging("debug", "json", sink)
+    try:
+        transport = httpx.ASGITransport(AccessLog(api))  # type: ignore[arg-type]
+        given = {"x-api-key": keys["admin"], "x-request-id": "a [31mb"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://calgate.test", headers=given) as client:
+            await client.patch("/project", json={"name": harm})
+            await client.get("/calendars/" + quote(harm))
+            refused = await client.post("/webhooks/endpoints", json={"url": f"https://x.example/{harm}"})
+            hook = {"url": f"http://127.0.0.1:8999/{quote(harm)}", "description": harm}
+            taken = await client.post("/webhooks/endpoints", json=hook)
+    finally:
+        root.handlers[:], root.level = before
+    assert (taken.status_code, refused.status_code) == (201, 422)
+    lines = sink.getvalue().splitlines()
+    assert sum("route" in json.loads(line) for line in lines) == 4
+    assert all(line.isprintable() for line in lines)
 
 
 async def test_two_tenants_may_name_one_address(call: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:

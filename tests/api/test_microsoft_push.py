@@ -1,6 +1,7 @@
 """The routes that Graph calls: the handshake, and notices without a key."""
 
 import json
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import httpx
@@ -56,6 +57,12 @@ async def test_what_is_forged_is_not_found(anybody: httpx.AsyncClient, route: st
 @pytest.mark.parametrize("route", ROUTES)
 async def test_a_body_beyond_a_mebibyte_is_not_read(anybody: httpx.AsyncClient, route: str) -> None:
     assert (await anybody.post(route, content=b"x" * (1024 * 1024 + 1))).status_code == 413
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(17):
+            yield b"x" * 2**16
+
+    assert (await anybody.post(route, content=chunks())).status_code == 413
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -170,7 +170,7 @@ INPUTS: Final = {
             f"{HOSTED}::test_a_state_is_good_for_one_provider",
             f"{HOSTED}::test_a_state_of_another_installation",
             f"{HOSTED}::test_a_walk_belongs_to_the_browser_that_began_it",
-            f"{STATES}::test_of_twenty_who_bring_one_state_one_gets_it",
+            f"{STATES}::test_of_a_hundred_who_bring_one_state_one_gets_it",
         ),
     ),
     57: Input("redirect targets that look right", (f"{HOSTED}::test_a_redirect_that_is_not_on_the_list",)),
@@ -258,7 +258,11 @@ INPUTS: Final = {
     ),
     74: Input(
         "line breaks and colours in what is logged",
-        ("test_observability.py::test_a_line_of_json_stays_json_and_keeps_no_secret_of_message_field_or_traceback",),
+        (
+            "test_observability.py::test_line_breaks_and_colours_in_names_and_urls_stay_on_one_line_and_do_nothing",
+            "test_observability.py::test_an_errors_own_words_are_no_lines_of_the_log",
+            f"{REST}::test_line_breaks_and_colours_that_users_send_are_no_lines_of_the_log",
+        ),
     ),
     75: Input(
         "signature headers made to break a verifier",
