@@ -47,11 +47,11 @@ async def test_a_walk_comes_back_as_it_was(database: Database, cipher: Cipher, p
     assert await take(database, cipher, state, clock()) is None
 
 
-async def test_of_twenty_who_bring_one_state_one_gets_it(
+async def test_of_a_hundred_who_bring_one_state_one_gets_it(
     database: Database, cipher: Cipher, project: UUID, clock: Any
 ) -> None:
     state, walk = await stored(database, cipher, project, clock())
-    found = await asyncio.gather(*(take(database, cipher, state, clock()) for _ in range(20)))
+    found = await asyncio.gather(*(take(database, cipher, state, clock()) for _ in range(100)))
     assert [each for each in found if each is not None] == [walk]
 
 

@@ -1,6 +1,7 @@
 """The local desk: secrets that change under load, tests from afar, backfills that news overtakes, order that holds."""
 
 import asyncio
+import os
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from webhooks.local_desk import LocalDesk
 
 pytestmark = pytest.mark.anyio
 DAY = timedelta(days=1)
+BACKFILL = int(os.environ.get("BACKFILL", "3000"))
 
 
 def desk_of(bench, deliverer=None, **fields):
@@ -208,7 +210,7 @@ async def test_news_overtakes_a_backfill_of_thousands(bench):
     endpoint, _ = await bench.endpoint(receiver.url)
     other_project = uuid4()
     await bench.endpoint(neighbour.url, project_id=other_project)
-    await bench.put(*[bench.notice() for _ in range(3000)])
+    await bench.put(*[bench.notice() for _ in range(BACKFILL)])
     async with bench.store.write() as conn:
         await conn.execute(update(tables.deliveries).values(state="failed", attempts=10))
     bench.clock.advance(seconds=1)
@@ -216,7 +218,7 @@ async def test_news_overtakes_a_backfill_of_thousands(bench):
     desk = desk_of(bench, deliverer)
     running = asyncio.create_task(deliverer.run())
     span = {"since": bench.clock() - DAY, "until": None, "event_types": None, "now": bench.clock()}
-    assert await desk.recover(bench.project_id, endpoint.id, **span) == 3000
+    assert await desk.recover(bench.project_id, endpoint.id, **span) == BACKFILL
     await receiver.until(50)
     # Born leased, and found by a claim: to the same endpoint, and to another.
     bench.clock.advance(seconds=1)
@@ -232,9 +234,9 @@ async def test_news_overtakes_a_backfill_of_thousands(bench):
     place = max(receiver.ids().index(message_id) for message_id in wanted)
     assert place - sent < 500
     assert len(receiver.requests) < 2000
-    await receiver.until(3010, seconds=30)
+    await receiver.until(BACKFILL + 10, seconds=BACKFILL / 100)
     await settled(bench)
-    assert len(receiver.requests) == len(set(receiver.ids())) == 3010
+    assert len(receiver.requests) == len(set(receiver.ids())) == BACKFILL + 10
     await deliverer.drain(1)
     await running
 

@@ -1,6 +1,7 @@
 """News that takes in news: the table of what a merged body says, races with claims, and consumers who miss nothing."""
 
 import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ from service.core.announcements import ChangeCounts, SyncNotice
 from webhooks import endpoints, tables
 from webhooks.merging import MOST_IDS, SyncData, merged
 
+EXAMPLES = int(os.environ.get("MERGING_EXAMPLES", "200"))
 SYNC = "calendar.sync_events"
 CALENDAR = UUID(int=1)
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -102,7 +104,7 @@ def test_what_cannot_be_read_is_left_alone(strange):
 Sizes = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4)), min_size=1, max_size=12)
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=200)
+@settings(derandomize=True, database=None, deadline=None, max_examples=EXAMPLES)
 @given(Sizes, st.data())
 def test_who_applies_what_arrives_has_what_is_there(rounds, data):
     """Syncs of three calendars write one log; what waits merges at random; a consumer reads each range it is told."""
