@@ -289,6 +289,7 @@ def postgresql_only(database_url: str) -> None:
 async def test_a_wish_is_locked_after_its_calendar(stage: Stage, calendar: UUID):
     async with stage.gateway.database.read() as conn:
         row = await calendars.one(conn, stage.project, calendar)
+    assert row is not None
     opened = await begin(stage.gateway, row, "create", Job(draft=REVIEW), event_id=uuid7())
     async with stage.gateway.database.write() as conn:
         now = stage.clock()

@@ -13,10 +13,12 @@ from flows.stage import Stage
 from uuid_utils.compat import uuid7
 
 from service.core.drafts import Draft
-from service.errors import GatewayError
+from service.errors import GatewayError, TransientFault
 from service.flows import writing
 from service.flows.gateway import Gateway
 from service.flows.writing import Job, Resumer, reaching
+from service.providers.protocol import Access
+from service.providers.writing import Place, QuickAdder, Written
 from simulator.google.world import World
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +107,35 @@ async def test_what_was_refused_is_taken_back(stage: Stage, monkeypatch: pytest.
     assert titles(stage) == []
     await stage.sync()
     assert await stage.changes() == []
+
+
+class Deaf:
+    """Google reads a sentence and makes its event; no answer ever comes."""
+
+    def __init__(self, inner: QuickAdder) -> None:
+        self._inner = inner
+
+    async def quick_add(self, access: Access, place: Place, text: str, *, notify: bool, now: datetime) -> Written:
+        await self._inner.quick_add(access, place, text, notify=notify, now=now)
+        raise TransientFault("timeout")
+
+
+async def test_of_a_sentence_without_an_answer_nobody_says_that_it_is_taken_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reaching, "PATIENCE", 0.0)
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    deaf = dataclasses.replace(stage.gateway, quick_adders={"google": Deaf(stage.gateway.quick_adders["google"])})
+    sentence = Job(text="Lunch with Sarah tomorrow at 1pm")
+    with pytest.raises(GatewayError, match="may have been made") as refused:
+        await writing.create_event(deaf, stage.project, calendar, sentence, event_id=uuid7(), request_key=None)
+    assert refused.value.status == 503
+    assert "taken back" not in refused.value.detail
+    await resume(stage.gateway, stage)
+    assert len(titles(stage)) == 1
+    await stage.sync()
+    assert [(each.kind, each.cause) for each in await stage.changes()] == [("created", "poll")]
 
 
 async def test_a_request_that_comes_again_goes_on_where_the_first_broke_off(stage: Stage):

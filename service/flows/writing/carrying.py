@@ -1,5 +1,6 @@
 """A wish carried out: the requests that it takes, which may all be repeated, and then one transaction."""
 
+import logging
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.drafts import Draft, Patch, given, patched
 from service.core.managed import complete, shown, with_link
 from service.core.sync import Listed
-from service.errors import EventGone, GatewayError
+from service.errors import EventGone, GatewayError, ProviderError
 from service.flows.writing import buffers, calls
 from service.flows.writing.asking import ask
 from service.flows.writing.foreign import Superseded, remove_upon, write_upon
 from service.flows.writing.opening import Opened, Overtaken, hold_still, keeper, lock
 from service.flows.writing.reaching import reach
+from service.flows.writing.refusals import FAULTS
 from service.flows.writing.scene import Job, Scene
 from service.flows.writing.sentences import wanted
 from service.flows.writing.settling import Managed, Spoilt, decode_draft, encode_draft, settle
@@ -25,6 +27,8 @@ from service.providers.protocol import Access
 from service.providers.writing import Target, Written
 from service.store import event_writes, events, managed_events
 from service.store.tables import Found
+
+_log = logging.getLogger(__name__)
 
 
 async def create(scene: Scene, opened: Opened) -> UUID:
@@ -91,7 +95,7 @@ async def change(scene: Scene, opened: Opened) -> UUID:
         # One occurrence of our series: nothing is remembered of it, and the provider is shown no more of it than of the series.
         occurrence = patched(decode_draft(managed_events.opened(gateway.cipher, whole_series)), patch)
         asked = _shown_patch(scene, asked, occurrence, calls.held(whole_series), is_new_text=False)
-    written = await write_upon(scene, opened, partial(_change, scene, asked), asked)
+    written = await _write(scene, opened, asked)
     if written.conference == "failed":
         opened.progress.lacks = str(patch.conference)
     moment = draft.starts_at if draft is not None else patch.starts_at
@@ -216,6 +220,28 @@ async def _make_call(scene: Scene, opened: Opened, draft: Draft) -> calls.Call:
     call = await calls.make(scene, draft, opened.row.key)
     opened.progress.has_made = True
     return call
+
+
+async def _write(scene: Scene, opened: Opened, patch: Patch) -> Written:
+    try:
+        return await write_upon(scene, opened, partial(_change, scene, patch), patch)
+    except (*FAULTS, Overtaken):
+        raise
+    except (ProviderError, GatewayError):
+        await _take_back_call(scene, opened)
+        raise
+
+
+async def _take_back_call(scene: Scene, opened: Opened) -> None:
+    """Leave no call that was made for a change which is refused; while Zoom is away, it is left to whoever undoes the wish."""
+    if not opened.progress.has_made:
+        return
+    try:
+        await calls.withdraw(scene, opened.row.key)
+    except ProviderError as error:
+        _log.warning("write %s: its call is taken back later (%s)", opened.id, error)
+    else:
+        opened.progress.has_made = False
 
 
 async def _create(scene: Scene, opened: Opened, draft: Draft, key: str) -> Written:

@@ -80,10 +80,13 @@ async def _tell(scene: Scene, opened: Opened, target: Target, mine: Patch | None
     """The event as the provider has it now, once the world has heard what others have made of it."""
     if target.is_series:
         if not is_repeat:
-            await _tell_series(scene, opened, target.provider_event_id)
+            there = Written(provider_event_id=target.provider_event_id, series_id=target.provider_event_id)
+            await _tell_series(scene, opened, there)
         return target
     there = await ask(scene, lambda access: scene.writer.read(access, scene.place, target))
     if not isinstance(there.item, Listed):
+        if there.series_id is not None and not is_repeat:
+            await _tell_series(scene, opened, there)  # others have made it one
         return target
     event, job = there.item.event, opened.job
     async with scene.gateway.database.read() as conn:
@@ -104,8 +107,8 @@ async def _tell(scene: Scene, opened: Opened, target: Target, mine: Patch | None
     return msgspec.structs.replace(target, raw=there.item.raw)
 
 
-async def _tell_series(scene: Scene, opened: Opened, series_id: str) -> None:
-    found = await harvest(scene, Written(provider_event_id=series_id, series_id=series_id))
+async def _tell_series(scene: Scene, opened: Opened, there: Written) -> None:
+    found = await harvest(scene, there)
     if found.items:  # none at all may be a bad moment of the provider's, which would cancel every meeting
         await _announce(scene, opened, found)
 
