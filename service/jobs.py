@@ -203,9 +203,12 @@ class Workers(NamedTuple):
         """Have them begin nothing more, and end within so many seconds what is in flight. Raises DatabaseUnavailable."""
         self.announcer.drain()
         self.keeper.drain()
-        self.follower.drain()
         await asyncio.gather(
-            self.syncer.drain(grace), self.renewer.drain(grace), self.launcher.drain(grace), self.resumer.drain(grace)
+            self.syncer.drain(grace),
+            self.renewer.drain(grace),
+            self.launcher.drain(grace),
+            self.resumer.drain(grace),
+            self.follower.drain(grace),
         )
 
 

@@ -1,22 +1,29 @@
-"""Events that were written here: what their author said, and when to look whether the provider shows something else."""
+"""Events that were written here: what their author said, and when to look whether the provider shows something else.
 
-from collections.abc import Iterable, Sequence
+While somebody looks, `look_at` is `leased_until`, as `due_at` is of a calendar: sooner says that another look was asked for.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, literal, null, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.decision import Change
+from service.core.fairness import shares
 from service.store.cipher import Cipher, place_of
 from service.store.database import insert
-from service.store.tables import EventRow, Found, ProjectRow, Table
+from service.store.tables import CalendarRow, EventRow, Found, ProjectRow, Table
+from service.store.turns import LOOKED_AT, NOBODY
 from service.store.writing_tables import ManagedEventRow
 from webhooks.claims import padded
 
 _managed = Table.metadata.tables[str(ManagedEventRow.__tablename__)]
 _events = Table.metadata.tables[str(EventRow.__tablename__)]
+_calendars = Table.metadata.tables[str(CalendarRow.__tablename__)]
 _projects = Table.metadata.tables[str(ProjectRow.__tablename__)]
 _m = _managed.c
 _e = _events.c
@@ -76,6 +83,7 @@ async def turn(conn: AsyncConnection, cipher: Cipher, row: Found, shown: Found, 
         "written": b"",
         "look_at": now,
         "lease": null(),
+        "leased_until": null(),
         "updated_at": now,
     }
     await conn.execute(update(_managed).where(_m.event_id == row.event_id).values(**values))
@@ -101,14 +109,43 @@ async def mark(conn: AsyncConnection, calendar_id: UUID, changes: Iterable[Chang
     return marked
 
 
-async def claim(conn: AsyncConnection, *, now: datetime, until: datetime, owner: UUID, most: int) -> Sequence[Found]:
-    """Lease up to `most` that are to be looked at, the longest waiting first."""
-    due = select(_m.event_id).where(_m.look_at <= now).order_by(_m.look_at).limit(most)
-    ids = (await conn.execute(due.with_for_update(skip_locked=True))).scalars().all()
+async def claim(
+    conn: AsyncConnection,
+    *,
+    now: datetime,
+    until: datetime,
+    owner: UUID,
+    most: int,
+    held: Mapping[UUID, int] = NOBODY,
+    busy: Sequence[UUID] = (),
+) -> list[tuple[Found, UUID]]:
+    """Lease up to `most` that are to be looked at, each with its connection: one of a connection, the longest waiting first.
+
+    They are shared out among the projects, of which `held` counts what the claimer has in hand; connections in `busy` have
+    to wait. See `service.core.fairness`.
+    """
+    line = (await conn.execute(_waiting(now, busy, most))).all()
+    given = shares(Counter(row.project_id for row in line), held, most, spares=True)
+    chosen: dict[UUID, UUID] = {}
+    for row in line:
+        if given.get(row.project_id, 0):
+            given[row.project_id] -= 1
+            chosen[row.event_id] = row.connection_id
+    if not chosen:
+        return []
+    mine = select(_m.event_id).where(_m.event_id.in_(sorted(chosen)), _is_due(now)).order_by(_m.event_id)
+    ids = (await conn.execute(mine.with_for_update(skip_locked=True))).scalars().all()
     if not ids:
         return []
-    taken = update(_managed).where(_m.event_id.in_(ids)).values(lease=owner, look_at=until).returning(*_m)
-    return (await conn.execute(taken)).all()
+    values = {"lease": owner, "leased_until": until, "look_at": until}
+    taken = update(_managed).where(_m.event_id.in_(ids)).values(**values).returning(*_m)
+    return [(row, chosen[row.event_id]) for row in await conn.execute(taken)]
+
+
+async def renew(conn: AsyncConnection, taken: Found, until: datetime) -> bool:
+    """Prolong the lease of a row of `claim`; False when it has passed to somebody else."""
+    mine = update(_managed).where(_m.event_id == taken.event_id, _m.lease == taken.lease)
+    return (await conn.execute(mine.values(leased_until=until, look_at=_unless_asked(until)))).rowcount == 1
 
 
 async def looked_at(conn: AsyncConnection, taken: Found, again_at: datetime | None) -> bool:
@@ -116,12 +153,33 @@ async def looked_at(conn: AsyncConnection, taken: Found, again_at: datetime | No
 
     A look that was asked for meanwhile stays due.
     """
-    event_id, lease = taken.event_id, taken.lease
-    again = literal(again_at, _m.look_at.type)
-    values = {"look_at": case((_m.look_at == taken.look_at, again), else_=_m.look_at), "lease": null()}
-    return (
-        await conn.execute(update(_managed).where(_m.event_id == event_id, _m.lease == lease).values(**values))
-    ).rowcount == 1
+    mine = update(_managed).where(_m.event_id == taken.event_id, _m.lease == taken.lease)
+    values = {"look_at": _unless_asked(again_at), "lease": null(), "leased_until": null()}
+    return (await conn.execute(mine.values(**values))).rowcount == 1
+
+
+def _unless_asked(moment: datetime | None) -> ColumnElement[datetime | None]:
+    return case((_m.look_at == _m.leased_until, literal(moment, _m.look_at.type)), else_=_m.look_at)
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(_m.look_at <= now, or_(_m.leased_until.is_(None), _m.leased_until <= now))
+
+
+def _waiting(now: datetime, busy: Sequence[UUID], most: int) -> Select[Any]:
+    """The longest waiting of each connection, by turns of the projects; of each project so many at most."""
+
+    def place(owner: ColumnElement[Any], *by: ColumnElement[Any]) -> ColumnElement[int]:
+        return func.row_number().over(partition_by=owner, order_by=by)
+
+    owner = _calendars.c.connection_id
+    named = (_m.event_id, _m.project_id, _m.look_at, owner, place(owner, _m.look_at, _m.event_id).label("place"))
+    others = owner.not_in(padded(sorted(busy))) if busy else true()
+    due = select(*named).join(_calendars, _calendars.c.id == _m.calendar_id).where(_is_due(now), others).subquery()
+    first = due.c.place == 1
+    turn = place(due.c.project_id, due.c.look_at, due.c.event_id).label("turn")
+    line = select(due.c.event_id, due.c.project_id, due.c.connection_id, due.c.look_at, turn).where(first).subquery()
+    return select(line).where(line.c.turn <= most).order_by(line.c.turn, line.c.look_at).limit(LOOKED_AT)
 
 
 async def purge(conn: AsyncConnection, before: datetime, most: int) -> int:

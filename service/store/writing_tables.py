@@ -59,7 +59,7 @@ class ManagedEventRow(Table, table=True):
     minutes that are kept free around it; `buffers` are the provider ids of the events that
     keep the time before and after it free, `zoom_meeting_id` and `call_url` its meeting at Zoom. `attempts` counts how often in a row it was set
     right at the provider. `look_at` is when it is to be looked at,
-    because its event differs from what was written.
+    because its event differs from what was written; whoever looks has a lease until `leased_until`.
     """
 
     __tablename__ = "managed_events"
@@ -90,5 +90,6 @@ class ManagedEventRow(Table, table=True):
     look_at: datetime | None = None
     attempts: int = 0
     lease: UUID | None = None
+    leased_until: datetime | None = None
     created_at: datetime
     updated_at: datetime

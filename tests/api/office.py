@@ -56,7 +56,8 @@ class Office:
         for _ in range(3):
             self.stage.clock.advance(600)
             await self.stage.sync()
-            await self.follower.run_due()
+            while await self.follower.run_due():
+                await self.follower.idle()
             await self.resumer.run_due()
             await self.resumer.idle()
 

@@ -73,6 +73,17 @@ async def test_a_change_that_is_refused_leaves_the_call_alone(house: House, cale
     assert meeting["start_time"] == "2026-03-03T10:00:00Z"
 
 
+async def test_a_change_that_is_refused_leaves_no_call_that_was_made_for_it(house: House, calendar: str):
+    event = await write(house, calendar, conference="none")
+    house.google.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    for _ in range(2):
+        answer = await house.api.patch(
+            f"/events/{event['id']}", json={"conference": "zoom"}, headers={"if-match": '"1"'}
+        )
+        assert answer.status_code == 412
+    assert meetings(house) == []
+
+
 async def test_a_call_that_was_deleted_at_zoom_is_made_anew_with_the_next_change(house: House, calendar: str):
     event = await write(house, calendar)
     (meeting,) = meetings(house)
@@ -155,3 +166,21 @@ async def test_an_answer_that_is_lost_makes_no_second_call(house: House, calenda
         assert answer.status_code == 201, answer.text
     assert len(meetings(house)) == 4
     assert len(house.google.read_truth(ADA)) == 4
+
+
+@pytest.mark.parametrize("loss", ["deleted", "revoked"])
+async def test_an_event_goes_on_without_the_zoom_account_of_its_call(house: House, calendar: str, loss: str):
+    event = await write(house, calendar)
+    (zoom,) = await house.connections(provider="zoom")
+    if loss == "deleted":
+        assert (await house.api.delete(f"/connections/{zoom['id']}")).status_code == 204
+    else:
+        house.zoom.revoke_consent(ADA)
+    for start in ("2026-03-03T15:00:00Z", "2026-03-03T16:00:00Z"):
+        moved = await house.api.patch(f"/events/{event['id']}", json={"starts_at": start})
+        assert moved.status_code == 200, moved.text
+        assert moved.json()["starts_at"] == start
+        assert moved.json()["meeting"]["url"] == event["meeting"]["url"]
+        (row,) = house.google.read_truth(ADA)
+        assert row["start"]["dateTime"].startswith(start[:13])
+    assert (await house.api.delete(f"/events/{event['id']}")).status_code == 204

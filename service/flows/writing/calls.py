@@ -11,6 +11,7 @@ from service.core.connection import Settings, Trouble, ZoomSettings, read_settin
 from service.core.drafts import Draft
 from service.errors import EventGone, GatewayError, GrantRejected, ProviderError, ScopeMissing
 from service.flows.writing.asking import ask as ask_account
+from service.flows.writing.opening import Overtaken
 from service.flows.writing.reaching import Account
 from service.flows.writing.refusals import FAULTS
 from service.flows.writing.scene import Scene
@@ -75,10 +76,22 @@ async def make(scene: Scene, draft: Draft, key: str) -> Call:
 
 
 async def follow(scene: Scene, managed: Found, draft: Draft, key: str) -> Call | None:
-    """The call that a changed event has: moved with it, made, made anew where it is gone, or given up (None)."""
+    """The call that a changed event has: moved with it, made, made anew where it is gone, or none. Raises ProviderError.
+
+    Where Zoom lets us in no more, or will not have it so, the call stays as it is: the event has moved by now, and a link that
+    still leads to its meeting is better than an event that nobody can change.
+    """
     if draft.conference != ZOOM:
         await drop(scene, managed)
         return None
+    try:
+        return await _moved(scene, managed, draft, key)
+    except GatewayError as error:
+        _log.info("managed event %s: its call is left as it is (%s)", managed.event_id, error.detail)
+        return held(managed)
+
+
+async def _moved(scene: Scene, managed: Found, draft: Draft, key: str) -> Call | None:
     if managed.zoom_meeting_id is None:
         return await make(scene, draft, key)
     host = await _host(scene, managed.zoom_connection_id)
@@ -141,7 +154,7 @@ def _merged(own: Settings, calendars: Settings) -> ZoomSettings:
 async def _asked(scene: Scene, host: _Host, ask: Callable[[Access], Awaitable[T]]) -> T:
     try:
         return await ask_account(scene, ask, host.account)
-    except (*FAULTS, EventGone):
+    except (*FAULTS, EventGone, Overtaken):
         raise
     except (GrantRejected, ScopeMissing) as error:
         code = "credentials_rejected" if isinstance(error, GrantRejected) else "insufficient_scope"

@@ -3,10 +3,12 @@
 a sync finds an event of ours changed ──► look_at ──Follower: judge──► nothing, or a wish that is carried out like any other
 """
 
+import asyncio
 import logging
+from collections import Counter
 from datetime import timedelta
-from typing import Final
-from uuid import uuid4
+from typing import Final, NamedTuple
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -28,41 +30,105 @@ from service.store.database import DatabaseUnavailable
 from service.store.tables import Found
 
 LEASE: Final = timedelta(seconds=90)
+RENEW_SECONDS: Final = 30.0
 LATER: Final = timedelta(minutes=5)
-MOST: Final = 16
+AT_ONCE: Final = 16
 
 _draft: Final = msgspec.json.Decoder(Draft).decode
 _encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
 
 
+class _Place(NamedTuple):
+    """Whose event is being looked at."""
+
+    project_id: UUID
+    connection_id: UUID
+
+
 class Follower:
-    """Looks at events of ours in every project. One per process; `run_due` is never to run twice at once."""
+    """Looks at events of ours in every project, of each connection at one at a time: a server that hangs holds up its own.
+
+    One per process; `run_due` is never to run twice at once.
+    """
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._closing = False
+        self._looking: dict[asyncio.Task[None], _Place] = {}
 
     async def run_due(self) -> int:
-        """Look at what was found changed, one after the other; how many. Raises DatabaseUnavailable."""
-        gateway, seen = self._gateway, 0
-        while not self._closing:
+        """Begin to look at what was found changed; how many looks were begun. Raises DatabaseUnavailable."""
+        gateway, begun = self._gateway, 0
+        while not self._closing and (room := AT_ONCE - len(self._looking)) > 0:
             async with gateway.database.look() as conn:
                 next_look = await managed_events.next_look(conn)
             now = gateway.clock()
             if next_look is None or next_look > now:
                 break
+            held = list(self._looking.values())
             async with gateway.database.write() as conn:
-                rows = await managed_events.claim(conn, now=now, until=now + LEASE, owner=uuid4(), most=MOST)
-            for row in rows:
-                if not self._closing:
-                    await self._look(row)
-            seen += len(rows)
-        return seen
+                claimed = await managed_events.claim(
+                    conn,
+                    now=now,
+                    until=now + LEASE,
+                    owner=uuid4(),
+                    most=room,
+                    held=Counter(each.project_id for each in held),
+                    busy=[each.connection_id for each in held],
+                )
+            for row, connection_id in claimed:
+                task = asyncio.create_task(self._hold(row), name=f"managed event {row.event_id}")
+                self._looking[task] = _Place(row.project_id, connection_id)
+                task.add_done_callback(self._done)
+            begun += len(claimed)
+            if not claimed:
+                break
+        return begun
 
-    def drain(self) -> None:
-        """Begin no more looks."""
+    async def idle(self) -> None:
+        """Wait until nothing is being looked at."""
+        while self._looking:
+            await asyncio.wait(list(self._looking))
+
+    async def drain(self, grace: float) -> None:
+        """Begin no more looks; what is in hand has so many seconds, and is found by its lease afterwards."""
         self._closing = True
+        if self._looking:
+            await asyncio.wait(list(self._looking), timeout=grace)
+        left = list(self._looking)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._looking[task]
+        if task.cancelled():
+            return
+        if (error := task.exception()) is None:
+            self._gateway.wake.rouse("managed")  # its connection's next, if there is one
+        elif isinstance(error, DatabaseUnavailable):
+            _log.warning("%s: the database is away; it is looked at again when its lease has run out", task.get_name())
+        else:
+            _log.error("%s: broke off", task.get_name(), exc_info=error)
+
+    async def _hold(self, row: Found) -> None:
+        """Look, and keep the lease meanwhile, however long the provider takes."""
+        keeping = asyncio.create_task(self._keep(row), name=f"lease of managed event {row.event_id}")
+        try:
+            await self._look(row)
+        finally:
+            keeping.cancel()
+
+    async def _keep(self, row: Found) -> None:
+        is_ours = True
+        while is_ours:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                async with self._gateway.database.write() as conn:
+                    is_ours = await managed_events.renew(conn, row, self._gateway.clock() + LEASE)
+            except DatabaseUnavailable:
+                continue  # perhaps it is back before the lease runs out
 
     async def _look(self, row: Found) -> None:
         again = None
@@ -156,6 +222,9 @@ class Follower:
         except ProviderError as error:
             _log.warning("managed event %s: the provider refuses (%s)", opened.row.event_id, error.reason)
             await give_up(self._gateway, opened, error.reason)
+        except GatewayError as error:
+            _log.warning("managed event %s: %s", opened.row.event_id, error.detail)
+            await give_up(self._gateway, opened, error.detail)
 
 
 async def _is_gone(scene: Scene, row: Found) -> bool:
