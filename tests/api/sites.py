@@ -51,6 +51,10 @@ class Site(ABC):
         """The owner gives it another text."""
 
     @abstractmethod
+    def decline(self, event_id: str, guest: str) -> None:
+        """A guest says no."""
+
+    @abstractmethod
     def erase(self, event_id: str) -> None:
         """The owner deletes it."""
 
@@ -85,6 +89,9 @@ class GoogleSite(Site):
 
     def describe(self, event_id: str, text: str) -> None:
         self.world.edit_event(OWNER, event_id, {"description": text})
+
+    def decline(self, event_id: str, guest: str) -> None:
+        self.world.respond(OWNER, event_id, guest, "declined")
 
     def erase(self, event_id: str) -> None:
         self.world.cancel_event(OWNER, event_id)
@@ -149,6 +156,11 @@ class CaldavSite(Site):
         text = text.replace(",", "\\,")
         lines = [line for line in held.split("\r\n") if not line.startswith("DESCRIPTION")]
         self._put(event_id, "\r\n".join(lines).replace("SUMMARY:", f"DESCRIPTION:{text}\r\nSUMMARY:"))
+
+    def decline(self, event_id: str, guest: str) -> None:
+        lines = self.text(event_id).split("\r\n")
+        said = f"ATTENDEE;PARTSTAT=DECLINED:mailto:{guest}"
+        self._put(event_id, "\r\n".join(said if guest in line else line for line in lines))
 
     def erase(self, event_id: str) -> None:
         self.server.done("DELETE", event_id)

@@ -49,10 +49,15 @@ class Desk:
         for _ in range(3):
             self.stage.clock.advance(600)
             await self.stage.sync()
-            await Follower(self.stage.gateway).run_due()
-            resumer = Resumer(self.stage.gateway)
-            await resumer.run_due()
-            await resumer.idle()
+            await self.follow()
+
+    async def follow(self) -> None:
+        """Do what follows from what syncs have found."""
+        follower, resumer = Follower(self.stage.gateway), Resumer(self.stage.gateway)
+        while await follower.run_due():
+            await follower.idle()
+        await resumer.run_due()
+        await resumer.idle()
 
     async def set(self, **settings: Any) -> None:
         (connection,) = (await self.call.get("/connections")).json()["data"]
@@ -219,4 +224,26 @@ async def test_a_moved_occurrence_when_its_series_moves(desk: Desk) -> None:
     starts = [each["starts_at"] for each in await desk.listed()]
     kept = "2026-03-04T17" if isinstance(desk.site, CaldavSite) else "2026-03-04T13"
     assert [start[:13] for start in starts] == ["2026-03-03T13", kept, "2026-03-05T13"]
+    await desk.rest()
+
+
+async def test_what_its_guest_has_declined_is_called_off_where_that_is_wanted(desk: Desk) -> None:
+    event = await desk.write()
+    await desk.set(cancel_if_declined_or_deleted=True)
+    desk.site.decline(id_of(event), MARY)
+    await desk.settle()
+    assert (await desk.listed(), desk.site.ids()) == ([], [])
+
+
+async def test_a_series_is_not_called_off_for_an_event_that_was_declined(desk: Desk) -> None:
+    event = await desk.write()
+    await desk.set(cancel_if_declined_or_deleted=True)
+    desk.site.decline(id_of(event), MARY)
+    desk.stage.clock.advance(600)
+    await desk.stage.sync()
+    desk.site.repeat(id_of(event))
+    await desk.follow()
+    assert desk.site.ids() == [id_of(event)]
+    await desk.settle()
+    assert len(await desk.listed()) == 3
     await desk.rest()

@@ -119,6 +119,8 @@ class GoogleWriter:
             except EventGone:
                 return
             await self._is_made(access, place, target, Patch(), row.event(place))
+            if row.standing.recurrence and not target.is_series:
+                raise Outdated("the event is a series by now")
             etag = row.standing.etag
             if await self._delete(access, place, target.provider_event_id, notify=notify, if_match=etag):
                 return

@@ -121,6 +121,8 @@ class MicrosoftWriter:
                     raise RequestRefused(UNTOLD)
                 if strict:
                     await self._is_made(access, place, target, Patch(), event)
+                    if row.standing.recurrence and not target.is_series:
+                        raise Outdated("the event is a series by now")
                     etag = row.standing.etag
             if await self._delete(access, place, target.provider_event_id, if_match=etag):
                 return
