@@ -67,6 +67,7 @@ SCRIPTS: Final = [
     Script("meetings are announced in time", "starting.py"),
     Script("many calendars", "scale.py"),
     Script("ready soon", "startup.py"),
+    Script("a rate limit costs nothing", "rate_limit.py"),
 ]
 TESTS: Final = [
     Tests(
