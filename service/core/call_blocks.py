@@ -25,8 +25,9 @@ def is_same_text(ours: str | None, theirs: str | None) -> bool:
 
 def _read(text: str | None) -> tuple[str, bool]:
     """What a reader sees, without white space, and whether a link is in it."""
-    shown, targets = text or "", []
+    shown, has_link = text or "", "://" in (text or "")
     if is_markup(shown):
-        shown, targets = read_markup(shown)
-        shown = _MARK.sub("", shown)
-    return "".join(shown.split()), bool(targets) or "://" in shown
+        markup = read_markup(shown)
+        shown = _MARK.sub("", markup.text)
+        has_link = bool(markup.targets) or "://" in shown
+    return "".join(shown.split()), has_link
