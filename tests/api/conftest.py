@@ -10,6 +10,7 @@ import pytest
 from api.judged_client import JudgedClient
 from flows.stage import Stage, set_stage
 from litestar import Litestar
+from standing_routes import standing_routes
 
 from service.api.draining import Draining
 from service.api.routes import create_api
@@ -61,7 +62,8 @@ def draining() -> Draining:
 
 @pytest.fixture
 def api(stage: Stage, draining: Draining, seconds: Seconds) -> Litestar:
-    return create_api(stage.gateway, draining, clock=seconds)
+    with standing_routes():
+        return create_api(stage.gateway, draining, clock=seconds)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import httpx
+from standing_routes import standing_routes
 
 from service.app import create_app
 from service.settings import Settings
@@ -188,7 +189,10 @@ async def open_house(
         async with database.write() as conn:
             project = await create_project(conn, "shop", clock())
             key = await create_key(conn, project, "admin", clock())
-        app = await stack.enter_async_context(create_app(chosen, role="api", clock=clock, transport=lambda *_: streets))
+        with standing_routes():
+            app = await stack.enter_async_context(
+                create_app(chosen, role="api", clock=clock, transport=lambda *_: streets)
+            )
         streets.hosts[urlsplit(public_url or "http://127.0.0.1").hostname or ""] = httpx.ASGITransport(app)
         api = await stack.enter_async_context(
             httpx.AsyncClient(
