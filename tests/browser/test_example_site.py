@@ -62,14 +62,20 @@ async def popup_of(visitor: Visitor, site: str) -> Page:
     return popup
 
 
-@pytest.mark.parametrize("provider", ["google", "zoom"])
-async def test_a_popup_connects(arrive: Arrive, site: str, provider: str):
+@pytest.mark.parametrize(
+    ("provider", "told"),
+    [
+        pytest.param("google", "It is connected.", id="google"),
+        pytest.param("zoom", "It is not connected yet.", id="zoom has no calendar"),
+    ],
+)
+async def test_a_popup_connects(arrive: Arrive, site: str, provider: str, told: str):
     ada = await arrive()
     popup = await popup_of(ada, site)
     await popup.click(f"#choose-{provider}")
     async with popup.expect_event("close"):
         await ada.decide(email=ADA, page=popup)
-    await says(ada.page, "It is connected.")
+    await says(ada.page, told)
 
 
 async def test_a_no_is_told(arrive: Arrive, site: str):
@@ -119,5 +125,7 @@ async def test_who_has_been_cut_off_is_seen_when_the_site_is_looked_at(town: Nei
     await ada.decide(email=ADA, page=popup)
     assert await ada.outcome(popup) == "true"
     await popup.close()
-    await ada.page.evaluate("dispatchEvent(new Event('focus'))")
-    await says(ada.page, "It is connected.")
+    status = await ada.page.evaluate("fetch('/status').then((answer) => answer.json())")
+    assert [each["provider"] for each in status["connections"]] == ["zoom"]
+    await ada.page.evaluate("said.textContent = ''; dispatchEvent(new Event('focus'))")
+    await says(ada.page, "It is not connected yet.")  # with Zoom alone
