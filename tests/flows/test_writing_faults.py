@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from flows.faulty_writer import FaultyWriter, Killed
 from flows.stage import Stage
+from sqlalchemy import update
 from uuid_utils.compat import uuid7
 
 from service.core.drafts import Draft
@@ -19,6 +20,7 @@ from service.flows.gateway import Gateway
 from service.flows.writing import Job, Resumer, reaching
 from service.providers.protocol import Access
 from service.providers.writing import Place, QuickAdder, Written
+from service.store.tables import Table
 from simulator.google.world import World
 
 pytestmark = pytest.mark.anyio
@@ -152,6 +154,25 @@ async def test_a_request_that_comes_again_goes_on_where_the_first_broke_off(stag
     again = await write(stage.gateway, stage, calendar, key=b"1" * 32)
     assert first == again
     assert titles(stage) == ["Event 0"]
+
+
+async def test_what_was_made_beyond_the_horizon_is_not_in_its_own_way_when_the_request_comes_again(stage: Stage):
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    async with stage.gateway.database.write() as conn:
+        connections = Table.metadata.tables["connections"]
+        await conn.execute(update(connections).values(settings={"validate_availability": True}))
+    gateway, writer = faulty(stage, killed=1.0)
+    writer.roll(0)  # it dies when the event is there
+    far = 60 * 24 * 90
+    with pytest.raises(Killed):
+        await write(gateway, stage, calendar, far, key=b"1" * 32)
+    assert titles(stage) == [f"Event {far}"]
+    stage.clock.advance(60)
+    await write(stage.gateway, stage, calendar, far, key=b"1" * 32)
+    assert titles(stage) == [f"Event {far}"]
+    with pytest.raises(GatewayError, match="taken"):
+        await write(stage.gateway, stage, calendar, far + 10)
 
 
 @pytest.fixture(params=range(6), ids=str)

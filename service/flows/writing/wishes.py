@@ -157,7 +157,8 @@ async def _for_series(scene: Scene, row: Found, patch: Patch) -> Patch:
 async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
     gateway = scene.gateway
     try:
-        if opened.row.kind != "remove" and opened.row.attempts == 0:
+        if opened.row.kind != "remove" and not opened.is_repeat:
+            # What a repeated wish has made already would be in its own way.
             await check_time(scene, opened)
         return await work(scene, opened)
     except (*FAULTS, Overtaken) as error:
