@@ -1,6 +1,7 @@
 """Requests made up from the OpenAPI document, sent to the application as it is served, and what was wrong with the answers."""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -25,8 +26,18 @@ class Fuzzed(NamedTuple):
     faults: list[str]
 
 
-def fuzz(document: dict[str, Any], url: str, key: str, calls_each: int, start: int = 1) -> Fuzzed:
-    """Send each operation so many made-up requests, right ones and wrong ones. Blocks; needs a server that listens."""
+def fuzz(
+    document: dict[str, Any],
+    url: str,
+    key: str,
+    calls_each: int,
+    start: int = 1,
+    canaries: Mapping[str, str] | None = None,
+) -> Fuzzed:
+    """Send each operation so many made-up requests, right ones and wrong ones. Blocks; needs a server that listens.
+
+    An answer that has one of the `canaries`, secrets by what they are, is a fault.
+    """
     schema = schemathesis.openapi.from_dict(document)
     statuses: Counter[int] = Counter()
     faults: list[str] = []
@@ -49,6 +60,8 @@ def fuzz(document: dict[str, Any], url: str, key: str, calls_each: int, start: i
                 answer = case.call(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=20)
                 statuses[answer.status_code] += 1
                 said = f"{case.method} {case.formatted_path[:100]} -> {answer.status_code}"
+                whole = f"{answer.headers} {answer.text}"
+                faults.extend(f"{said}: tells {what}" for what, canary in (canaries or {}).items() if canary in whole)
                 if answer.status_code >= 500 and answer.status_code != PASSING:
                     faults.append(f"{said}: {answer.text[:200]}")
                     return
