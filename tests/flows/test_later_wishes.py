@@ -199,6 +199,28 @@ async def test_what_was_made_and_then_refused_is_taken_back(
     assert await stage.changes() == []
 
 
+async def test_what_was_made_before_and_is_refused_now_is_taken_back(
+    stage: Stage, writer: StrangeWriter, calendar: UUID
+):
+    async def ask() -> UUID:
+        return await writing.create_event(
+            writer.gateway, stage.project, calendar, Job(draft=REVIEW), event_id=uuid7(), request_key=b"1" * 32
+        )
+
+    writer.later = failing(Killed())
+    with pytest.raises(Killed):
+        await ask()
+    assert len(rows(stage)) == 1
+    stage.clock.advance(60)
+    writer.earlier = failing(PolicyForbids("domainPolicy"))
+    with pytest.raises(GatewayError) as refused:
+        await ask()
+    assert refused.value.status == 422
+    await work(stage)
+    assert rows(stage) == []
+    assert await stage.changes() == []
+
+
 async def test_what_was_made_for_a_calendar_that_is_removed_meanwhile_is_taken_back(
     stage: Stage, writer: StrangeWriter, calendar: UUID
 ):

@@ -200,7 +200,8 @@ async def _leave_open(gateway: Gateway, opened: Opened, fate: str, reason: str) 
 async def _leave_nothing(scene: Scene, opened: Opened, reason: str) -> None:
     gateway, draft = scene.gateway, opened.job.draft
     # With a conference it may have been made without one; and what somebody else has in hand by now is not ours to end.
-    is_clean = not opened.progress.may_have_made and (draft is None or draft.conference is None)
+    may_be_there = opened.is_repeat or opened.progress.may_have_made
+    is_clean = not may_be_there and (draft is None or draft.conference is None)
     if is_clean and (await give_up(gateway, opened, reason) or opened.row.kind != "create"):
         return
     if not await put_off(gateway, opened, "undoing", timedelta(0), reason) and opened.row.kind == "create":
