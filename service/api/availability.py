@@ -11,13 +11,13 @@ from litestar.params import QueryParameter
 
 from service.api.auth import ApiRequest
 from service.api.injection import Injected
-from service.api.paging import length_of_time, moment
+from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, length_of_time, moment
 from service.api.problems import invalid
-from service.core.availability import Busy, Free, Hours, day_window, free_time, read_hours, working_time
+from service.core.availability import Busy, Free, Hours, PairPlace, day_window, free_time, read_hours, working_time
 from service.core.schedule import Window
 from service.flows import writing
 from service.flows.gateway import Gateway
-from service.flows.writing import Conflicts, Selection
+from service.flows.writing import Conflict, Selection
 
 LONGEST: Final = timedelta(days=92)
 MOST_IDS: Final = 250
@@ -58,6 +58,15 @@ class Availability(msgspec.Struct, frozen=True, kw_only=True):
     unknown: list[str]
 
 
+class Conflicts(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of pairs, by start; `truncated` says that there are more. Of the calendars in `unknown` not all is known."""
+
+    data: list[Conflict]
+    next_cursor: str | None
+    truncated: bool
+    unknown: list[str]
+
+
 @get(
     "/availability",
     operation_id="getAvailability",
@@ -66,6 +75,7 @@ class Availability(msgspec.Struct, frozen=True, kw_only=True):
     "every calendar of the project. Transparent, cancelled and declined events take no time; events of whole days do, in "
     "the calendar's time zone.",
     tags=["Availability"],
+    opt={"statuses": (404,)},
 )
 async def availability(
     request: ApiRequest,
@@ -125,6 +135,7 @@ async def availability(
     summary="List events that overlap",
     description="Pairs of busy events, as far as the store knows them; copies of one meeting are no conflict.",
     tags=["Availability"],
+    opt={"statuses": (404,)},
 )
 async def conflicts(
     request: ApiRequest,
@@ -134,13 +145,19 @@ async def conflicts(
     calendar_ids: Calendars = None,
     connection_ids: Connections = None,
     user_id: User = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> Conflicts:
     start = moment(from_, "from") or gateway.clock()
     window = _bounded(start, moment(until, "until") or start + timedelta(days=30))
     asked = await writing.select(
         gateway, request.auth.project_id, _selection(request, calendar_ids, connection_ids, user_id)
     )
-    return await writing.find_conflicts(gateway, asked, window)
+    cursors = Cursors(gateway.cipher, request.auth.project_id, "conflicts")
+    after = cursors.read(cursor, PairPlace)
+    found = await writing.find_conflicts(gateway, asked, window, most=limit, after=after)
+    following = cursors.write(found.following) if found.following is not None else None
+    return Conflicts(data=found.pairs, next_cursor=following, truncated=following is not None, unknown=found.unknown)
 
 
 def _window(gateway: Gateway, zone: ZoneInfo, from_: str | None, until: str | None, day: str | None) -> Window:

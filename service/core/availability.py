@@ -6,15 +6,20 @@ What is not known is not free: with a single calendar whose busy times nobody kn
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from service.core.event import CANCELLED, DECLINED, Event
 from service.core.schedule import Window
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ALL_DAYS: Final = frozenset(range(7))
+NO_TIME: Final = frozenset({"workingLocation", "birthday"})
+"""Kinds of events that say where somebody is, or whose day it is."""
+
 MOST_PAIRS: Final = 1000
 """Of overlapping events as many pairs are told at most."""
 
@@ -46,16 +51,46 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
     lasts: timedelta
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that takes up time; `meeting_key` is the same for every copy of one meeting."""
+class Place(NamedTuple):
+    """Where an event stands among others: by start."""
 
     starts_at: datetime
     ends_at: datetime
+    event_id: UUID
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that takes up time; `meeting_key` is the same for every copy of one meeting."""
+
+    event_id: UUID
+    starts_at: datetime
+    ends_at: datetime
     meeting_key: str
-    position: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.starts_at, self.ends_at, self.event_id)
+
+
+class PairPlace(NamedTuple):
+    """Where a pair of events that overlap stands: by the one that begins last, then by the other."""
+
+    second: Place
+    first: Place
 
 
 T = TypeVar("T", bound=Source)
+
+
+def takes_time(event: Event) -> bool:
+    """Whether its owner is busy while it lasts: not when it is transparent, cancelled or declined."""
+    return (
+        event.is_busy
+        and event.status != CANCELLED
+        and event.response_status != DECLINED
+        and event.event_type not in NO_TIME
+    )
 
 
 def read_hours(text: str) -> list[Hours]:
@@ -141,13 +176,19 @@ def clipped(stretches: Iterable[Free], window: Window) -> list[Free]:
     ]
 
 
-def overlaps(events: Iterable[T], most: int = MOST_PAIRS) -> list[tuple[T, T]]:
-    """Pairs of events that overlap and are not copies of one meeting, by start; at most so many."""
+def overlaps(events: Iterable[T], most: int = MOST_PAIRS, after: PairPlace | None = None) -> list[tuple[T, T]]:
+    """Pairs of events that overlap and are not copies of one meeting, in the order of their places; at most so many.
+
+    Only those behind the place `after`.
+    """
     running: list[T] = []
     found: list[tuple[T, T]] = []
-    for event in sorted(events, key=lambda each: (each.starts_at, each.ends_at, each.position)):
+    for event in sorted(events, key=lambda each: each.place):
         running = [each for each in running if each.ends_at > event.starts_at]
-        for other in running:
+        is_behind = after is None or event.place >= after.second
+        for other in running if is_behind else ():
+            if after is not None and (event.place, other.place) <= after:
+                continue
             if other.meeting_key != event.meeting_key:
                 found.append((other, event))
                 if len(found) == most:

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.core.availability import NO_TIME
+from service.core.event import CANCELLED, DECLINED
 from service.store.connection_tables import ConnectionRow
 from service.store.tables import CalendarRow, EventRow, Found, Table
 from service.store.writing_tables import ManagedEventRow
@@ -20,6 +22,20 @@ _managed = Table.metadata.tables[str(ManagedEventRow.__tablename__)]
 _c, _k, _e, _m = _calendars.c, _connections.c, _events.c, _managed.c
 
 CALENDARS: Final = "calendars"
+
+
+def _says(member: str) -> ColumnElement[bool]:
+    # A quotation mark within a text of the body is escaped, so that no title or description can look like a member.
+    return _e.body.contains(member, autoescape=True)
+
+
+_TAKES_TIME: Final = (
+    _e.status != CANCELLED,
+    or_(_e.response_status.is_(None), _e.response_status != DECLINED),
+    not_(_says('"is_busy":false')),
+    *(not_(_says(f'"event_type":"{kind}"')) for kind in sorted(NO_TIME)),
+)
+"""`core.availability.takes_time`, of an event as it is stored."""
 
 _CALENDAR: Final = (
     _c.id,
@@ -74,25 +90,28 @@ async def connections(
 
 
 async def events(
-    conn: AsyncConnection, calendar_ids: Sequence[UUID], start: datetime, end: datetime
+    conn: AsyncConnection, calendar_ids: Sequence[UUID], start: datetime, end: datetime, most: int
 ) -> Sequence[Found]:
-    """What lies in a stretch of time, by start, with what `core.event.decode_event` reads (`body`).
+    """What takes up time in a stretch of it, by start, at most so many: when it is, and its `meeting_key`.
 
-    `buffer_before` and `buffer_after` are minutes that are kept free around it, null for what was not written here.
+    `buffer_before` and `buffer_after` are minutes that are kept free around it, null for what was not written here. The
+    events themselves stay where they are: those of a big project would be hundreds of megabytes.
     """
     ours: Any = and_(
         _m.calendar_id == _e.calendar_id,
         or_(_m.provider_event_id == _e.provider_event_id, _m.provider_event_id == _e.series_id),
     )
     query = (
-        select(_e.id, _e.calendar_id, _e.meeting_key, _e.body, _m.buffer_before, _m.buffer_after)
+        select(_e.id, _e.calendar_id, _e.meeting_key, _e.starts_at, _e.ends_at, _m.buffer_before, _m.buffer_after)
         .outerjoin(_managed, ours)
         .where(
             _e.calendar_id.in_(padded(sorted(calendar_ids))),
             _e.starts_at < end,
             _e.ends_at > start,
             _e.deleted_at.is_(None),
+            *_TAKES_TIME,
         )
         .order_by(_e.starts_at, _e.id)
+        .limit(most)
     )
     return (await conn.execute(query)).all()

@@ -9,6 +9,7 @@ import pytest
 from flows.stage import Stage
 from sqlalchemy import update
 
+from service.flows.writing import busy_times
 from service.store.connection_tables import ConnectionRow
 from simulator.google.world import World
 
@@ -238,7 +239,57 @@ async def test_events_that_overlap(call: httpx.AsyncClient, stage: Stage, world:
     assert (pair["first"]["title"], pair["second"]["title"]) == ("One", "Two")
     assert spans(stage, [pair]) == [(2.5, 3)]
     assert pair["first"]["calendar_id"] == calendar
-    assert (found["truncated"], found["unknown"]) == (False, [])
+    assert (found["truncated"], found["next_cursor"], found["unknown"]) == (False, None, [])
+
+
+async def test_conflicts_come_in_pages(call: httpx.AsyncClient, stage: Stage, world: World, calendar: str):
+    for number in range(5):
+        world.add_meeting(ADA, f"Meeting {number}", in_minutes=120 + number, minutes=60)
+    await stage.sync()
+    params = {"from": at(stage, 0), "until": at(stage, 24)}
+    whole = (await call.get("/conflicts", params=params)).json()["data"]
+    assert len(whole) == 10
+    found: list[Any] = []
+    page = (await call.get("/conflicts", params={**params, "limit": 3})).json()
+    while True:
+        found += page["data"]
+        assert page["truncated"] is (page["next_cursor"] is not None)
+        if page["next_cursor"] is None:
+            break
+        page = (await call.get("/conflicts", params={**params, "limit": 3, "cursor": page["next_cursor"]})).json()
+    assert found == whole
+    for wrong in ({"limit": 1000}, {"limit": 0}, {"cursor": "forged"}):
+        assert (await call.get("/conflicts", params={**params, **wrong})).status_code == 422
+
+
+async def test_what_takes_time_is_not_told_by_what_is_written_in_it(
+    call: httpx.AsyncClient, stage: Stage, world: World, calendar: str
+):
+    texts = {"summary": '"is_busy":false', "description": 'x","is_busy":false,"event_type":"birthday"'}
+    start, end = ({"dateTime": at(stage, hours)} for hours in (2, 3))
+    world.add_event(ADA, {**texts, "start": start, "end": end})
+    world.add_meeting(ADA, "Transparent", in_minutes=300, minutes=60, transparency="transparent")
+    world.add_meeting(ADA, "At home", in_minutes=120, minutes=60, eventType="workingLocation")
+    await stage.sync()
+    assert spans(stage, (await ask(call, stage, 1, 8))["busy"]) == [(2, 3)]
+    conflicts = await call.get("/conflicts", params={"from": at(stage, 0), "until": at(stage, 24)})
+    assert conflicts.json()["data"] == []
+
+
+@pytest.mark.parametrize("path", ["/availability", "/conflicts"])
+async def test_more_events_than_one_answer_is_made_of_are_refused(
+    call: httpx.AsyncClient, stage: Stage, world: World, calendar: str, path: str, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(3):
+        world.add_meeting(ADA, f"Meeting {number}", in_minutes=120 + number, minutes=60)
+    await stage.sync()
+    params = {"from": at(stage, 0), "until": at(stage, 8)}
+    monkeypatch.setattr(busy_times, "MOST_EVENTS", 3)
+    assert (await call.get(path, params=params)).status_code == 200
+    monkeypatch.setattr(busy_times, "MOST_EVENTS", 2)
+    refused = await call.get(path, params=params)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+    assert "shorter" in refused.json()["detail"]
 
 
 async def test_whose_time_it_is(call: httpx.AsyncClient, stranger: httpx.AsyncClient, stage: Stage, calendar: str):

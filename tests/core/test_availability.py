@@ -1,6 +1,7 @@
 """Free time out of busy time: buffers, working hours, days when clocks change, and pairs that overlap."""
 
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from service.core.availability import (
     Busy,
     Free,
+    PairPlace,
     Source,
     day_window,
     free_time,
@@ -115,7 +117,8 @@ def test_stretches_that_touch_are_one():
 
 
 def source(position: int, start: float, end: float, key: str | None = None) -> Source:
-    return Source(starts_at=at(start), ends_at=at(end), meeting_key=key or str(position), position=position)
+    key = key or str(position)
+    return Source(starts_at=at(start), ends_at=at(end), meeting_key=key, event_id=UUID(int=position))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +132,22 @@ def source(position: int, start: float, end: float, key: str | None = None) -> S
     ],
 )
 def test_pairs_that_overlap(events: list[Source], expected: list[tuple[int, int]]):
-    assert [(a.position, b.position) for a, b in overlaps(events)] == expected
+    assert [(a.event_id.int, b.event_id.int) for a, b in overlaps(events)] == expected
 
 
 def test_of_many_pairs_so_many_are_told():
     everything = [source(number, 1, 2) for number in range(100)]
     assert len(overlaps(everything, 50)) == 50
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_pages_of_pairs_hold_each_once(size: int):
+    everything = [source(number, number % 5, number % 5 + 1.5) for number in range(12)]
+    whole = overlaps(everything)
+    found, after = [], None
+    while page := overlaps(everything, size, after):
+        found += page
+        first, second = page[-1]
+        after = PairPlace(second.place, first.place)
+    assert found == whole
+    assert len(whole) > 20

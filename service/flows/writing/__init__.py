@@ -10,7 +10,7 @@ that it failed, it is taken back. While a calendar has wishes on their way it is
 """
 
 from service.flows.writing.busy_times import Selection, select, times
-from service.flows.writing.conflicts import Conflicts
+from service.flows.writing.conflicts import Conflict
 from service.flows.writing.conflicts import find as find_conflicts
 from service.flows.writing.following import Follower
 from service.flows.writing.opening import digest
@@ -19,7 +19,7 @@ from service.flows.writing.scene import Job, primary_calendar
 from service.flows.writing.wishes import Meant, change_event, create_event, remove_event
 
 __all__ = [
-    "Conflicts",
+    "Conflict",
     "Follower",
     "Job",
     "Meant",

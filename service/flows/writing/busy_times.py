@@ -8,9 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from service.core.availability import Busy, Free, merged
+from service.core.availability import Busy, Free, merged, takes_time
 from service.core.connection import read_settings
-from service.core.event import CANCELLED, DECLINED, Event, decode_event
 from service.core.lifecycle import State
 from service.core.schedule import Window
 from service.core.sync import Listed, stored_cursor
@@ -26,8 +25,8 @@ MOST_CALENDARS: Final = 500
 """More are not asked about at once: each may be a question to its provider."""
 
 MOST_BUFFER: Final = timedelta(hours=12)
-NO_TIME: Final = frozenset({"workingLocation", "birthday"})
-"""Kinds of events that say where somebody is, or whose day it is."""
+MOST_EVENTS: Final = 50_000
+"""A busy person has some thousand in the longest stretch; of each a few columns are read."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,16 +128,6 @@ async def times(gateway: Gateway, asked: Asked, window: Window, *, own: Own | No
     return Times(busy=_joined(busy, window), unknown=sorted(unknown))
 
 
-def takes_time(event: Event) -> bool:
-    """Whether its owner is busy while it lasts: not when it is transparent, cancelled or declined."""
-    return (
-        event.is_busy
-        and event.status != CANCELLED
-        and event.response_status != DECLINED
-        and event.event_type not in NO_TIME
-    )
-
-
 def _check_count(count: int) -> None:
     """Raises GatewayError 422 where more is asked about than one answer is given for."""
     if count > MOST_CALENDARS:
@@ -188,16 +177,25 @@ def is_known(row: Found, window: Window, now: datetime) -> bool:
 async def _stored(gateway: Gateway, ids: Sequence[UUID], window: Window, but: frozenset[UUID]) -> list[Busy]:
     if not ids:
         return []
-    async with gateway.database.read() as conn:
-        rows = await busy_times.events(conn, ids, window.start - MOST_BUFFER, window.end + MOST_BUFFER)
+    rows = await events_in(gateway, ids, Window(window.start - MOST_BUFFER, window.end + MOST_BUFFER))
+    names = {each: str(each) for each in ids}
     found = []
     for row in rows:
-        event = decode_event(row.body)
-        if row.id not in but and takes_time(event):
+        if row.id not in but:
             before, after = timedelta(minutes=row.buffer_before or 0), timedelta(minutes=row.buffer_after or 0)
-            start, end = event.starts_at - before, event.ends_at + after
-            found.append(Busy(starts_at=start, ends_at=end, calendar_id=str(row.calendar_id)))
+            start, end = row.starts_at - before, row.ends_at + after
+            found.append(Busy(starts_at=start, ends_at=end, calendar_id=names[row.calendar_id]))
     return found
+
+
+async def events_in(gateway: Gateway, ids: Sequence[UUID], window: Window) -> Sequence[Found]:
+    """What takes up time in these calendars, as `store.busy_times.events` says. Raises GatewayError 422 for too much."""
+    async with gateway.database.read() as conn:
+        rows = await busy_times.events(conn, ids, window.start, window.end, MOST_EVENTS + 1)
+    if len(rows) > MOST_EVENTS:
+        detail = f"More than {MOST_EVENTS} events lie in this time: ask about a shorter one, or about fewer calendars."
+        raise GatewayError(422, "validation_failed", detail)
+    return rows
 
 
 async def _ask(

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.availability import day_window
+from service.core.availability import day_window, takes_time
 from service.core.drafts import Draft, patched
 from service.core.event import Event
 from service.core.schedule import Window
 from service.errors import GatewayError
-from service.flows.writing.busy_times import Own, Selection, select, takes_time, times
+from service.flows.writing.busy_times import Own, Selection, select, times
 from service.flows.writing.opening import Opened, decode
 from service.flows.writing.scene import Job, Scene
 from service.flows.writing.sentences import wanted
