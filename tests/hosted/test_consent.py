@@ -144,3 +144,19 @@ async def test_a_feed_is_read_whatever_was_asked_for(house: House, browser: http
     connection = await connect_by_form(house, browser, url, "ics", url="https://feeds.test/a.ics")
     assert connection["access"] == "read"
     assert "read only" in text_of(await browser.get(f"{url}/ics"))
+
+
+@pytest.mark.parametrize(
+    ("access", "says", "says_not"),
+    [
+        ("read", ["changes nothing in your calendar", "With Zoom: it makes calls"], ["write events"]),
+        ("write", ["may also write events", "(ICS) is only read", "With Zoom: it makes calls"], ["changes nothing"]),
+    ],
+)
+async def test_the_page_says_what_each_account_is_for(
+    house: House, browser: httpx.AsyncClient, access: str, says: list[str], says_not: list[str]
+) -> None:
+    await house.register("zoom")
+    page = text_of(await browser.get(await link(house, access=access)))
+    assert [each for each in says if each not in page] == []
+    assert [each for each in says_not if each in page] == []
