@@ -104,6 +104,16 @@ async def test_a_call_is_taken_off_and_put_on(house: House, calendar: str):
     assert len(meetings(house)) == 1
 
 
+async def test_an_event_has_one_call_whichever_it_was_before(house: House, calendar: str):
+    event = await write(house, calendar, conference="google_meet")
+    for conference, platform, at_zoom in (("zoom", "zoom", 1), ("google_meet", "google_meet", 0), ("zoom", "zoom", 1)):
+        answer = await house.api.patch(f"/events/{event['id']}", json={"conference": conference})
+        assert (answer.status_code, answer.json()["meeting"]["platform"]) == (200, platform), answer.text
+        assert len(meetings(house)) == at_zoom
+        (there,) = house.google.read_truth(ADA)
+        assert ("conferenceData" in there) == (platform == "google_meet")
+
+
 async def test_the_link_is_shown_though_everything_else_is_hidden(house: House, calendar: str):
     (connection,) = await house.connections(provider="google")
     hidden = {"show_title": False, "show_description": False, "show_location": False}

@@ -304,8 +304,9 @@ def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | N
         fields[name] = getattr(whole, name)
     if is_new_text:
         fields |= {"description": whole.description, "location": whole.location}
-    if draft.conference == calls.ZOOM:
-        fields.pop("conference", None)
+    if fields.get("conference") == calls.ZOOM:
+        # The provider's own would be the event's meeting otherwise, and bots would wait there.
+        fields["conference"] = None
     return Patch(**fields, notify=patch.notify)
 
 
