@@ -73,7 +73,7 @@ async def test_a_popup_connects(arrive: Arrive, site: str, provider: str, told: 
     ada = await arrive()
     popup = await popup_of(ada, site)
     await popup.click(f"#choose-{provider}")
-    async with popup.expect_event("close"):
+    async with ada.page.expect_response(f"{site}/status"), popup.expect_event("close"):
         await ada.decide(email=ADA, page=popup)
     await says(ada.page, told)
 

@@ -111,13 +111,19 @@ async def change(gateway: Gateway, stage: Stage, event: UUID, **fields: Any) -> 
     await writing.change_event(gateway, stage.project, Meant(event_id=event), Patch(**fields))
 
 
+async def follow(gateway: Gateway) -> None:
+    follower = Follower(gateway)
+    await follower.run_due()
+    await follower.idle()
+
+
 async def work(stage: Stage, *, syncs: bool = True) -> None:
     """Everything that is due by and by."""
     for _ in range(4):
         stage.clock.advance(120)
         if syncs:
             await stage.sync()
-        await Follower(stage.gateway).run_due()
+        await follow(stage.gateway)
         resumer = Resumer(stage.gateway)
         await resumer.run_due()
         await resumer.idle()
@@ -162,7 +168,7 @@ async def test_what_is_set_right_late_leaves_later_words_alone(stage: Stage, wri
     stage.clock.advance(600)
     await stage.sync()
     writer.earlier = failing(TransientFault("away"))
-    await Follower(writer.gateway).run_due()
+    await follow(writer.gateway)
     await change(stage.gateway, stage, event, title="Decided by the user")
     await work(stage)
     (row,) = rows(stage)
@@ -177,7 +183,7 @@ async def test_what_is_followed_late_leaves_later_words_alone(stage: Stage, writ
     stage.clock.advance(600)
     await stage.sync()
     writer.earlier = failing(TransientFault("away"))
-    await Follower(writer.gateway).run_due()
+    await follow(writer.gateway)
     start = START + timedelta(hours=4)
     await change(stage.gateway, stage, event, starts_at=start, ends_at=start + timedelta(minutes=30))
     await work(stage)

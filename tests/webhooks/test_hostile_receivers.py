@@ -180,7 +180,7 @@ async def test_tls_is_good_or_nothing_is_sent(bench, kind):
         assert len(receiver.requests) == (1 if kind == "good" else 0)
         if kind == "TLS 1.1":
             assert await version_spoken_of_old(port, authority) == "TLSv1.1"
-    await slots.aclose()
+        await slots.aclose()  # the server would wait half a minute for the client to say goodbye
 
 
 async def version_spoken_of_old(port, authority):
