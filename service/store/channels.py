@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, case, delete, literal, or_, select, true, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.lifecycle import State
+from service.core.schedule import CALM_SPACING
 from service.store.database import insert
 from service.store.tables import CalendarRow, ChannelRow, Found, PushRow, Table
 from service.store.turns import NOBODY, Queue, Turns
@@ -201,12 +202,17 @@ async def notified(conn: AsyncConnection, provider: str, ids: Sequence[UUID]) ->
 async def mark_notified(
     conn: AsyncConnection, calendar_id: UUID, due_at: datetime, now: datetime, *, postpone: bool
 ) -> None:
-    """Make a notified calendar due at `due_at`: the earlier of the two times, or (`postpone`) this one."""
+    """Make a notified calendar due at `due_at`: the earlier of the two times, or (`postpone`) this one.
+
+    A second later where a read has begun since `due_at` was reckoned: notices that are taken at once are one read's.
+    """
     statement = update(_calendars).where(_c.id == calendar_id, _c.status != State.DISCONNECTED.value)
-    is_sooner = true() if postpone else _c.due_at > due_at
+    has_begun = _c.last_attempt_at > due_at - CALM_SPACING
+    spaced = case((has_begun, literal(due_at + CALM_SPACING, _c.due_at.type)), else_=literal(due_at, _c.due_at.type))
+    is_sooner = true() if postpone else _c.due_at > spaced
     await conn.execute(
         statement.values(
-            due_at=case((is_sooner, literal(due_at, _c.due_at.type)), else_=_c.due_at),
+            due_at=case((is_sooner, spaced), else_=_c.due_at),
             due_cause=case((is_sooner, "push"), else_=_c.due_cause),
             push_received_at=now,
         )

@@ -1,5 +1,7 @@
 """Notifications and channels: none is lost, none is believed that is forged, and ten thousand are two reads."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -7,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from flows.stage import Stage
 from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.channels import _channels, _pushes
 
@@ -190,6 +193,37 @@ async def test_ten_thousand_notifications_are_two_reads_and_few_writes(stage: St
     assert reads <= 2
     assert stage.world.read_counters()["events.list"] <= 2
     assert writes.count < 60
+    assert await stage.stored(calendar_id) == stage.truth(ADA)
+
+
+async def test_notifications_that_are_taken_at_once_start_one_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calendar_id = await watched(stage)
+    stage.clock.advance(60)
+    edit(stage)
+    (owed,) = stage.world.take_pushes()
+    database, reads = stage.gateway.database, 0
+    write = database.write
+
+    @asynccontextmanager
+    async def overtaken() -> AsyncIterator[AsyncConnection]:
+        """Between what a notification has read and what it writes, another is taken, and its read begins."""
+        nonlocal reads
+        monkeypatch.setattr(database, "write", write)
+        assert await stage.receive(owed.headers)
+        reads += await stage.sync()
+        edit(stage, "meanwhile")
+        async with write() as conn:
+            yield conn
+
+    monkeypatch.setattr(database, "write", overtaken)
+    assert await stage.receive(owed.headers)
+    stage.clock.advance(0.1)
+    reads += await stage.sync()
+    assert reads == 1
+    stage.clock.advance(0.9)
+    assert await stage.sync() == 1
     assert await stage.stored(calendar_id) == stage.truth(ADA)
 
 

@@ -176,7 +176,9 @@ async def _grant(gateway: Gateway, wishes: Sequence[_Wish], now: datetime) -> No
             gateway.wake.after(conn, "sync")
         if any(wish.is_to_renew for wish in wishes):
             gateway.wake.after(conn, "push")
-    for pause in {(due_at - now).total_seconds() for due_at in dues if now < due_at <= now + SOON}:
+    # What is due now may turn out to be due a second later, as a read has just begun.
+    soon = {due_at - now if due_at > now else schedule.CALM_SPACING for due_at in dues if due_at <= now + SOON}
+    for pause in {each.total_seconds() for each in soon}:
         # The tick would find it too, up to a second later.
         asyncio.get_running_loop().call_later(pause, gateway.wake.announce, "sync")
 
