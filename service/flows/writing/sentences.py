@@ -9,8 +9,6 @@ import msgspec
 from service.core.connection import Settings
 from service.core.drafts import Draft
 from service.core.managed import complete
-from service.core.quick_add import read_sentence
-from service.core.sentence_dates import NoDateFound
 from service.errors import FieldProblem, GatewayError
 from service.flows.writing.scene import Job, Scene
 
@@ -40,6 +38,10 @@ def is_read_there(scene: Scene) -> bool:
 
 
 def _drafted(text: str, asked_at: datetime, time_zone: str | None) -> Draft:
+    # Start-up, and memory: most gateways never read a sentence.
+    from service.core.quick_add import read_sentence  # noqa: PLC0415
+    from service.core.sentence_dates import NoDateFound  # noqa: PLC0415
+
     try:
         return read_sentence(text, now=asked_at, time_zone=time_zone)
     except NoDateFound as error:
