@@ -8,14 +8,17 @@ import httpx
 import pytest
 from flows.stage import Stage
 from litestar import Litestar
+from sqlalchemy import select, update
 
 from service.api.draining import Draining
 from service.store import idempotency
 from service.store.changes import purge
+from service.store.tables import IdempotencyRow, Table
 
 pytestmark = pytest.mark.anyio
 ADA = "ada@example.com"
 HOOK = {"url": "http://127.0.0.1:8999/hook"}
+KEYS = Table.metadata.tables[str(IdempotencyRow.__tablename__)]
 
 
 def keyed(key: str) -> dict[str, str]:
@@ -150,9 +153,7 @@ async def test_a_death_between_the_effect_and_the_kept_answer_makes_nothing_twic
     gateway = stage.gateway
     made = (await call.post("/webhooks/endpoints", json=HOOK, headers=keyed("k"))).json()
     async with gateway.database.write() as conn:  # as it stood before the answer was kept
-        await conn.exec_driver_sql(
-            "UPDATE idempotency_keys SET status = NULL, answer = NULL, object_id = ?", (UUID(made["id"]).hex,)
-        )
+        await conn.execute(update(KEYS).values(status=None, answer=None, object_id=UUID(made["id"])))
     stage.clock.advance(120)
     again = await call.post("/webhooks/endpoints", json=HOOK, headers=keyed("k"))
     assert (again.status_code, again.json()) == (201, made)
@@ -161,8 +162,7 @@ async def test_a_death_between_the_effect_and_the_kept_answer_makes_nothing_twic
 
 async def stored_fingerprint(stage: Stage, key: str) -> bytes:
     async with stage.gateway.database.read() as conn:
-        found = await conn.exec_driver_sql("SELECT fingerprint FROM idempotency_keys WHERE key = ?", (key,))
-        return bytes(found.scalar_one())
+        return bytes((await conn.execute(select(KEYS.c.fingerprint).where(KEYS.c.key == key))).scalar_one())
 
 
 @pytest.mark.parametrize(
