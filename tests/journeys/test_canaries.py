@@ -79,7 +79,7 @@ async def work(scene: Scene) -> None:
     """Everything that touches a secret, good and bad."""
     given = scene.world.connect(ADA)
     scene.secrets |= {"refresh token": given["refresh_token"], "client secret": given["client_secret"]}
-    scene.secrets["API key"] = str(scene.gateway.key).rpartition("_")[2]
+    scene.secrets["API key"] = str(scene.gateway.key).split("_", 2)[2]
     wanted = {name: given[name] for name in ("client_id", "client_secret", "refresh_token")}
     row = scene.world.add_meeting(ADA, MEETING, in_minutes=60)
     calendar = await scene.ask("POST", "/calendars", json={"provider": "google", **wanted})
