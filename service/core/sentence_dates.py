@@ -4,7 +4,7 @@ Whatever dateparser takes for something else, or for nothing. A day that no cale
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -90,7 +90,7 @@ def _find_dotted(text: str, today: date) -> Days | None:
 
 
 def _find_named(text: str, today: date) -> Days | None:
-    """Dec 24, Dec 24-27, Dec 28 to Jan 2 and the like: the last one in the sentence."""
+    """Dec 24, Dec 24-27, 24 Dec, 28 Dec to 2 Jan: the last with its month first, or else the first with its day first."""
     found: Days | None = None
     for match in _MONTH_FIRST.finditer(text):
         month, day, last_month, last_day, year = match.groups()
@@ -104,9 +104,7 @@ def _find_named(text: str, today: date) -> Days | None:
     return found
 
 
-def _named(
-    match: re.Match[str], first: tuple[str, str], last: tuple[str, str], year: str | None, today: date
-) -> Days | None:
+def _named(match: re.Match[str], first: tuple[str, str], last: tuple[str, str], year: str | None, today: date) -> Days:
     pairs = [(int(day), _MONTHS.index(month[:3].lower()) + 1) for day, month in (first, last)]
     return Days(match.start(), match.end(), *_between(pairs[0], pairs[1], int(year) if year else None, today))
 
@@ -127,8 +125,7 @@ def _between(first: tuple[int, int], last: tuple[int, int], year: int | None, to
 def _next_coming(day_of_month: tuple[int, int], today: date) -> date:
     """Raises ValueError for a day that no year has; the 29th of February comes every eighth year at the latest."""
     day, month = day_of_month
-    years: Iterator[int] = iter(range(today.year, today.year + 9))
-    for year in years:
+    for year in range(today.year, today.year + 9):
         try:
             found = date(year, month, day)
         except ValueError:

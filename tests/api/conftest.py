@@ -2,12 +2,14 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 from api.judged_client import JudgedClient
+from api.sites import Site, open_site
 from flows.stage import Stage, set_stage
 from litestar import Litestar
 from standing_routes import standing_routes
@@ -31,6 +33,15 @@ class Seconds:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(params=["google", "microsoft", "caldav"])
+async def site(
+    request: pytest.FixtureRequest, database: Database, cipher: Cipher, clock: Any, project: UUID, tmp_path: Path
+) -> AsyncIterator[Site]:
+    """A calendar of each kind that can be written to; whoever asks for it makes `stage` the site's own."""
+    async with open_site(request.param, database, cipher, clock, project, tmp_path) as site:
+        yield site
 
 
 @pytest.fixture

@@ -22,6 +22,13 @@ from simulator.google.world import World
 from simulator.microsoft.world import MicrosoftWorld
 
 OWNER = "ada@example.com"
+MARY = "mary@example.com"
+EVENT = {
+    "title": "Review",
+    "starts_at": "2026-03-03T12:00:00Z",
+    "ends_at": "2026-03-03T13:00:00Z",
+    "attendees": [{"email": MARY}],
+}
 FOLDER = f"/{USER}/work/"
 
 

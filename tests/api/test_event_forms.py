@@ -1,36 +1,16 @@
 """What an event becomes in its owner's hands, a series or another text: followed or set right, and nothing is deleted."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
-from api.sites import CaldavSite, Site, open_site
+from api.sites import EVENT, MARY, CaldavSite, Site
 from flows.stage import Stage
 
 from service.flows.writing import Follower, Resumer
-from service.store.cipher import Cipher
-from service.store.database import Database
 
 pytestmark = pytest.mark.anyio
-MARY = "mary@example.com"
 DAILY = {"recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}
-EVENT = {
-    "title": "Review",
-    "starts_at": "2026-03-03T12:00:00Z",
-    "ends_at": "2026-03-03T13:00:00Z",
-    "attendees": [{"email": MARY}],
-}
-
-
-@pytest.fixture(params=["google", "microsoft", "caldav"])
-async def site(
-    request: pytest.FixtureRequest, database: Database, cipher: Cipher, clock: Any, project: UUID, tmp_path: Path
-) -> AsyncIterator[Site]:
-    async with open_site(request.param, database, cipher, clock, project, tmp_path) as site:
-        yield site
 
 
 @pytest.fixture

@@ -1,34 +1,13 @@
 """What others make of an event before we write upon it is told once, whichever kind of calendar it is in."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
-from api.sites import Site, open_site
+from api.sites import EVENT, MARY, Site
 from flows.stage import Stage
 
-from service.store.cipher import Cipher
-from service.store.database import Database
-
 pytestmark = pytest.mark.anyio
-MARY = "mary@example.com"
-EVENT = {
-    "title": "Review",
-    "starts_at": "2026-03-03T12:00:00Z",
-    "ends_at": "2026-03-03T13:00:00Z",
-    "attendees": [{"email": MARY}],
-}
-
-
-@pytest.fixture(params=["google", "microsoft", "caldav"])
-async def site(
-    request: pytest.FixtureRequest, database: Database, cipher: Cipher, clock: Any, project: UUID, tmp_path: Path
-) -> AsyncIterator[Site]:
-    async with open_site(request.param, database, cipher, clock, project, tmp_path) as site:
-        yield site
 
 
 @pytest.fixture
