@@ -94,7 +94,7 @@ class Receiver:
         self._arrived = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def until(self, count: int, seconds: float = 5.0) -> list[Request]:
+    async def until(self, count: int, seconds: float = 30.0) -> list[Request]:
         """Wait for that many requests in all."""
         async with asyncio.timeout(seconds):
             while len(self.requests) < count:

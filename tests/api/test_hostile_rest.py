@@ -56,7 +56,7 @@ async def test_a_head_that_never_ends_is_hung_up_on(api: Litestar, monkeypatch: 
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(start)
             feeding = asyncio.create_task(drip(writer)) if start else None
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 assert await reader.read() == b""
             if feeding is not None:
                 feeding.cancel()
@@ -105,7 +105,7 @@ async def test_a_head_without_end_is_431_and_costs_no_memory(
             assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
         before = resident()
         flooding = asyncio.create_task(flood(writer, start, more))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             answer = await reader.read()
         grown = resident() - before
         assert answer.startswith(b"HTTP/1.1 431 ")
@@ -121,7 +121,7 @@ async def test_what_is_no_body_has_an_end(api: Litestar, start: bytes, more: byt
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         before = resident()
         flooding = asyncio.create_task(flood(writer, start, more))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with suppress(ConnectionError):
                 await reader.read()
         await flooding

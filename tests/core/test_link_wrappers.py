@@ -1,7 +1,6 @@
 """Links wrapped by mail filters, redirectors and trackers: each row of the table, nested, broken and hostile."""
 
 import base64
-import time
 from urllib.parse import quote
 
 import pytest
@@ -129,8 +128,6 @@ def test_wrappers_in_wrappers_are_undone_to_a_depth() -> None:
     assert recognise(nested(DEEPEST + 1), {}) is None
 
 
+@pytest.mark.timeout(60)
 def test_a_wrapper_around_itself_ends() -> None:
-    began = time.perf_counter()
-    recognise("https://slack-redir.net/link?url=" + "https%3A//slack-redir.net/link?url=" * 200, {})
-
-    assert time.perf_counter() - began < 1
+    assert recognise("https://slack-redir.net/link?url=" + "https%3A//slack-redir.net/link?url=" * 200, {}) is None

@@ -314,7 +314,7 @@ async def test_a_settling_under_way_when_the_lead_times_change_arms_by_the_new_o
 
 async def until_locked(stage: Stage, provider_event_id: str) -> None:
     query = select(EVENTS.c.id).where(EVENTS.c.provider_event_id == provider_event_id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             async with stage.gateway.database.write() as conn:
                 if not (await conn.execute(query.with_for_update(skip_locked=True))).all():

@@ -35,8 +35,8 @@ async def test_channels_are_opened_beside_a_project_whose_provider_hangs(
     worker = Renewer(stage.gateway)
     for late in ("", "late@example.com", "later@example.com"):
         calendar_id = await stage.connect(late) if late else first
-        await asyncio.wait_for(worker.run_due(), 5)
-        async with asyncio.timeout(5):
+        await asyncio.wait_for(worker.run_due(), 30)
+        async with asyncio.timeout(30):
             while (await stage.calendar(calendar_id)).push_until is None:
                 await asyncio.sleep(0.01)
     assert 1 < len(asked) <= 6
@@ -60,7 +60,7 @@ async def test_a_channel_that_hangs_is_given_up_at_the_end_and_due_again(stage: 
     provider.open_channel = open_channel
     worker = Renewer(stage.gateway)
     assert await worker.run_due() == 1
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 30)
     await worker.drain(0.01)
     assert await worker.run_due() == 0, "it has stopped"
     provider.open_channel = opens

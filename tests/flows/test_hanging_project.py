@@ -44,7 +44,7 @@ async def stage(database: Database, cipher: Cipher, clock: Any, project: UUID, w
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await condition():
             await asyncio.sleep(0.01)
 
@@ -57,7 +57,7 @@ async def test_slots_are_left_for_others_and_a_late_one_is_read(stage: Stage, da
     async with database.write() as conn:
         stage.project = await create_project(conn, "other", clock())
     first = await stage.connect("first@example.com")
-    assert await asyncio.wait_for(stage.syncer.run_due(), 5) >= 2
+    assert await asyncio.wait_for(stage.syncer.run_due(), 30) >= 2
 
     async def has_read(calendar_id: UUID) -> bool:
         return (await stage.calendar(calendar_id)).last_synced_at is not None
@@ -67,7 +67,7 @@ async def test_slots_are_left_for_others_and_a_late_one_is_read(stage: Stage, da
     # All that hangs goes on hanging; whoever comes now does not wait for it.
     for number in range(3):
         late = await stage.connect(f"late{number}@example.com")
-        assert await asyncio.wait_for(stage.syncer.run_due(), 5) == 1
+        assert await asyncio.wait_for(stage.syncer.run_due(), 30) == 1
         await until(lambda late=late: has_read(late))
 
     hanging.go.set()
@@ -112,7 +112,7 @@ async def test_those_who_connect_to_servers_that_hang_leave_clients_to_the_syncs
     monkeypatch.setattr(provider, "calendars", calendars)
     monkeypatch.setattr(stage.gateway.admitting, "_value", SLOTS - 2)  # the stage has as many clients as syncs
     connecting = [asyncio.create_task(stage.connect(f"user{number}@example.com")) for number in range(SLOTS * 2)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(asked) < SLOTS - 2:
             await asyncio.sleep(0.01)
         assert await stage.sync() == 1

@@ -35,7 +35,7 @@ async def test_a_neighbour_is_read_while_a_hostile_feed_is(stage: FeedStage):
     harmful = await stage.add(f"{stage.server.loopback.url}/hostile.ics")
     assert await stage.syncer.run_due() == 1
     reader = stage.gateway.providers["ics"]._expander
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not reader._busy:
             await asyncio.sleep(0.01)
         calm = await stage.add()

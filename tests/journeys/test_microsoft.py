@@ -59,7 +59,7 @@ async def new_key(url: str) -> str:
 
 
 async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not (found := await holds()):
             await asyncio.sleep(0.05)
     return found

@@ -210,7 +210,7 @@ async def wait_for(http: httpx.AsyncClient, done: Any) -> list[dict[str, Any]]:
 
 async def settle_down(app: Receiver, count: int) -> None:
     """Wait for the webhooks, and a moment for those that should not come."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(app.got) < count:
             await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)

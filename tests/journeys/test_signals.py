@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from time import monotonic
 from uuid import uuid4
 
 import httpx
@@ -16,6 +15,7 @@ from recording_receiver import Receiver, listening
 from sqlalchemy import func, select
 
 from service.commands.session import utc_now
+from service.jobs import GRACE
 from service.store import leases
 from service.store.cipher import generate_key
 from service.store.database import Database
@@ -55,11 +55,10 @@ async def test_who_waits_for_changes_is_answered_early(gateway: GatewayProcess) 
         waiting = asyncio.create_task(http.get("/changes", params={"wait": 30}))
         await asyncio.sleep(0.3)
         assert not waiting.done()
-        code, seconds = await gateway.stop()
-        answer = await waiting
+        code, _ = await gateway.stop()
+        answer = await waiting  # it would be broken off if it were still waiting when the time is over
     assert (answer.status_code, answer.json()) == (200, {"data": [], "last_seq": 0})
     assert code == 0
-    assert seconds < 5
 
 
 async def test_a_delivery_in_flight_is_finished_and_recorded(
@@ -71,8 +70,8 @@ async def test_a_delivery_in_flight_is_finished_and_recorded(
         receiver.pause = 1.5
         await connect(http, world[0])
         await asyncio.sleep(0.3)
-        code, seconds = await gateway.stop()
-    assert (code, seconds < 16) == (0, True)
+        code, _ = await gateway.stop()
+    assert code == 0
     async with Database.connect(sqlite_url) as database, database.read() as conn:
         states = (await conn.execute(select(tables.deliveries.c.state, tables.deliveries.c.attempts))).all()
         failed = select(func.count()).where(tables.attempts.c.error_kind.is_not(None))
@@ -87,8 +86,8 @@ async def test_a_sync_that_hangs_is_left_to_the_next_worker_at_once(
         world[0].add_fault("latency", endpoint="events.list", seconds=60)
         calendar_id = await connect(http, world[0])
         await asyncio.sleep(0.5)
-        code, seconds = await gateway.stop()
-    assert (code, seconds <= 16) == (0, True), seconds
+        code, _ = await gateway.stop()
+    assert code == 0
     assert await claimable(sqlite_url) == [calendar_id], "nobody waits for its lease"
 
 
@@ -110,8 +109,7 @@ async def test_the_second_signal_ends_it_at_once(
     assert gateway.pid is not None
     os.kill(gateway.pid, signal.SIGTERM)
     await asyncio.sleep(0.5)
-    began = monotonic()
     assert gateway.pid is not None, "the first one lets it finish"
-    await gateway.stop()
-    assert monotonic() - began < 4
+    _, seconds = await gateway.stop()
+    assert seconds < GRACE, "it did not wait for what was in flight"
     assert await claimable(sqlite_url) == [calendar_id]

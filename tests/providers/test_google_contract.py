@@ -109,7 +109,7 @@ class GooglePeer:
 
     async def notices(self, count: int) -> list[PushNotice]:
         """The next `count` notifications that reach us."""
-        headers = [await asyncio.wait_for(self.received.get(), 5) for _ in range(count)]
+        headers = [await asyncio.wait_for(self.received.get(), 30) for _ in range(count)]
         return [notice for each in headers for notice in self.push.notices(each, b"")]
 
     async def receive(self, request: bytes, writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,5 @@
 """Feeds that were written to harm: each is refused whole or costs its own series; `benchmarks/hostile_icalendar.py` has the costs."""
 
-import time
 from collections.abc import AsyncIterator
 
 import hostile_feeds
@@ -34,9 +33,7 @@ async def reader(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 @pytest.mark.parametrize("name", [name for name in FEEDS if name not in REFUSED])
 async def test_a_hostile_series_costs_itself(reader: Reader, name: str):
     reader.server.text = FEEDS[name]()
-    began = time.monotonic()
     page = await reader.read()
-    assert time.monotonic() - began < 10
     assert "Good" in titles(page)
     assert sum(isinstance(item, Malformed) for item in page.items) <= 1
 

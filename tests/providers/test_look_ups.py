@@ -2,7 +2,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from ipaddress import ip_address
 
 import pytest
@@ -24,12 +23,26 @@ class Resolver:
     def __call__(self, host):
         self.asked.append(host)
         if "silent" in host:
-            self.let_go.wait(10)
+            self.let_go.wait(60)
         if "unknown" in host:
             raise OSError("no such name")
         if "broken" in host:
             raise UnicodeError("no name at all")
         return ["203.0.113.7", "203.0.113.7", "nonsense"]
+
+    async def until(self, count):
+        """So many names have been asked for, and no more."""
+        async with asyncio.timeout(30):
+            while len(self.asked) < count:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
+        assert len(self.asked) == count
+
+
+async def none_at_work():
+    while any(thread.name == "look-up" for thread in threading.enumerate()):
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -37,8 +50,7 @@ async def resolver(anyio_backend):
     resolver = Resolver()
     yield resolver
     resolver.let_go.set()
-    while any(thread.name == "look-up" for thread in threading.enumerate()):
-        await asyncio.sleep(0.001)
+    await none_at_work()
 
 
 async def test_names_are_looked_up_and_addresses_are_not(resolver):
@@ -50,23 +62,23 @@ async def test_names_are_looked_up_and_addresses_are_not(resolver):
 
 
 async def test_a_name_that_never_resolves_costs_a_moment(resolver):
-    names = LookUps(resolver, seconds=0.05, refused_seconds=0.2)
-    async with asyncio.timeout(1):
+    names = LookUps(resolver, seconds=0.5, refused_seconds=0.2)
+    async with asyncio.timeout(30):
         assert await names.addresses("silent.example") == []
     for again in ("silent.example", "SILENT.example"):
-        async with asyncio.timeout(0.04):
-            assert await names.addresses(again) == [], "it is refused without a look-up"
-    assert resolver.asked == ["silent.example"]
+        assert await names.addresses(again) == []
+    assert resolver.asked == ["silent.example"], "it is refused without a look-up"
     resolver.let_go.set()
-    await asyncio.sleep(0.25)
+    await none_at_work()
+    await asyncio.sleep(0.2)
     assert await names.addresses("silent.example") == PUBLIC, "and asked for again when it may be well"
 
 
 async def test_silent_names_are_in_nobody_elses_way(resolver):
-    names = LookUps(resolver, seconds=1)
+    names = LookUps(resolver, seconds=60)
     asking = [asyncio.create_task(names.addresses(f"silent{number}.bad{number % 7}.example")) for number in range(30)]
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(30):
         assert await names.addresses("good.org") == PUBLIC
     assert not any(task.done() for task in asking)
     resolver.let_go.set()
@@ -77,9 +89,8 @@ async def test_the_look_up_of_guarded_clients_leaves_the_loops_threads_alone(res
     monkeypatch.setattr(look_ups, "ask_system", resolver)
     loop = asyncio.get_running_loop()
     asking = [asyncio.create_task(look_up(f"silent.bad{number}.example", 443)) for number in range(40)]
-    await asyncio.sleep(0.05)
-    assert len(resolver.asked) == 40
-    async with asyncio.timeout(0.5):
+    await resolver.until(40)
+    async with asyncio.timeout(30):
         assert await look_up("good.example", 443) == PUBLIC
         assert await loop.run_in_executor(None, len, "") == 0
     resolver.let_go.set()
@@ -89,7 +100,7 @@ async def test_the_look_up_of_guarded_clients_leaves_the_loops_threads_alone(res
 async def test_one_name_is_looked_up_once_at_a_time(resolver):
     names = LookUps(resolver)
     asking = [asyncio.create_task(names.addresses("silent.example")) for _ in range(20)]
-    await asyncio.sleep(0.02)
+    await resolver.until(1)
     asking[0].cancel()
     resolver.let_go.set()
     assert await asyncio.gather(*asking[1:]) == [PUBLIC] * 19
@@ -102,9 +113,8 @@ async def test_nobody_has_all_the_threads(resolver, share):
     with on_behalf_of("mallory"):
         hosts = [f"silent{n}.bad.example" if share == "domain" else f"silent.bad{n}.example" for n in range(20)]
         asking = [asyncio.create_task(names.addresses(host)) for host in hosts]
-    await asyncio.sleep(0.02)
-    assert len(resolver.asked) == 3
-    async with asyncio.timeout(0.5):
+    await resolver.until(3)
+    async with asyncio.timeout(30):
         with on_behalf_of("alice"):
             assert await names.addresses("good.org") == PUBLIC
         assert await names.addresses("good.net") == PUBLIC
@@ -113,12 +123,12 @@ async def test_nobody_has_all_the_threads(resolver, share):
 
 
 async def test_who_waited_in_vain_for_a_thread_is_not_to_blame(resolver):
-    names = LookUps(resolver, most_of_one=1, seconds=0.1)
+    names = LookUps(resolver, most_of_one=1, seconds=0.5)
     asking = [asyncio.create_task(names.addresses(host)) for host in ("silent.bad.example", "good.bad.example")]
     assert await asyncio.gather(*asking) == [[], []]
     assert resolver.asked == ["silent.bad.example"]
     resolver.let_go.set()
-    await asyncio.sleep(0.02)
+    await none_at_work()
     assert await names.addresses("good.bad.example") == PUBLIC
     assert await names.addresses("silent.bad.example") == []
 
@@ -138,12 +148,10 @@ from service.commands.session import run
 from service.providers.look_ups import LookUps
 
 async def main():
-    names = LookUps(lambda host: time.sleep(30), seconds=0.1)
+    names = LookUps(lambda host: time.sleep(3600), seconds=0.1)
     return len(await asyncio.gather(*(names.addresses(f"silent.bad{n}.example") for n in range(20))))
 
 raise SystemExit(run(main()))
 """
-    began = time.monotonic()
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (20, "")
-    assert time.monotonic() - began < 10

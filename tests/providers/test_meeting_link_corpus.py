@@ -7,9 +7,8 @@ it. A case with `policy` is one that a sane product may decide otherwise; what t
 """
 
 import json
-import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -22,16 +21,12 @@ POLICY_FILE = TESTDATA / "meeting_links_policy.json"
 POLICY = json.loads(POLICY_FILE.read_text())
 FILES = sorted(set(TESTDATA.glob("meeting_links_*.json")) - {POLICY_FILE})
 CASES = [case for file in FILES for case in json.loads(file.read_text())]
-SLOWEST: Final = 2.0
-"""Seconds, on a machine that does ten other things; alone, the slowest case takes a hundredth of it."""
 
 
 def ask(case: dict[str, Any]) -> Explanation:
-    """The answer, which `find` must have come to as well, and in time."""
-    began = time.perf_counter()
+    """The answer, which `find` must have come to as well."""
     evidence = collect(case["source"], case["event"])
     answer = explain(evidence)
-    assert time.perf_counter() - began < SLOWEST
     found = find(evidence)
     if found.meeting is None:
         assert (answer.url, answer.hint) == (None, found.hint)

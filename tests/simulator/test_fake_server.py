@@ -38,7 +38,7 @@ class Receiver:
         return [int(headers["x-goog-message-number"]) for headers, _ in self.notices]
 
     async def wait_for(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.notices) < count:
                 self.arrival.clear()
                 await self.arrival.wait()
@@ -161,7 +161,7 @@ async def test_hang_and_latency(world):
     async with serving(world) as client:
         world.add_fault("hang", endpoint="events.list")
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(EVENTS, timeout=0.1)
+            await client.get(EVENTS, timeout=httpx.Timeout(30, read=0.1))
         world.add_fault("latency", endpoint="events.list", seconds=0.05)
         reply = await client.get(EVENTS)
         assert reply.elapsed.total_seconds() >= 0.05

@@ -156,7 +156,7 @@ async def test_a_rate_limit_is_kept(bench):
     start = loop.time()
     await bench.publish(deliverer, 9)
     await receiver.until(9)
-    assert 0.38 <= loop.time() - start < 1.5
+    assert loop.time() - start >= 0.38
 
 
 def test_lists_of_ids_come_in_few_lengths():

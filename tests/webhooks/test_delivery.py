@@ -49,7 +49,7 @@ async def test_an_attempt_is_written_down(bench):
     assert (attempt.number, attempt.status, attempt.error_kind, attempt.delivery_id) == (1, 500, "status", delivery.id)
     assert attempt.answer == "no \N{REPLACEMENT CHARACTER} way \N{REPLACEMENT CHARACTER}"
     assert attempt.at == bench.clock()
-    assert 0 <= attempt.duration_ms < 5000
+    assert attempt.duration_ms >= 0
     assert attempt.next_attempt_at == delivery.next_at
     assert timedelta(seconds=5) <= delivery.next_at - bench.clock() <= timedelta(seconds=6)
     assert (delivery.state, delivery.lease, delivery.attempts) == ("pending", None, 1)

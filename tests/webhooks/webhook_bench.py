@@ -146,7 +146,9 @@ class Bench:
         """Wait until that many attempts are recorded."""
         return await self.until(lambda: self.rows("attempts"), lambda rows: len(rows) >= count)
 
-    async def until(self, read: Callable[[], Awaitable[Any]], done: Callable[[Any], bool], seconds: float = 5.0) -> Any:
+    async def until(
+        self, read: Callable[[], Awaitable[Any]], done: Callable[[Any], bool], seconds: float = 30.0
+    ) -> Any:
         async with asyncio.timeout(seconds):
             while not done(found := await read()):
                 await asyncio.sleep(0.005)  # a database has no event to wait for
