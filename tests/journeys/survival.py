@@ -148,7 +148,7 @@ async def end_in_turn(
         await pair.receiver.until_quiet(0.5)
         allowed += (await held(database_url, pair.receiver)).sent
         await let_leases_run_out(database_url)
-    differences = await _until_all_came(pair, ids, seconds=60 if patient else 20)
+    differences = await _until_all_came(pair, ids, seconds=60)
     announced = pair.announced()
     wanted = {(title, lead) for title in pair.planned for lead in LEADS}
     return Verdict(

@@ -125,7 +125,7 @@ class Rig:
         self.endpoint = endpoint
         self.slots = Slots(4)
 
-    def process(self, patience: float = 1.0) -> Tokens:
+    def process(self, patience: float = 30.0) -> Tokens:
         return Tokens(self.store, {"fake": self.endpoint}, self.slots, patience=patience, pause=0.005)
 
 

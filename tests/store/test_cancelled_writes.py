@@ -34,7 +34,7 @@ async def test_a_cancelled_write_leaves_neither_half_of_itself_nor_its_lock(
     counters: Database, database_url: str, seed: int
 ) -> None:
     random = Random(seed)
-    async with Database.connect(database_url, busy_seconds=0.5) as other:
+    async with Database.connect(database_url, busy_seconds=5) as other:
         for _ in range(60):
             writing = asyncio.create_task(count_up(counters))
             for _ in range(random.randint(0, 60)):
