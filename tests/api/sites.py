@@ -10,12 +10,12 @@ from uuid import UUID
 
 from feed_server import LOOPBACK
 from flows.stage import Stage, set_stage
+from forked_expander import ForkedExpander
 from radicale_server import PASSWORD, USER, RadicaleServer, serve_radicale
 
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
 from service.providers.registry import make_hands, make_providers
-from service.providers.vevent.expansion import Expander
 from service.store.cipher import Cipher
 from service.store.database import Database
 from simulator.google.world import World
@@ -200,7 +200,7 @@ async def open_site(
             yield MicrosoftSite(stage) if provider == "microsoft" else GoogleSite(stage)
             return
         guarded = Slots(4, LOOPBACK)
-        async with Expander(size=1) as expander, serve_radicale(folder) as server:
+        async with ForkedExpander(size=1) as expander, serve_radicale(folder) as server:
             real = make_providers(
                 google_api_url="", google_token_url="", clock=clock, policy=LOOPBACK, expander=expander
             )

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from feed_server import LOOPBACK, PATH, SECRET, FeedServer, event, feed, serve_feed
 from flows.stage import Stage, set_stage
+from forked_expander import ForkedExpander
 from providers.loopback import response
 from radicale_server import PASSWORD, USER, Hand, RadicaleServer, serve_radicale
 
@@ -21,7 +22,6 @@ from service.flows.connect import admission
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
 from service.providers.registry import make_providers
-from service.providers.vevent.expansion import Expander
 from service.store.cipher import Cipher
 from service.store.database import Database
 from simulator.microsoft.world import MicrosoftWorld
@@ -43,7 +43,7 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     guarded = Slots(4, LOOPBACK)
     async with (
-        Expander(size=1) as expander,
+        ForkedExpander(size=1) as expander,
         set_stage(database, cipher, clock, project, world, allow_networks=LOOPBACK.allow_networks) as stage,
     ):
         real = make_providers(google_api_url="", google_token_url="", clock=clock, policy=LOOPBACK, expander=expander)

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from feed_server import LOOPBACK
 from flows.stage import Stage, set_stage
+from forked_expander import ForkedExpander
 from providers.loopback import response
 from radicale_server import PASSWORD, USER, RadicaleServer, serve_radicale
 
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
 from service.providers.registry import make_hands, make_providers
-from service.providers.vevent.expansion import Expander
 from service.store.cipher import Cipher
 from service.store.database import Database
 from simulator.google.world import World
@@ -31,7 +31,7 @@ REVIEW = {"title": "Review", "starts_at": "2026-03-03T12:00:00Z", "ends_at": "20
 async def stage(database: Database, cipher: Cipher, clock: Any, project: UUID, world: World) -> AsyncIterator[Stage]:
     guarded = Slots(4, LOOPBACK)
     async with (
-        Expander(size=1) as expander,
+        ForkedExpander(size=1) as expander,
         set_stage(database, cipher, clock, project, world, allow_networks=LOOPBACK.allow_networks) as stage,
     ):
         real = make_providers(google_api_url="", google_token_url="", clock=clock, policy=LOOPBACK, expander=expander)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from feed_server import LOOPBACK, FeedServer, serve_feed
 from flows.stage import Stage
+from forked_expander import ForkedExpander
 from uuid_utils.compat import uuid7
 
 from service.core.credentials import IcsCredentials
@@ -17,7 +18,6 @@ from service.providers.guarded_http import Slots
 from service.providers.quotas import Quotas
 from service.providers.registry import make_providers, make_push_readers
 from service.providers.tokens import Tokens
-from service.providers.vevent.expansion import Expander
 from service.settings import Settings
 from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
@@ -62,7 +62,7 @@ async def set_feed_stage(
 ) -> AsyncIterator[FeedStage]:
     """`bounds` are those of the processes that read."""
     slots, token_slots = Slots(4, LOOPBACK), Slots(2)
-    async with serve_feed() as server, Expander(**bounds) as expander, Wake(database) as wake:
+    async with serve_feed() as server, ForkedExpander(**bounds) as expander, Wake(database) as wake:
         providers = make_providers(**URLS, clock=clock, policy=LOOPBACK, expander=expander)
         tokens = Tokens(ConnectionTokens(database, cipher), providers, token_slots)
         gateway = Gateway(

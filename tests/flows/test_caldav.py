@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from flows.stage import Stage
+from forked_expander import ForkedExpander
 from providers.loopback import response
 from radicale_server import LOOPBACK, PASSWORD, USER, Hand, RadicaleServer, drop_sync_tokens, serve_radicale
 from uuid_utils.compat import uuid7
@@ -27,7 +28,6 @@ from service.providers.protocol import Access
 from service.providers.quotas import Quotas
 from service.providers.registry import make_providers, make_push_readers
 from service.providers.tokens import Tokens
-from service.providers.vevent.expansion import Expander
 from service.settings import Settings
 from service.store.cipher import Cipher
 from service.store.connections import ConnectionTokens
@@ -100,7 +100,7 @@ async def set_caldav_stage(
     urls = {"google_api_url": "http://google.test", "google_token_url": "http://google.test"}
     async with (
         serve_radicale(folder) as server,
-        Expander(size=1) as expander,
+        ForkedExpander(size=1) as expander,
         Wake(database) as wake,
     ):
         providers = make_providers(**urls, clock=clock, policy=LOOPBACK, expander=expander)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from forked_expander import ForkedExpander
 from providers.loopback import response
 from radicale_server import LOOPBACK, PASSWORD, USER, serve_radicale
 
@@ -18,7 +19,6 @@ from service.providers.caldav.client import CaldavCalendar
 from service.providers.caldav.writing import CaldavWriter
 from service.providers.guarded_http import Slots
 from service.providers.protocol import Access
-from service.providers.vevent.expansion import Expander
 from service.providers.writing import Place, Target
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -100,7 +100,7 @@ class Desk:
 @asynccontextmanager
 async def open_desk(folder: Path) -> AsyncIterator[Desk]:
     slots = Slots(1, LOOPBACK)
-    async with Expander(size=1) as expander, serve_radicale(folder) as server, slots.borrow() as http:
+    async with ForkedExpander(size=1) as expander, serve_radicale(folder) as server, slots.borrow() as http:
         yield Desk(server, expander, http)
     await slots.aclose()
 

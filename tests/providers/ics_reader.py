@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 from feed_server import LOOPBACK, FeedServer, event, feed, serve_feed
+from forked_expander import ForkedExpander
 from settable_clock import Clock
 
 from service.core.schedule import Window
@@ -14,7 +15,6 @@ from service.core.sync import Listed, Page
 from service.providers.guarded_http import Slots
 from service.providers.ics.client import FEED, IcsFeed
 from service.providers.protocol import Access, RawCalendar
-from service.providers.vevent.expansion import Expander
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 WINDOW = Window(NOW - timedelta(days=1), NOW + timedelta(days=30))
@@ -59,7 +59,7 @@ async def open_reader(**bounds: Any) -> AsyncIterator[Reader]:
     """A reader, and a publisher whose feed has one event; `bounds` are those of the process that reads."""
     clock = Clock(NOW)
     slots = Slots(1, LOOPBACK)
-    async with Expander(size=1, **bounds) as expander, serve_feed() as server, slots.borrow() as http:
+    async with ForkedExpander(size=1, **bounds) as expander, serve_feed() as server, slots.borrow() as http:
         server.text = feed(STANDUP)
         yield Reader(server, IcsFeed(expander, LOOPBACK, clock=clock), http, clock)
     await slots.aclose()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from contracts.provider_contract import NOW, ZONE, Peer, ProviderContract, read_pages
+from forked_expander import ForkedExpander
 from providers.loopback import response
 from radicale_server import LOOPBACK, PASSWORD, USER, Hand, RadicaleServer, drop_sync_tokens, serve_radicale
 
@@ -87,7 +88,7 @@ class CaldavPeer(Hand):
 @pytest.fixture
 async def peer(anyio_backend, tmp_path):
     slots = Slots(1, LOOPBACK)
-    async with Expander(size=1) as expander, serve_radicale(tmp_path) as server, slots.borrow() as http:
+    async with ForkedExpander(size=1) as expander, serve_radicale(tmp_path) as server, slots.borrow() as http:
         peer = CaldavPeer(server, tmp_path, expander)
         await peer.let_in(http)
         yield peer

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from caldav_server import BASIC, Asked, ScriptedServer, calendar, multistatus, redirect, response, row
+from forked_expander import ForkedExpander
 from loopback import serve_script
 from radicale_server import LOOPBACK
 
@@ -66,7 +67,7 @@ class Place:
 async def place(anyio_backend):
     server = ScriptedServer()
     slots = Slots(1, LOOPBACK)
-    async with Expander() as expander, serve_script(server.answer) as served, slots.borrow() as http:
+    async with ForkedExpander() as expander, serve_script(server.answer) as served, slots.borrow() as http:
         yield Place(server, served.url, Access(http=http, token="", client_key="", user_key=""), expander)
     await slots.aclose()
 

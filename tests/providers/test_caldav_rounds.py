@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from caldav_server import Asked, ScriptedServer, calendar, data, event, multistatus, refusal, response, row
 from contracts.provider_contract import NOW, WINDOW, ZONE
+from forked_expander import ForkedExpander
 from loopback import serve_script
 from radicale_server import LOOPBACK
 
@@ -20,7 +21,6 @@ from service.providers.caldav import rounds, session
 from service.providers.caldav.client import CaldavCalendar
 from service.providers.guarded_http import Slots
 from service.providers.protocol import Access
-from service.providers.vevent.expansion import Expander
 
 pytestmark = pytest.mark.anyio
 
@@ -117,7 +117,7 @@ def ids(items: list[Any], kind: type) -> list[str]:
 async def desk(anyio_backend):
     server = ScriptedServer()
     slots = Slots(1, LOOPBACK)
-    async with Expander(size=1) as expander, serve_script(server.answer) as served, slots.borrow() as http:
+    async with ForkedExpander(size=1) as expander, serve_script(server.answer) as served, slots.borrow() as http:
         login = CaldavCredentials(server_url=served.url, username="ada", password="opensesame")
         access = Access(http=http, token=login.secret, client_key="", user_key="")
         yield Desk(Shelf(server), CaldavCalendar(expander, LOOPBACK), access, served.url)

@@ -9,6 +9,7 @@ from contracts.provider_contract import NOW
 from contracts.race_contract import RaceContract
 from contracts.series_contract import SeriesContract
 from contracts.writer_contract import WriterContract
+from forked_expander import ForkedExpander
 from providers.loopback import response
 from radicale_server import LOOPBACK, PASSWORD, USER, RadicaleServer, serve_radicale
 
@@ -103,7 +104,7 @@ class CaldavWriterPeer:
 @pytest.fixture
 async def peer(anyio_backend, tmp_path):
     slots = Slots(1, LOOPBACK)
-    async with Expander(size=1) as expander, serve_radicale(tmp_path) as server, slots.borrow() as http:
+    async with ForkedExpander(size=1) as expander, serve_radicale(tmp_path) as server, slots.borrow() as http:
         yield CaldavWriterPeer(server, expander, http)
     await slots.aclose()
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from forked_expander import ForkedExpander
 from radicale_server import LOOPBACK
 
 from service.core.connection import ZoomSettings
@@ -13,7 +14,6 @@ from service.core.drafts import Draft, Guest, Patch
 from service.errors import ProviderError
 from service.providers.caldav.writing import CaldavWriter
 from service.providers.protocol import Access
-from service.providers.vevent.expansion import Expander
 from service.providers.writing import Place, Target, Written
 from service.providers.zoom.login import ZoomLogin
 from service.providers.zoom.meetings import Meeting, ZoomMeetings
@@ -70,7 +70,7 @@ async def test_no_answer_of_a_caldav_server_is_a_fault_of_ours(
     path = f"/work/{KEY}.ics"
     targets = [Target(provider_event_id=each, raw=b"{}") for each in (path, f"{path}#20260302T090000Z", "x")]
     targets.append(Target(provider_event_id=path, raw=b"{}", is_series=True))
-    async with Expander(size=1) as expander, httpx.AsyncClient(transport=transport) as http:
+    async with ForkedExpander(size=1) as expander, httpx.AsyncClient(transport=transport) as http:
         access = Access(http=http, token=login.secret, client_key="c", user_key="u")
         writer = CaldavWriter(expander, LOOPBACK, clock=lambda: NOW)
         calls = [

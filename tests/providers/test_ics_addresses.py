@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from feed_server import PATH, SECRET, feed
+from forked_expander import ForkedExpander
 from ics_reader import NOW, PAGE, STANDUP, WEEK, Reader, open_reader, titles
 from providers.loopback import response
 
@@ -15,7 +16,6 @@ from service.observability import METRICS
 from service.providers.addresses import Policy
 from service.providers.ics.client import FEED, IcsFeed
 from service.providers.protocol import Access
-from service.providers.vevent.expansion import Expander
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,7 @@ class TestConnecting:
         ],
     )
     async def test_an_address_that_is_forbidden(self, url: str):
-        provider = IcsFeed(Expander(), Policy(), clock=lambda: NOW)
+        provider = IcsFeed(ForkedExpander(), Policy(), clock=lambda: NOW)
         async with httpx.AsyncClient() as http:
             with pytest.raises(GatewayError) as refused:
                 await provider.calendars(Access(http=http, token=url, client_key="", user_key=""))
@@ -88,7 +88,7 @@ class TestConnecting:
         assert "basic.ics" not in refused.value.detail
 
     async def test_one_address_is_one_account_however_it_is_written(self):
-        provider = IcsFeed(Expander(), Policy(), clock=lambda: NOW)
+        provider = IcsFeed(ForkedExpander(), Policy(), clock=lambda: NOW)
         spellings = [
             "https://Feeds.example.com:443/a.ics?k=S",
             "webcal://feeds.example.com/a.ics?k=S",

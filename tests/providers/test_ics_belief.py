@@ -6,11 +6,11 @@ from datetime import date, timedelta
 
 import pytest
 from feed_server import event, feed
+from forked_expander import ForkedExpander
 from ics_reader import NOW, PAGE, STANDUP, WEEK, WINDOW, Reader, ids, open_reader, titles
 from providers.loopback import response
 
 from service.errors import TransientFault
-from service.providers.vevent.expansion import Expander
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +58,7 @@ class TestBroken:
             await reader.read()
 
     async def test_a_feed_that_cannot_be_read_to_its_end_deletes_nothing(self, reader: Reader):
-        async with Expander(size=1, job_seconds=0) as hasty:
+        async with ForkedExpander(size=1, job_seconds=0) as hasty:
             reader.provider._expander = hasty
             with pytest.raises(TransientFault, match="takes longer"):
                 await reader.read()

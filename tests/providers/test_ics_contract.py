@@ -16,6 +16,7 @@ from contracts.provider_contract import (
     titles,
 )
 from feed_server import LOOPBACK, FeedServer, event, feed, serve_feed, spelt
+from forked_expander import ForkedExpander
 from providers.loopback import response
 
 from service.core.credentials import IcsCredentials, OAuthClient
@@ -124,7 +125,7 @@ class IcsPeer:
 @pytest.fixture
 async def peer(anyio_backend):
     slots = Slots(1, LOOPBACK)
-    async with Expander(size=1) as expander, serve_feed() as server, slots.borrow() as http:
+    async with ForkedExpander(size=1) as expander, serve_feed() as server, slots.borrow() as http:
         peer = IcsPeer(server, expander)
         await peer.let_in(http)
         yield peer

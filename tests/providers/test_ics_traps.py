@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from feed_server import LOOPBACK, FeedServer, serve_feed
+from forked_expander import ForkedExpander
 
 from service.core.schedule import Window
 from service.core.sync import Item, Listed, Malformed, Page, Removed
 from service.providers.guarded_http import Slots
 from service.providers.ics.client import FEED, IcsFeed
 from service.providers.protocol import Access
-from service.providers.vevent.expansion import Expander
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ async def read(server: FeedServer):
         (page,) = [page async for page in pages]
         return page
 
-    async with Expander(size=1) as expander, slots.borrow() as http:
+    async with ForkedExpander(size=1) as expander, slots.borrow() as http:
         provider = IcsFeed(expander, LOOPBACK, clock=lambda: NOW)
         access = Access(http=http, token=server.url, client_key="", user_key="")
         yield published
