@@ -39,6 +39,7 @@ class Desk:
 async def three_due(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Three meetings whose lead time has come, each looked at in a transaction of its own."""
     monkeypatch.setattr("service.flows.starting.AT_ONCE", 1)
+    monkeypatch.setattr("service.flows.starting.HELD_SECONDS", 3600.0)
     await stage.subscribe("meeting.starting")
     stage.world.connect(ADA)
     for number in range(3):
