@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from own_postgresql import TEMPLATE, PostgreSQL
 from settable_clock import Clock
+from standing_dialects import standing_dialects
 
 from service.store.cipher import Cipher, KeyRing, generate_key
 from service.store.database import Database
@@ -21,9 +22,20 @@ from service.store.projects import create_project
 pytest.register_assert_rewrite("contracts")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: a test waits about as long as it computes."""
+    return 2 * len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _standing_dialects() -> Iterator[None]:
+    with standing_dialects():
+        yield
 
 
 @pytest.fixture(scope="session")
