@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import get
@@ -13,6 +13,7 @@ from service.api.auth import ApiRequest
 from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, length_of_time, moment
 from service.api.problems import invalid
+from service.api.time_zones import check_zone
 from service.core.availability import Busy, Free, Hours, PairPlace, day_window, free_time, read_hours, working_time
 from service.core.schedule import Window
 from service.flows import writing
@@ -20,6 +21,10 @@ from service.flows.gateway import Gateway
 from service.flows.writing import Conflict, Selection
 
 LONGEST: Final = timedelta(days=92)
+FORESIGHT: Final = timedelta(days=28)
+"""How far conflicts are looked for by default: two days within the default horizon, as the store's window begins and ends on
+whole hours, and a calendar may rest for a day."""
+
 MOST_IDS: Final = 250
 
 From = Annotated[
@@ -133,7 +138,8 @@ async def availability(
     "/conflicts",
     operation_id="listConflicts",
     summary="List events that overlap",
-    description="Pairs of busy events, as far as the store knows them; copies of one meeting are no conflict.",
+    description="Pairs of busy events, as far as the store knows them, of the next four weeks unless `from` and `until` say "
+    "otherwise; copies of one meeting are no conflict.",
     tags=["Availability"],
     opt={"statuses": (404,)},
 )
@@ -149,7 +155,7 @@ async def conflicts(
     cursor: Cursor = None,
 ) -> Conflicts:
     start = moment(from_, "from") or gateway.clock()
-    window = _bounded(start, moment(until, "until") or start + timedelta(days=30))
+    window = _bounded(start, moment(until, "until") or start + FORESIGHT)
     asked = await writing.select(
         gateway, request.auth.project_id, _selection(request, calendar_ids, connection_ids, user_id)
     )
@@ -190,8 +196,7 @@ def _day(text: str) -> date:
 
 
 def _zone(name: str | None) -> ZoneInfo:
-    if name is not None and name not in available_timezones():
-        raise invalid("time_zone", "is not the name of a time zone (as Europe/Berlin)")
+    check_zone(name)
     return ZoneInfo(name or "UTC")
 
 

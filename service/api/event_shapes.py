@@ -3,12 +3,13 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.api.problems import invalid
+from service.api.time_zones import check_zone
 from service.core.drafts import Draft, Guest, Patch
 from service.core.event import Event
 from service.core.recurrence_rules import Rule, Unusable
@@ -17,8 +18,6 @@ EMAIL: Final = re.compile(r"[^\s@<>,;:\"\\]{1,64}@[^\s@<>,;:\"\\]{1,253}")
 MOST_DAYS: Final = 366 * 5
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2200
-_NO_PLACE: Final = frozenset({"localtime", "Factory"})
-"""What some systems have among their time zones, and no provider knows."""
 SOME_DAY: Final = datetime(2000, 1, 3, 9, tzinfo=UTC)
 """Whether a rule has sense does not depend on where it begins."""
 
@@ -109,7 +108,7 @@ class Sentence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def draft_of(wish: EventWish, zone: str | None) -> Draft:
     """The draft that a wish means in a calendar of this zone. Raises GatewayError 422 with the field that is wrong."""
-    _check_zone(wish.time_zone)
+    check_zone(wish.time_zone)
     zone = wish.time_zone or zone or "UTC"
     _check_lines(wish.recurrence)
     _check_guests(wish.attendees)
@@ -142,7 +141,7 @@ def patch_of(wish: EventChanges, event: Event, zone: str | None) -> Patch:
     if wish.recurrence is not UNSET:
         _check_lines(wish.recurrence)
     if wish.time_zone is not UNSET:
-        _check_zone(wish.time_zone)
+        check_zone(wish.time_zone)
     zone = (wish.time_zone if wish.time_zone is not UNSET else None) or event.time_zone or zone or "UTC"
     fields |= _moved(wish, event, zone)
     return Patch(**fields, notify=wish.notify)
@@ -215,11 +214,6 @@ def _in_utc(moment: datetime, zone: str) -> datetime:
         return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (OverflowError, ValueError):
         raise invalid("starts_at", "is out of the calendar") from None
-
-
-def _check_zone(zone: str | None) -> None:
-    if zone is not None and (zone not in available_timezones() or zone in _NO_PLACE):
-        raise invalid("time_zone", "is not the name of a time zone (as Europe/Berlin)")
 
 
 def _check_lines(lines: list[str]) -> None:

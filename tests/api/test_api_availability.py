@@ -96,6 +96,28 @@ async def test_beyond_what_is_kept_in_step_the_provider_is_asked(
     assert found["unknown"] == []
 
 
+@pytest.mark.parametrize(
+    ("start", "stretch"),
+    [
+        pytest.param(24 * 60, (24 * 60 - 2, 24 * 60 + 3), id="far-away"),
+        pytest.param(24 * 60, (24 * 60 + 1, 24 * 60 + 3), id="after-it"),
+        pytest.param(5, (3, 24 * 60), id="into-what-is-not-kept"),
+    ],
+)
+async def test_buffers_count_where_the_provider_is_asked(
+    call: httpx.AsyncClient, stage: Stage, calendar: str, start: float, stretch: tuple[float, float]
+):
+    await stage.sync()
+    wish = {"title": "Ours", "starts_at": at(stage, start), "ends_at": at(stage, start + 1), "buffer_before": 30}
+    made = await call.post(f"/calendars/{calendar}/events", json={**wish, "buffer_after": 30})
+    assert made.status_code == 201, made.text
+    found = await ask(call, stage, *stretch)
+    assert spans(stage, found["busy"]) == [(max(start - 0.5, stretch[0]), start + 1.5)]
+    assert spans(stage, found["free"])[-1] == (start + 1.5, stretch[1])
+    assert (await call.delete(f"/events/{made.json()['id']}")).status_code == 204
+    assert (await ask(call, stage, *stretch))["busy"] == []
+
+
 async def test_a_wider_horizon_counts_once_it_was_read(
     call: httpx.AsyncClient, stage: Stage, world: World, calendar: str
 ):
@@ -242,6 +264,17 @@ async def test_events_that_overlap(call: httpx.AsyncClient, stage: Stage, world:
     assert (found["truncated"], found["next_cursor"], found["unknown"]) == (False, None, [])
 
 
+async def test_all_is_known_of_the_time_that_is_asked_about_by_default(
+    call: httpx.AsyncClient, stage: Stage, calendar: str
+):
+    stage.clock.advance(45 * 60)  # the window of the store begins and ends on whole hours
+    await stage.sync()
+    stage.clock.advance(10 * 60)
+    for path in ("/conflicts", "/availability"):
+        answer = await call.get(path)
+        assert (answer.status_code, answer.json()["unknown"]) == (200, []), path
+
+
 async def test_conflicts_come_in_pages(call: httpx.AsyncClient, stage: Stage, world: World, calendar: str):
     for number in range(5):
         world.add_meeting(ADA, f"Meeting {number}", in_minutes=120 + number, minutes=60)
@@ -313,6 +346,7 @@ async def test_whose_time_it_is(call: httpx.AsyncClient, stranger: httpx.AsyncCl
         pytest.param({"date": "tomorrow"}, "date", id="no-date"),
         pytest.param({"date": "0001-01-01"}, "date", id="long-ago"),
         pytest.param({"time_zone": "Mars/Olympus"}, "time_zone", id="no-zone"),
+        pytest.param({"time_zone": "localtime"}, "time_zone", id="wherever"),
         pytest.param({"calendar_ids": "1,2"}, "calendar_ids", id="no-ids"),
         pytest.param({"working_hours": "always"}, "working_hours", id="no-hours"),
         pytest.param({"duration": "soon"}, "duration", id="no-length"),
