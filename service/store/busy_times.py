@@ -90,12 +90,19 @@ async def connections(
 
 
 async def events(
-    conn: AsyncConnection, calendar_ids: Sequence[UUID], start: datetime, end: datetime, most: int
+    conn: AsyncConnection,
+    calendar_ids: Sequence[UUID],
+    start: datetime,
+    end: datetime,
+    most: int,
+    *,
+    buffered: bool = False,
 ) -> Sequence[Found]:
     """What takes up time in a stretch of it, by start, at most so many: when it is, and its `meeting_key`.
 
-    `buffer_before` and `buffer_after` are minutes that are kept free around it, null for what was not written here. The
-    events themselves stay where they are: those of a big project would be hundreds of megabytes.
+    `buffer_before` and `buffer_after` are minutes that are kept free around it, null for what was not written here; only
+    events that have some, if `buffered`. The events themselves stay where they are: those of a big project would be hundreds
+    of megabytes.
     """
     ours: Any = and_(
         _m.calendar_id == _e.calendar_id,
@@ -110,6 +117,7 @@ async def events(
             _e.ends_at > start,
             _e.deleted_at.is_(None),
             *_TAKES_TIME,
+            *([or_(_m.buffer_before > 0, _m.buffer_after > 0)] if buffered else []),
         )
         .order_by(_e.starts_at, _e.id)
         .limit(most)

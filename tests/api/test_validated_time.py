@@ -108,3 +108,10 @@ async def test_a_change_that_takes_up_more_time_is_looked_at(office: Office):
     shown = await office.write(title="Shown only", starts_at=office.at(5), ends_at=office.at(6), is_busy=False)
     await office.change(shown, 409, is_busy=True)
     await office.change(shown, starts_at=office.at(5.5))
+
+
+async def test_a_buffer_beyond_the_horizon_is_in_the_way_of_others_alone(office: Office):
+    start = 24 * 60
+    event = await office.write(starts_at=office.at(start), ends_at=office.at(start + 1), buffer_after=30)
+    await office.write(409, title="Next", starts_at=office.at(start + 1.25), ends_at=office.at(start + 1.45))
+    await office.change(event, starts_at=office.at(start + 1.25))

@@ -113,7 +113,8 @@ async def times(gateway: Gateway, asked: Asked, window: Window, *, own: Own | No
             rows[row.connection_id, row.raw_calendar_id] = row
     for account, raw_id in asked.foreign:
         questions.setdefault(account, {})[raw_id] = raw_id
-    busy = await _stored(gateway, [row.id for row in known], window, own.event_ids if own is not None else frozenset())
+    ours = own.event_ids if own is not None else frozenset()
+    busy = await _stored(gateway, [row.id for row in known], window, ours)
     answers = await asyncio.gather(
         *(_ask(gateway, account, list(ids), window, rows, own) for account, ids in questions.items())
     )
@@ -125,6 +126,9 @@ async def times(gateway: Gateway, asked: Asked, window: Window, *, own: Own | No
                 unknown.append(shown_as)
             else:
                 busy += [Busy(starts_at=a, ends_at=b, calendar_id=shown_as) for a, b in stretches]
+    # No provider knows what is kept free around the events that were written here.
+    told = [row.id for row in rows.values() if str(row.id) not in unknown]
+    busy += await _stored(gateway, told, window, ours, buffered=True)
     return Times(busy=_joined(busy, window), unknown=sorted(unknown))
 
 
@@ -174,24 +178,31 @@ def is_known(row: Found, window: Window, now: datetime) -> bool:
     return cursor is not None and cursor.window_start <= window.start and window.end <= cursor.window_end
 
 
-async def _stored(gateway: Gateway, ids: Sequence[UUID], window: Window, but: frozenset[UUID]) -> list[Busy]:
+async def _stored(
+    gateway: Gateway, ids: Sequence[UUID], window: Window, but: frozenset[UUID], *, buffered: bool = False
+) -> list[Busy]:
+    """Events of the store that take up time, and the buffers around them; of those alone that are `buffered`, the buffers."""
     if not ids:
         return []
-    rows = await events_in(gateway, ids, Window(window.start - MOST_BUFFER, window.end + MOST_BUFFER))
+    around = Window(window.start - MOST_BUFFER, window.end + MOST_BUFFER)
+    rows = await events_in(gateway, ids, around, buffered=buffered)
     names = {each: str(each) for each in ids}
     found = []
     for row in rows:
         if row.id not in but:
             before, after = timedelta(minutes=row.buffer_before or 0), timedelta(minutes=row.buffer_after or 0)
             start, end = row.starts_at - before, row.ends_at + after
-            found.append(Busy(starts_at=start, ends_at=end, calendar_id=names[row.calendar_id]))
+            sides = [(start, row.starts_at), (row.ends_at, end)] if buffered else [(start, end)]
+            found += [Busy(starts_at=a, ends_at=b, calendar_id=names[row.calendar_id]) for a, b in sides]
     return found
 
 
-async def events_in(gateway: Gateway, ids: Sequence[UUID], window: Window) -> Sequence[Found]:
+async def events_in(
+    gateway: Gateway, ids: Sequence[UUID], window: Window, *, buffered: bool = False
+) -> Sequence[Found]:
     """What takes up time in these calendars, as `store.busy_times.events` says. Raises GatewayError 422 for too much."""
     async with gateway.database.read() as conn:
-        rows = await busy_times.events(conn, ids, window.start, window.end, MOST_EVENTS + 1)
+        rows = await busy_times.events(conn, ids, window.start, window.end, MOST_EVENTS + 1, buffered=buffered)
     if len(rows) > MOST_EVENTS:
         detail = f"More than {MOST_EVENTS} events lie in this time: ask about a shorter one, or about fewer calendars."
         raise GatewayError(422, "validation_failed", detail)
