@@ -15,6 +15,7 @@ import uvicorn
 from feed_server import FeedServer, serve_feed
 from providers.loopback import response, serve_script
 from radicale_server import USER, RadicaleServer, serve_radicale
+from standing_routes import standing_routes
 
 from service.app import create_app
 from service.settings import Settings
@@ -194,7 +195,8 @@ async def open_neighbourhood(
         async with database.write() as conn:
             project = await create_project(conn, "Shop & Sons", clock())
             key = await create_key(conn, project, "admin", clock())
-        app = await stack.enter_async_context(create_app(settings, role="api", clock=clock))
+        with standing_routes():
+            app = await stack.enter_async_context(create_app(settings, role="api", clock=clock))
         await stack.enter_async_context(serve_app(app, listener, **(tls or {})))
         api = await stack.enter_async_context(
             httpx.AsyncClient(

@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -19,6 +19,7 @@ import httpx
 import pytest
 from fake_svix import TOKEN, FakeSvix
 from standardwebhooks import Webhook
+from standing_routes import standing_routes
 from webhook_receivers import Receiver, answers, floods, listening
 
 from service.__main__ import main
@@ -110,7 +111,9 @@ async def serving(
         svix_server_url=svix.url if svix else None,
         **settings,
     )
-    async with create_app(whole) as app:
+    async with AsyncExitStack() as stack:
+        with standing_routes():
+            app = await stack.enter_async_context(create_app(whole))
         headers = {"authorization": f"Bearer {known[1]['admin']}"}
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://calgate.test", headers=headers, timeout=30
