@@ -49,8 +49,8 @@ _NUMBERS: Final = {
     "BYMINUTE": ("byminute", 0, 59),
     "BYSECOND": ("bysecond", 0, 60),
 }
-_OF_A_DAY: Final = ("byhour", "byminute", "bysecond")
-_WEEKDAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+OF_A_DAY: Final = ("byhour", "byminute", "bysecond")
+WEEKDAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _BYDAY: Final = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
 _UNTIL: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:T(\d\d):?(\d\d):?(\d\d)?(Z)?)?")
 
@@ -86,7 +86,7 @@ class Rule(msgspec.Struct, kw_only=True):
         if "BYDAY" in parts:
             options["byweekday"] = _weekdays(parts["BYDAY"])
         if is_all_day:
-            options = {name: value for name, value in options.items() if name not in _OF_A_DAY}
+            options = {name: value for name, value in options.items() if name not in OF_A_DAY}
         # Old Evolution writes COUNT=-1 for a rule without end.
         counted = "COUNT" in parts and not parts["COUNT"].startswith("-")
         count = _number(parts["COUNT"], "COUNT", 1) if counted else None
@@ -101,11 +101,11 @@ class Rule(msgspec.Struct, kw_only=True):
             freq=freq,
             interval=_number(parts.get("INTERVAL", "1"), "INTERVAL", 1),
             count=count,
-            until=_until(parts["UNTIL"]) if "UNTIL" in parts else None,
+            until=moment_of(parts["UNTIL"]) if "UNTIL" in parts else None,
             options=options,
         )
         rule._spell_out()
-        options["wkst"] = _WEEKDAYS.index(parts["WKST"]) if parts.get("WKST") in _WEEKDAYS else 0
+        options["wkst"] = WEEKDAYS.index(parts["WKST"]) if parts.get("WKST") in WEEKDAYS else 0
         return rule
 
     def has_ended(self, wall: datetime) -> bool:
@@ -186,7 +186,7 @@ class Rule(msgspec.Struct, kw_only=True):
             return MOST_OCCURRENCES + 1
         hours, days = _PERIODS[self.freq]
         periods = (max((high - self.start) // _HOUR, 0) + 24) // hours // self.interval + 2
-        times: int = math.prod(len(self.options.get(name, "1")) for name in _OF_A_DAY)
+        times: int = math.prod(len(self.options.get(name, "1")) for name in OF_A_DAY)
         return periods * days * times
 
 
@@ -235,11 +235,12 @@ def _weekdays(text: str) -> list[Any]:
         if match is None:
             raise Unusable(f"a rule with BYDAY={text[:50]}")
         nth = int(match[1] or 0)
-        found.add((_WEEKDAYS.index(match[2]), nth))
+        found.add((WEEKDAYS.index(match[2]), nth))
     return [recurrences.weekday(day, nth or None) for day, nth in sorted(found)]
 
 
-def _until(text: str) -> datetime | date:
+def moment_of(text: str) -> datetime | date:
+    """A day, a time on the wall clock (naive) or in UTC, as UNTIL and EXDATE have them. Raises Unusable."""
     match = _UNTIL.fullmatch(text)
     if match is None:
         raise Unusable(f"a rule with UNTIL={text[:50]}")
