@@ -1,4 +1,4 @@
-"""Dates in a sentence that are read by rule: `2026-03-20`, `20.3.`, `Dec 24-27`, `next Friday`, `on the 1st`.
+"""Dates in a sentence that are read by rule: in numbers, and in English `Dec 24-27`, `next Friday`, `on the 1st`.
 
 Whatever dateparser takes for something else, or for nothing. A day that no calendar has is an error, never another day.
 """
@@ -6,7 +6,10 @@ Whatever dateparser takes for something else, or for nothing. A day that no cale
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Final, NamedTuple
+from typing import Final
+
+from service.core.sentence_days import Days, NoDateFound, between, on
+from service.core.sentence_numbers import find_numbered, find_pair
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -26,7 +29,9 @@ _MONTH_FIRST: Final = re.compile(
 _DAY_FIRST: Final = re.compile(
     rf"{_BEFORE}{_DAY}(?:\s(?:of\s)?{_MONTH})?{_TO}(?:the\s)?{_DAY}\s(?:of\s)?{_MONTH}{_YEAR}", re.IGNORECASE
 )
-_ONE_DAY_FIRST: Final = re.compile(rf"{_BEFORE}{_DAY}\s?(?:of\s)?{_MONTH}{_YEAR}", re.IGNORECASE)
+_ONE_DAY_FIRST: Final = re.compile(
+    rf"(?<![\d.]){_BEFORE}(\d{{1,2}})(?:st|nd|rd|th|\.)?\s?(?:of\s)?{_MONTH}{_YEAR}", re.IGNORECASE
+)
 _NEXT: Final = re.compile(rf"\b(?:on )?next ({'|'.join(WEEKDAYS)})\b", re.IGNORECASE)
 _AFTER_TOMORROW: Final = re.compile(r"\b(?:the )?day after tomorrow\b", re.IGNORECASE)
 _OF_MONTH: Final = re.compile(
@@ -34,59 +39,17 @@ _OF_MONTH: Final = re.compile(
     r"\b(?:on )?the (\d{1,2})(?:st|nd|rd|th)\b(?=\s*(?:$|[,.;:)]|(?:at|from|with|for)\b))",
     re.IGNORECASE,
 )
-_ISO: Final = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
-_DOTTED: Final = re.compile(
-    r"(?<![\w.])(\d{1,2})\.(?:\s?(\d{1,2})\.)?(?:\s?(?:-|\u2013|bis(?: zum)?)\s?(\d{1,2})\.\s?(\d{1,2})\.)?"
-    r"(?:\s?(\d{4}))?(?![\d.])"
-)
 
 
-class NoDateFound(ValueError):
-    """A sentence that names no time, or one that no calendar has, or is no sentence."""
-
-
-class Days(NamedTuple):
-    """Days in a sentence: where they stand, and the first and the last of them."""
-
-    start: int
-    end: int
-    first: date
-    last: date
-
-
-def find_days(text: str, today: date, *, is_english: bool) -> Days | None:
+def find_days(text: str, today: date, language: str) -> Days | None:
     """The days that a sentence names by one of these rules. Raises NoDateFound for one that does not exist."""
-    for rule in (_find_iso, _find_dotted, *(_ENGLISH if is_english else ())):
-        try:
-            found = rule(text, today)
-        except (ValueError, OverflowError):
-            raise NoDateFound("the sentence names a day that no calendar has") from None
-        if found is not None:
-            return found
-    return None
-
-
-def _find_iso(text: str, _today: date) -> Days | None:
-    match = _ISO.search(text)
-    if match is None:
-        return None
-    return _on(match, date(int(match[1]), int(match[2]), int(match[3])))
-
-
-def _find_dotted(text: str, today: date) -> Days | None:
-    """20.3. and 24.-27.12.2026, as in Germany."""
-    for match in _DOTTED.finditer(text):
-        day, month, last_day, last_month, year = match.groups()
-        if month is None and last_month is None:
-            continue
-        first, last = _between(
-            (int(day), int(month or last_month)),
-            (int(last_day or day), int(last_month or month)),
-            int(year) if year else None,
-            today,
-        )
-        return Days(match.start(), match.end(), first, last)
-    return None
+    try:
+        found = find_numbered(text, today, language)
+        for rule in _ENGLISH if language == "en" else ():
+            found = found or rule(text, today)
+        return found or find_pair(text, today, language)
+    except (ValueError, OverflowError):
+        raise NoDateFound("the sentence names a day that no calendar has") from None
 
 
 def _find_named(text: str, today: date) -> Days | None:
@@ -106,38 +69,12 @@ def _find_named(text: str, today: date) -> Days | None:
 
 def _named(match: re.Match[str], first: tuple[str, str], last: tuple[str, str], year: str | None, today: date) -> Days:
     pairs = [(int(day), _MONTHS.index(month[:3].lower()) + 1) for day, month in (first, last)]
-    return Days(match.start(), match.end(), *_between(pairs[0], pairs[1], int(year) if year else None, today))
-
-
-def _between(first: tuple[int, int], last: tuple[int, int], year: int | None, today: date) -> tuple[date, date]:
-    """From one day and month to another, the next that come; a year is the last one's. Raises ValueError."""
-    if year is not None:
-        end = date(year, last[1], last[0])
-        begin = date(year - (first[1] > last[1]), first[1], first[0])
-    else:
-        begin = _next_coming(first, today)
-        end = _next_coming(last, begin)
-    if end < begin:
-        raise ValueError("ends before it begins")
-    return begin, end
-
-
-def _next_coming(day_of_month: tuple[int, int], today: date) -> date:
-    """Raises ValueError for a day that no year has; the 29th of February comes every eighth year at the latest."""
-    day, month = day_of_month
-    for year in range(today.year, today.year + 9):
-        try:
-            found = date(year, month, day)
-        except ValueError:
-            continue
-        if found >= today:
-            return found
-    raise ValueError("no such day")
+    return Days(match.start(), match.end(), *between(pairs[0], pairs[1], int(year) if year else None, today))
 
 
 def _find_after_tomorrow(text: str, today: date) -> Days | None:
     match = _AFTER_TOMORROW.search(text)
-    return _on(match, today + timedelta(days=2)) if match else None
+    return on(match, today + timedelta(days=2)) if match else None
 
 
 def _find_next(text: str, today: date) -> Days | None:
@@ -145,12 +82,12 @@ def _find_next(text: str, today: date) -> Days | None:
     if match is None:
         return None
     monday = today - timedelta(days=today.weekday()) + timedelta(days=7)
-    return _on(match, monday + timedelta(days=WEEKDAYS.index(match[1].lower())))
+    return on(match, monday + timedelta(days=WEEKDAYS.index(match[1].lower())))
 
 
 def _find_of_month(text: str, today: date) -> Days | None:
     match = _OF_MONTH.search(text)
-    return _on(match, _next_of_month(int(match[1] or match[2]), today)) if match else None
+    return on(match, _next_of_month(int(match[1] or match[2]), today)) if match else None
 
 
 def _next_of_month(number: int, today: date) -> date:
@@ -164,10 +101,6 @@ def _next_of_month(number: int, today: date) -> date:
         if day >= today:
             return day
     raise ValueError("no such day")
-
-
-def _on(match: re.Match[str], day: date) -> Days:
-    return Days(match.start(), match.end(), day, day)
 
 
 _ENGLISH: Final[tuple[Callable[[str, date], Days | None], ...]] = (

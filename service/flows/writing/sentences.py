@@ -10,7 +10,7 @@ from service.core.connection import Settings
 from service.core.drafts import Draft
 from service.core.managed import complete
 from service.errors import FieldProblem, GatewayError
-from service.flows.writing.scene import Job, Scene
+from service.flows.writing.scene import Job, Scene, notifies
 
 _PLAIN: Final = Settings()
 
@@ -26,8 +26,7 @@ async def wanted(scene: Scene, job: Job, asked_at: datetime) -> Draft | None:
     if draft is None:
         # The first sentence takes a second to get the reader of dates up.
         draft = await asyncio.to_thread(_drafted, job.text or "", asked_at, scene.calendar.time_zone)
-        draft = msgspec.structs.replace(draft, notify=job.notify)
-    return complete(draft, scene.settings)
+    return msgspec.structs.replace(complete(draft, scene.settings), notify=notifies(scene, job))
 
 
 def is_read_there(scene: Scene) -> bool:
@@ -40,7 +39,7 @@ def is_read_there(scene: Scene) -> bool:
 def _drafted(text: str, asked_at: datetime, time_zone: str | None) -> Draft:
     # Start-up, and memory: most gateways never read a sentence.
     from service.core.quick_add import read_sentence  # noqa: PLC0415
-    from service.core.sentence_dates import NoDateFound  # noqa: PLC0415
+    from service.core.sentence_days import NoDateFound  # noqa: PLC0415
 
     try:
         return read_sentence(text, now=asked_at, time_zone=time_zone)

@@ -1,0 +1,209 @@
+"""The date in a sentence: by rule, or else the surest and last of those that dateparser finds in what is left.
+
+dateparser guesses; so what it says is taken only where the words leave no choice. Numbers that may be a date or hours are hidden
+from it, a month alone is no day, and of a number in short words (`am 3`) nobody knows what it counts.
+"""
+
+import re
+from calendar import month_name
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from service.core.sentence_dates import WEEKDAYS, find_days
+from service.core.sentence_days import NoDateFound
+from service.core.sentence_numbers import hide_loose_numbers
+
+MOST_NUMBERS: Final = 12
+"""Beyond these nobody knows which of them is a date."""
+
+_DAY: Final = timedelta(days=1)
+_SHORT: Final = frozenset(
+    (
+        "mon",
+        "tue",
+        "tues",
+        "wed",
+        "thu",
+        "thur",
+        "thurs",
+        "fri",
+        "sat",
+        "sun",
+        "now",
+        "dom",
+        "lun",
+        "mar",
+        "sam",
+        "zo",
+        "ma",
+    )
+)
+_NEVER_ALONE: Final = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "mit", "im"))
+"""What is a date in company only."""
+_ALSO_NAMES: Final = frozenset(("may", "march", "mar", "april", "june", "august", "mai", "mart"))
+"""Months that are words, or people, too."""
+
+_COUNTS: Final = re.compile(
+    r"\d+:\d"
+    r"|(?:[^\W\d]{1,3}\s)*\d[\d\s]*(?:st|nd|rd|th|\.|er|º|ª)?(?:\s(?:of|de|del|di|von|van))?"
+    r"|\d+ (?:on|x|vs\.?|of|in|a|o|и|y|e) \d+",
+    re.IGNORECASE,
+)
+"""Numbers that say nothing of days."""
+
+
+class Found(NamedTuple):
+    """A date in a sentence: where, and which, or from which to which; with `moment` it says a time, too (`in two hours`)."""
+
+    start: int
+    end: int
+    day: date
+    last: date
+    moment: datetime | None = None
+    is_weekday: bool = False
+
+
+def find_date(text: str, base: datetime, language: str, *, is_alone: bool) -> Found | None:
+    """The date of a sentence, seen from `base` (a wall clock without zone); `is_alone` where no time of day is told.
+
+    Raises NoDateFound for a day that does not exist, and for two that contradict each other.
+    """
+    own = find_days(text, base.date(), language)
+    if own is not None:
+        found = Found(own.start, own.end, own.first, own.last)
+        _check_others(text, found, base, language)
+        return found
+    best: tuple[int, Found] | None = None
+    for sureness, found in _guesses(text, base, language, is_alone=is_alone):
+        if best is None or best[0] <= sureness:
+            best = sureness, found
+    if best is None:
+        _check_months(text, base, language)
+    return best[1] if best else None
+
+
+def _check_months(text: str, base: datetime, language: str) -> None:
+    """Raises NoDateFound for a month whose day nobody says: `Review in December`."""
+    for phrase, _ in _search(text, base, language):
+        month = _month_alone(phrase, language)
+        if month is not None and (phrase.lower() != month or month not in _ALSO_NAMES):
+            raise NoDateFound("the sentence names a month and no day")
+
+
+def _month_alone(phrase: str, language: str) -> str | None:
+    """`december` of `in December`, `im Dezember 2026`; None of anything else."""
+    match = re.fullmatch(r"(?:[^\W\d]{1,3}\s)?([^\W\d]+)\.?(?:\s(?:de\s)?\d{4})?", phrase.strip().lower())
+    return match[1] if match and match[1] in _months(language) else None
+
+
+def _guesses(text: str, base: datetime, language: str, *, is_alone: bool) -> list[tuple[int, Found]]:
+    """What dateparser finds, each with how sure it is."""
+    guesses = []
+    at = 0
+    for told, moment in _search(text, base, language):
+        phrase = _without_number(told, moment, base, language)
+        start = text.find(phrase, at)
+        if start < 0:
+            continue
+        at = start + len(phrase)
+        _check_day(phrase, text[:start], text[at:], language)
+        sureness = 0 if _is_within_word(text, start, at) else _sureness(phrase, text, start, language)
+        if sureness:
+            guesses.append((sureness, _placed(start, at, phrase, moment, base, is_alone=is_alone)))
+    return guesses
+
+
+def _placed(start: int, end: int, phrase: str, moment: datetime, base: datetime, *, is_alone: bool) -> Found:
+    is_midnight = moment.time() == datetime.min.time()
+    is_weekday = phrase.lower().removeprefix("on ") in WEEKDAYS or (is_midnight and not re.search(r"\d", phrase))
+    is_moment = is_alone and not is_midnight and (moment - base) % _DAY != timedelta(0)
+    return Found(start, end, moment.date(), moment.date(), moment if is_moment else None, is_weekday)
+
+
+def _check_others(text: str, found: Found, base: datetime, language: str) -> None:
+    """Raises NoDateFound where a date is written and another one said: `Dec 3 … tomorrow`.
+
+    A weekday is another one only right beside the date: elsewhere it may be what is talked about.
+    """
+    rest = text[: found.start] + " " * (found.end - found.start) + text[found.end :]
+    for sureness, other in _guesses(rest, base, language, is_alone=False):
+        is_beside = not (rest[found.end : other.start] + rest[other.end : found.start]).strip(" ,.")
+        if other.is_weekday and not is_beside:
+            continue
+        agrees = (
+            other.day.weekday() == found.day.weekday() if other.is_weekday else found.day <= other.day <= found.last
+        )
+        if sureness > 1 and not agrees:
+            raise NoDateFound("the sentence names two days")
+
+
+def _search(text: str, base: datetime, language: str) -> Sequence[tuple[str, datetime]]:
+    text = hide_loose_numbers(text)
+    if not text or len(re.findall(r"\d+", text)) > MOST_NUMBERS:
+        return []
+    # Start-up: it takes a second, and most gateways never need it.
+    from dateparser.search import search_dates  # noqa: PLC0415
+
+    settings: Any = {
+        "RELATIVE_BASE": base,
+        "PREFER_DATES_FROM": "future",
+        "DATE_ORDER": "DMY",
+        "TIMEZONE": "UTC",
+        "RETURN_AS_TIMEZONE_AWARE": False,
+    }
+    try:
+        return [
+            (phrase, moment.replace(tzinfo=None))
+            for phrase, moment in search_dates(text, languages=[language], settings=settings) or []
+        ]
+    except Exception:  # noqa: BLE001  (whatever a sentence does to it, it then has no date)
+        return []
+
+
+def _without_number(phrase: str, moment: datetime, base: datetime, language: str) -> str:
+    """`tomorrow` of `101 tomorrow` and of `tomorrow 14-15`: a number that the date does not need is not part of it."""
+    for pattern in (r"[\d\s\-:]+(?=[^\W\d][^\d]*$)", r"(?<=[^\W\d])[\s]+[\d\s\-:]+$"):
+        word = re.sub(rf"^{pattern}" if pattern[0] == "[" else pattern, "", phrase)
+        if word != phrase and any(found.date() == moment.date() for _, found in _search(word, base, language)):
+            return word
+    return phrase
+
+
+def _check_day(phrase: str, before: str, after: str, language: str) -> None:
+    """Raises NoDateFound for a month beside the number of a day that it does not have: the 31st of November."""
+    is_day = re.search(r"(?<!\d)\d{1,2}(?:\.|º|°|er|e)?\s?(?:de |di |of )?$", before) or re.match(
+        r"\s?\d{1,2}(?![\d:])", after
+    )
+    if is_day and phrase.strip().lower().rstrip(".") in _months(language):
+        raise NoDateFound("the sentence names a day that no calendar has")
+
+
+@cache
+def _months(language: str) -> frozenset[str]:
+    from dateparser.languages.loader import default_loader  # noqa: PLC0415  (as in _search)
+
+    known = default_loader.get_locale(language).info
+    return frozenset(str(name).lower().rstrip(".") for month in month_name[1:] for name in known.get(month.lower(), []))
+
+
+def _sureness(phrase: str, text: str, start: int, language: str) -> int:
+    """How sure it is that this is meant as a date: 0 for not at all."""
+    word = phrase.strip().lower()
+    letters = "".join(each for each in word if each.isalpha())
+    if re.search(r"\d", word):
+        return 0 if _COUNTS.fullmatch(word) or (len(letters) == 1 and letters.isascii()) else 3
+    if word in _NEVER_ALONE or len(word) > 60 or _month_alone(word, language):
+        return 0
+    if word in _SHORT or (len(letters) <= 3 and letters.isascii()):
+        before = text[:start].rstrip().lower()
+        is_at_end = not text[start + len(phrase) :].strip()
+        return 1 if word in _SHORT and (is_at_end or not before or before.endswith((" on", " next", " this"))) else 0
+    return 2
+
+
+def _is_within_word(text: str, start: int, end: int) -> bool:
+    """Whether a word goes on beyond what was found in it; scripts without spaces have no such words."""
+    edges = (text[start - 1 : start + 1] if start else "", text[end - 1 : end + 1])
+    return any(len(edge) == 2 and edge.isascii() and edge.isalnum() for edge in edges)
