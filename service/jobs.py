@@ -29,7 +29,7 @@ from service.observability import METRICS
 from service.store import census, channels, leases, starts, workers
 from service.store.database import DatabaseUnavailable
 from service.store.wake import Listener
-from webhooks import history
+from webhooks import lateness
 from webhooks.delivery import Deliverer
 
 log: Final = logging.getLogger(__name__)
@@ -246,8 +246,8 @@ async def show_backlog(gateway: Gateway) -> None:
     async with gateway.database.read() as conn:
         since = {
             "sync": await leases.oldest_due(conn, now),
-            "delivery": await history.oldest_due(conn, now),
-            "relay": await history.oldest_due(conn, now, relayed=True),
+            "delivery": await lateness.oldest_due(conn, now),
+            "relay": await lateness.oldest_due(conn, now, relayed=True),
             "announcement": await starts.next_look(conn),
             "push channel": await channels.oldest_due(conn, now),
         }

@@ -5,11 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, exists, literal_column, select
+from sqlalchemy import ColumnElement, delete, exists, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from webhooks.claims import PENDING
-from webhooks.message import RELAY, DeliveryState, EndpointState, Rank
+from webhooks.message import DeliveryState, EndpointState
 from webhooks.tables import attempts, deliveries, endpoints, messages
 
 
@@ -57,7 +56,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime | None
 
 
-_FAILS_NOT = endpoints.c.first_failure_at.is_(None)
 _MESSAGE = select(*[messages.c[name] for name in Message.__struct_fields__])
 _DELIVERY = select(
     deliveries.c.id,
@@ -165,30 +163,6 @@ async def delivery_attempt(conn: AsyncConnection, delivery_id: UUID) -> Attempt 
     query = _ATTEMPT.where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number.desc()).limit(1)
     row = (await conn.execute(query)).first()
     return Attempt(**row._asdict()) if row else None
-
-
-async def oldest_due(conn: AsyncConnection, now: datetime, *, relayed: bool = False) -> datetime | None:
-    """Since when the longest waiting delivery is due, or None: how far this side is behind.
-
-    Endpoints that keep failing are left out, because their backlog says nothing about us, and so is what is sent again,
-    which waits for the rest. With `relayed` it is of relays, and of those alone: what they wait for is another server.
-    """
-    whose = endpoints.c.format == RELAY if relayed else and_(endpoints.c.format != RELAY, _FAILS_NOT)
-    query = (
-        select(deliveries.c.next_at)
-        .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
-        .where(
-            PENDING,
-            deliveries.c.rank == Rank.NEWS.value,
-            deliveries.c.next_at <= now,
-            whose,
-            endpoints.c.state == EndpointState.ENABLED.value,
-        )
-        .order_by(deliveries.c.next_at)
-        .limit(1)
-    )
-    moment: datetime | None = (await conn.execute(query)).scalar()
-    return moment
 
 
 def first_id_at(moment: datetime) -> UUID:

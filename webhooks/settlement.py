@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from webhooks import outbox
-from webhooks.claims import PENDING, padded
+from webhooks.claims import PENDING, padded, pending
 from webhooks.health import Tally, counted
 from webhooks.message import RELAY, DeliveryState, Dispatch, EndpointState, Lease, Notice, Outcome
 from webhooks.retry import Decision, Health, decide
@@ -106,6 +106,30 @@ _PARK = (
     .values(state=DeliveryState.PARKED.value)
 )
 _INSERT_ATTEMPT = insert(attempts)
+_gone, _next, _free = deliveries.alias("gone"), deliveries.alias("next"), deliveries.alias("free")
+_behind = (
+    select(_next.c.id)
+    .where(
+        pending(_next),
+        _next.c.fifo_key.is_not(None),
+        _next.c.endpoint_id == _gone.c.endpoint_id,
+        _next.c.fifo_key == _gone.c.fifo_key,
+    )
+    .order_by(_next.c.id)
+    .limit(1)
+    .correlate(_gone)
+    .scalar_subquery()
+)
+_HEADS = (
+    select(_free.c.id)
+    .where(
+        _free.c.id.in_(select(_behind).where(_gone.c.id.in_(bindparam("ids", expanding=True)))),
+        pending(_free),
+        _free.c.next_at < bindparam("now"),
+    )
+    .with_for_update(skip_locked=True)
+)
+_TURN = update(deliveries).where(deliveries.c.id.in_(_HEADS)).values(next_at=bindparam("now"))
 
 
 async def settle(
@@ -141,6 +165,9 @@ async def settle(
     ]
     if corrections:
         await conn.execute(_CORRECT, corrections)
+    if ordered := [result.dispatch.delivery_id for result in held if result.dispatch.ordered]:
+        # It is the turn of those behind them only now: nobody has kept them waiting since they were made.
+        await conn.execute(_TURN, {"ids": padded(ordered), "now": now})
     dispatches, disabled = await _write_standings(conn, standings, now=now, lease=lease)
     retries = [decision.next_at for _, decision in judged if decision.next_at is not None]
     return Settled(dispatches, disabled, retries, _tally(held))

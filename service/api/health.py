@@ -21,7 +21,7 @@ from service.flows.gateway import Gateway
 from service.observability import METRICS
 from service.store import keyring, leases, migrations, readiness, workers
 from service.store.database import DatabaseUnavailable
-from webhooks import history
+from webhooks import lateness
 
 FRESH_SECONDS: Final = 1.0
 LATEST: Final = timedelta(minutes=5)
@@ -102,7 +102,7 @@ class Probe:
                 f"worker: none was heard of {since}; start `calgate serve --role worker`, or look at the log of the one "
                 "that hangs"
             )
-        due = {"sync": await leases.oldest_due(conn, now), "delivery": await history.oldest_due(conn, now)}
+        due = {"sync": await leases.oldest_due(conn, now), "delivery": await lateness.oldest_due(conn, now)}
         for work, moment in due.items():
             if moment is not None and now - moment > LATEST:
                 found.append(

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.lifecycle import State
 from service.store.channels import OPEN
 from service.store.tables import CalendarRow, ChannelRow, PushRow, QuarantinedRow, Table
+from webhooks import lateness
 from webhooks.message import DeliveryState
 from webhooks.tables import deliveries
 
@@ -99,13 +100,19 @@ async def _count_channels(conn: AsyncConnection, now: datetime) -> dict[tuple[st
 
 
 async def _outbox(conn: AsyncConnection, now: datetime) -> dict[str, int]:
-    """What is not done, by partial indexes; of what is pending, what is due apart from what waits for its next attempt."""
+    """What is not done, by partial indexes.
+
+    Of what is pending, `due` is what waits for us, `held` what its own endpoint holds back although its moment has come,
+    and the rest waits for its next attempt.
+    """
     found = {}
     for state in (DeliveryState.PENDING, DeliveryState.PARKED, DeliveryState.FAILED):
         query = select(func.count()).where(deliveries.c.state == literal_column(f"'{state.value}'"))
         found[state.value] = (await conn.execute(query)).scalar_one()
     pending = deliveries.c.state == literal_column(f"'{DeliveryState.PENDING.value}'")
-    due = select(func.count()).where(pending, deliveries.c.rank.in_([0, 1]), deliveries.c.next_at <= now)
-    found["due"] = (await conn.execute(due)).scalar_one()
-    found["pending"] -= found["due"]
+    past = select(func.count()).where(pending, deliveries.c.rank.in_([0, 1]), deliveries.c.next_at <= now)
+    passed = (await conn.execute(past)).scalar_one()
+    found["due"] = await lateness.count_due(conn, now)
+    found["held"] = max(0, passed - found["due"])
+    found["pending"] -= passed
     return found

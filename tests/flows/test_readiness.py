@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from flows.stage import Stage
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from service import jobs
 from service.api import health
@@ -20,6 +20,9 @@ from service.observability import METRICS
 from service.store import keyring, readiness, workers
 from service.store.cipher import Cipher, KeyRing, generate_key
 from service.store.database import Database, DatabaseUnavailable
+from webhooks import health as endpoint_health
+from webhooks import outbox, tables
+from webhooks.message import Notice
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +104,30 @@ async def test_what_has_been_due_for_five_minutes_is_a_reason(probe: Probe, stag
     expected = f"the oldest has been due since {since:%Y-%m-%dT%H:%M:%SZ}; see"
     assert [reason.partition(": ")[0] for reason in told] == ["sync", "delivery"]
     assert all(expected in reason for reason in told)
+
+
+@pytest.mark.parametrize("held", ["order", "rate"])
+async def test_what_waits_for_its_own_endpoint_is_no_reason(probe: Probe, stage: Stage, held: str) -> None:
+    endpoint, calendar = await stage.subscribe(), uuid4()
+    changed = {"ordering": "fifo"} if held == "order" else {"rate_limit": 1}
+    async with stage.gateway.database.write() as conn:
+        await conn.execute(update(tables.endpoints).values(changed))
+        notice = Notice(stage.project, "calendar.active", {}, stage.clock(), calendar_id=calendar)
+        await outbox.put(conn, [notice] * 4, now=stage.clock())
+        first = (
+            await conn.execute(select(tables.deliveries.c.id).order_by(tables.deliveries.c.id).limit(1))
+        ).scalar_one()
+        later = stage.clock() + timedelta(hours=1)
+        if held == "order":
+            await conn.execute(update(tables.deliveries).where(tables.deliveries.c.id == first).values(next_at=later))
+    stage.clock.advance(minutes=50)
+    await beat(stage)
+    async with stage.gateway.database.write() as conn:
+        await endpoint_health.count(conn, {endpoint: endpoint_health.Count(1, 0, stage.clock())}, now=stage.clock())
+    assert await reasons(probe, stage) == []
+    stage.clock.advance(minutes=16)
+    await beat(stage)
+    assert [reason.partition(": ")[0] for reason in await reasons(probe, stage)] == ["delivery"]
 
 
 async def test_a_foreign_key_ring_is_a_reason(probe: Probe, stage: Stage) -> None:

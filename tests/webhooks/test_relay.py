@@ -15,7 +15,7 @@ from sqlalchemy import select
 from webhook_receivers import answers, floods, hangs, talks_nonsense
 
 from service.providers.guarded_http import Slots
-from webhooks import endpoints, history, tables
+from webhooks import endpoints, lateness, tables
 from webhooks.delivery import Deliverer
 from webhooks.desk import Unavailable
 from webhooks.relay import rows
@@ -326,8 +326,8 @@ async def test_a_svix_that_is_away_is_not_our_delay(bench, svix, relay):
     await bench.put(bench.notice())
     bench.clock.advance(hours=1)
     async with bench.store.read() as conn:
-        assert await history.oldest_due(conn, bench.clock()) is None
-        assert await history.oldest_due(conn, bench.clock(), relayed=True) is not None
+        assert await lateness.oldest_due(conn, bench.clock()) is None
+        assert await lateness.oldest_due(conn, bench.clock(), relayed=True) is not None
 
 
 async def test_a_process_without_the_relay_leaves_it_for_later(bench, svix, relay):

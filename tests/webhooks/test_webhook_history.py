@@ -63,25 +63,6 @@ async def test_one_message_with_its_deliveries_and_attempts(bench):
     assert failed.next_attempt_at == by_state["pending"].next_attempt_at
 
 
-async def test_oldest_due_looks_past_endpoints_that_fail(bench):
-    bad = await bench.receiver(answers(500))
-    await bench.endpoint(bad.url)
-    deliverer = bench.deliverer()
-    start = bench.clock()
-
-    async def oldest(now):
-        async with bench.store.read() as conn:
-            return await history.oldest_due(conn, now)
-
-    assert await oldest(start) is None
-    await bench.put(bench.notice())
-    assert await oldest(start - timedelta(seconds=1)) is None
-    assert await oldest(start + timedelta(hours=1)) == start
-    await deliverer.claim_due()
-    await bench.attempts(1)
-    assert await oldest(start + timedelta(hours=1)) is None
-
-
 async def test_a_resend_is_the_same_message_with_a_new_round_of_retries(bench):
     receiver = await bench.receiver()
     await bench.endpoint(receiver.url)
