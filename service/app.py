@@ -17,6 +17,7 @@ from service.api.draining import Draining
 from service.api.routes import create_api, webhook_policy
 from service.core.meeting_baas.notices import SIGNATURE_PREFIXES
 from service.flows.gateway import Gateway
+from service.flows.sent_keys import vouch_by
 from service.jobs import GRACE, Jobs, Workers, ticks_of_everybody, ticks_of_worker
 from service.observability import METRICS, AccessLog
 from service.providers.addresses import Policy
@@ -208,7 +209,15 @@ class App:
         clients = self._slots(stack, bounds.slots, self._policy)
         relay = svix.sender if svix is not None else None
         return Deliverer(
-            database, clients, cipher, self._clock, bounds, observe=METRICS.delivered, jitter=self._draw, relay=relay
+            database,
+            clients,
+            cipher,
+            self._clock,
+            bounds,
+            observe=METRICS.delivered,
+            jitter=self._draw,
+            relay=relay,
+            vouch=vouch_by(database),
         )
 
     def _slots(self, stack: AsyncExitStack, size: int, guard: Policy | None = None) -> Slots:

@@ -15,7 +15,7 @@ import httpx
 
 from webhooks.keyring import Keyring, Opened
 from webhooks.message import Dispatch, Outcome
-from webhooks.ports import Clock
+from webhooks.ports import Clock, Vouch
 from webhooks.signing import Signature
 
 READ_AT_MOST = 64 * 1024
@@ -27,6 +27,11 @@ SIGNED = ((b"webhook-id", b"webhook-timestamp", b"webhook-signature"),)
 DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 log = logging.getLogger("webhooks")
+
+
+async def vouch_for_all(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """For headers that are good as long as their endpoint has them."""
+    return headers
 
 
 class Exchange:
@@ -68,8 +73,10 @@ class Sender:
         user_agent: str,
         deadline: float,
         prefixes: Mapping[str, tuple[str, ...]] | None = None,
+        vouch: Vouch = vouch_for_all,
     ) -> None:
         self._keyring = keyring
+        self._vouch = vouch
         self._reached: WeakKeyDictionary[httpx.AsyncClient, bytes] = WeakKeyDictionary()
         self._clock = clock
         self._deadline = deadline
@@ -98,7 +105,8 @@ class Sender:
             opened = self._keyring.open(dispatch.target)
             signature = opened.signer.sign(str(dispatch.message_id), at, dispatch.body.decode())
             async with asyncio.timeout(self._deadline):
-                await self._exchange(exchange, client, opened, self._request(dispatch, opened, signature))
+                own = await self._vouch(opened.signer.headers) if opened.signer.headers else {}
+                await self._exchange(exchange, client, opened, self._request(dispatch, opened, signature, own))
         except (TimeoutError, httpx.TimeoutException):
             failure = Failure("timeout", f"no complete answer within {self._deadline:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -122,12 +130,14 @@ class Sender:
             await exchange.run(client, request)
         self._reached[client] = opened.host
 
-    def _request(self, dispatch: Dispatch, opened: Opened, signature: Signature) -> httpx.Request:
+    def _request(
+        self, dispatch: Dispatch, opened: Opened, signature: Signature, own: Mapping[str, str]
+    ) -> httpx.Request:
         headers = [
             (b"Host", opened.host),
             *self._headers,
             (b"Content-Length", str(len(dispatch.body)).encode()),
-            *((name.encode(), value.encode()) for name, value in opened.signer.headers.items()),
+            *((name.encode(), value.encode()) for name, value in own.items()),
         ]
         signed = (str(dispatch.message_id).encode(), signature.timestamp.encode(), signature.value.encode())
         for names in self._names.get(dispatch.target.format, SIGNED):

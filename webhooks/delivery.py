@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from webhooks import health
-from webhooks.attempt import Sender
+from webhooks.attempt import Sender, vouch_for_all
 from webhooks.claims import any_due
 from webhooks.endpoints import versions
 from webhooks.journal import Entry, Journal, Outage
@@ -22,7 +22,7 @@ from webhooks.keyring import Keyring
 from webhooks.lanes import Lanes
 from webhooks.message import RELAY, Dispatch, Lease, Outcome, Rank
 from webhooks.places import free_of
-from webhooks.ports import Cipher, Clients, Clock, Observe, Sends, Sessions
+from webhooks.ports import Cipher, Clients, Clock, Observe, Sends, Sessions, Vouch
 from webhooks.retry import told_to_stop
 from webhooks.settings import DeliverySettings
 from webhooks.settlement import Result, Settled, settle
@@ -50,7 +50,7 @@ def unobserved(kind: str, seconds: float) -> None:
 class Deliverer:
     """Sends webhooks. One per process and event loop; `owner` is what its leases say.
 
-    `relay` makes the attempts that go to the relay, where there is one.
+    `relay` makes the attempts that go to the relay, where there is one; `vouch` says which headers of endpoints still go.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Deliverer:
         observe: Observe = unobserved,
         jitter: Callable[[], float] = random.random,
         relay: Sends | None = None,
+        vouch: Vouch = vouch_for_all,
     ) -> None:
         self.owner: UUID = uuid4()
         self._sessions = sessions
@@ -79,6 +80,7 @@ class Deliverer:
             user_agent=settings.user_agent,
             deadline=settings.deadline,
             prefixes=settings.prefixes,
+            vouch=vouch,
         )
         most = settings.concurrency
         self._lanes = Lanes(settings.endpoint_concurrency, most_slow=max(1, most // 2), most=most)

@@ -107,7 +107,10 @@ class Desk(Protocol):
     async def change(
         self, project_id: UUID, endpoint_id: UUID, changes: dict[str, Any], *, version: int | None, now: datetime
     ) -> Endpoint:
-        """Set fields of `endpoints.CHANGEABLE` and `state`; one that is disabled is enabled unless `state` says so."""
+        """Set fields of `endpoints.CHANGEABLE` and `state`; one that is disabled is enabled unless `state` says so.
+
+        `headers` are those that go along to another `url`, in place of the old ones; without another they are let fall.
+        """
 
     async def delete(self, project_id: UUID, endpoint_id: UUID, *, version: int | None, now: datetime) -> None: ...
 

@@ -147,12 +147,29 @@ def _endpoint(row: Any) -> Endpoint:
 
 
 async def change(
-    conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, changes: Mapping[str, Any], *, now: datetime
+    conn: AsyncConnection,
+    project_id: UUID,
+    endpoint_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    now: datetime,
+    secret: bytes | None = None,
 ) -> Endpoint | None:
-    """Set some of the fields in `CHANGEABLE`; None for an unknown endpoint, ValueError for another field."""
+    """Set some of the fields in `CHANGEABLE`; None for an unknown endpoint, ValueError for another field.
+
+    `secret` is what `sealed_with` answered, to take effect together with them.
+    """
     if not changes.keys() <= CHANGEABLE:
         raise ValueError(f"cannot change {', '.join(sorted(changes.keys() - CHANGEABLE))}")
-    return await _update(conn, project_id, endpoint_id, _storable(changes), now=now)
+    sealed = {} if secret is None else {"secret": secret}
+    return await _update(conn, project_id, endpoint_id, _storable(changes) | sealed, now=now)
+
+
+async def sealed_with(conn: AsyncConnection, cipher: Cipher, endpoint: Endpoint, headers: Mapping[str, str]) -> bytes:
+    """The signing keys of an endpoint that is held, sealed, with these headers in place of those that it has."""
+    keys = await _keys(conn, cipher, endpoint.project_id, endpoint.id, _SEALED) or []
+    renewed = [msgspec.structs.replace(key, headers=dict(headers) if n == 0 else {}) for n, key in enumerate(keys)]
+    return cipher.seal(packed(renewed), place(endpoint.project_id, endpoint.id))
 
 
 async def hold(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID) -> Endpoint | None:

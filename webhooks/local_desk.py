@@ -108,7 +108,7 @@ class LocalDesk:
     ) -> Endpoint:
         async with self._sessions.write() as conn:
             held = await self._held(conn, project_id, endpoint_id, version)
-            changed = await _changed(conn, held, changes, now)
+            changed = await _changed(conn, self._cipher, held, changes, now)
             if changed.version != held.version:
                 self._announce(conn, "endpoints")
                 self._announce(conn, "deliver")
@@ -282,14 +282,18 @@ class LocalDesk:
             self._deliverer.wake()
 
 
-async def _changed(conn: AsyncConnection, held: Endpoint, changes: dict[str, Any], now: datetime) -> Endpoint:
+async def _changed(
+    conn: AsyncConnection, cipher: Cipher, held: Endpoint, changes: dict[str, Any], now: datetime
+) -> Endpoint:
     """The endpoint with its new fields, and in the state that the change asks for: a change enables."""
     wish = dict(changes)
-    state = wish.pop("state", EndpointState.ENABLED.value)
+    state, headers = wish.pop("state", EndpointState.ENABLED.value), wish.pop("headers", None)
     fields = {name: value for name, value in wish.items() if getattr(held, name) != value}
     result: Endpoint | None = held
     if fields:
-        result = await endpoints.change(conn, held.project_id, held.id, fields, now=now)
+        is_moved = headers is not None and "url" in fields
+        secret = await endpoints.sealed_with(conn, cipher, held, headers) if is_moved else None
+        result = await endpoints.change(conn, held.project_id, held.id, fields, now=now, secret=secret)
     if held.state != state and state == EndpointState.ENABLED:
         result = await endpoints.enable(conn, held.project_id, held.id, now=now)
     elif held.state != state:

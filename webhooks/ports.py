@@ -1,6 +1,6 @@
 """What this package asks of the program around it: a database, HTTP clients, a cipher and a clock."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +15,9 @@ Clock = Callable[[], datetime]
 
 Observe = Callable[[str, float], None]
 """Told about each finished attempt: `delivered` or the kind of failure, and how long it took in seconds."""
+
+Vouch = Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]]
+"""Asked before each attempt that has headers of its endpoint's to send along: those of them that may still be sent."""
 
 
 class Sessions(Protocol):

@@ -133,6 +133,9 @@ async def change(
         wish["ordering"] = "best_effort"
     if body.url is not UNSET:
         await resolve_and_judge(body.url, policy, "webhook")
+        if held.format == V1:
+            # The key of whoever names an address is sent there, never that of somebody who has named another.
+            wish["headers"] = {KEY_HEADER: presented_key(request.scope)}
     await _check_calendars(gateway, project_id, wish.get("calendar_ids"))
     with told_as_problems():
         changed = await desk(request, gateway).change(

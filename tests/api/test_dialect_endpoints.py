@@ -5,11 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
+from api.conftest import client_of
 from flows.stage import Stage
 from standardwebhooks import Webhook
 from webhook_receivers import Receiver, answers, listening
 
 from service.core.meeting_baas.notices import V1, V2
+from service.store.api_keys import find, revoke
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +39,38 @@ async def test_a_receiver_of_v1_knows_the_sender_by_the_api_key(call: httpx.Asyn
     await call.post(f"/webhooks/endpoints/{made['id']}/rotate_secret", json={})
     await call.post(f"/webhooks/endpoints/{made['id']}/test", json={})
     assert receiver.requests[-1].headers["x-meeting-baas-api-key"] == key
+
+
+async def test_who_gives_an_endpoint_of_v1_another_url_has_his_own_key_sent_there(
+    call: httpx.AsyncClient, api: Any, keys: dict[str, str], receiver: Receiver
+) -> None:
+    made, _ = await tested(call, receiver, format=V1)
+    path = f"/webhooks/endpoints/{made['id']}"
+    async with listening(answers(200)) as elsewhere, client_of(api, keys["write"]) as writer:
+        for change in ({"description": "mine"}, {"url": receiver.url, "rate_limit": 9}):
+            assert (await writer.patch(path, json=change)).status_code == 200
+        await writer.post(f"{path}/test", json={})
+        assert receiver.requests[-1].headers["x-meeting-baas-api-key"] == keys["admin"]
+        assert (await writer.patch(path, json={"url": elsewhere.url})).status_code == 200
+        await writer.post(f"{path}/test", json={})
+        await writer.post(f"{path}/rotate_secret", json={})
+        await writer.post(f"{path}/test", json={})
+    assert [request.headers["x-meeting-baas-api-key"] for request in elsewhere.requests] == [keys["write"]] * 2
+
+
+async def test_a_key_that_was_revoked_is_sent_no_longer(
+    call: httpx.AsyncClient, api: Any, keys: dict[str, str], stage: Stage, receiver: Receiver
+) -> None:
+    async with client_of(api, keys["write"]) as writer:
+        made, request = await tested(writer, receiver, format=V1)
+    assert request.headers["x-meeting-baas-api-key"] == keys["write"]
+    async with stage.gateway.database.write() as conn:
+        known = await find(conn, keys["write"])
+        assert known is not None
+        await revoke(conn, known.key_id, stage.clock())
+    assert (await call.post(f"/webhooks/endpoints/{made['id']}/test", json={})).json()["status"] == 200
+    assert "x-meeting-baas-api-key" not in receiver.requests[-1].headers
+    assert "webhook-signature" in receiver.requests[-1].headers
 
 
 async def test_a_receiver_of_v2_verifies_as_svix_tells_it(call: httpx.AsyncClient, receiver: Receiver) -> None:

@@ -19,6 +19,7 @@ from service.core.meeting_baas.notices import SIGNATURE_PREFIXES
 from service.core.schedule import window_at
 from service.flows import connect, meetings, project, push
 from service.flows.gateway import Gateway
+from service.flows.sent_keys import vouch_by
 from service.flows.starting import Announcer
 from service.flows.sync_calendar import Syncer
 from service.providers.guarded_http import Slots
@@ -248,7 +249,8 @@ async def set_stage(
     tokens = Tokens(ConnectionTokens(database, cipher), providers, token_slots)
     # Sends what is asked for at the desk, and nothing by itself.
     hooks = Slots(4)
-    postman = Deliverer(database, hooks, cipher, clock, DeliverySettings(prefixes=SIGNATURE_PREFIXES), jitter=draw)
+    bounds = DeliverySettings(prefixes=SIGNATURE_PREFIXES)
+    postman = Deliverer(database, hooks, cipher, clock, bounds, jitter=draw, vouch=vouch_by(database))
     async with Wake(database) as wake:
         gateway = Gateway(
             settings=Settings(**{"public_url": "http://127.0.0.1:9", **settings}),
