@@ -13,11 +13,11 @@ from flows.stage import Stage
 from sqlalchemy import update
 from uuid_utils.compat import uuid7
 
-from service.core.drafts import Draft
+from service.core.drafts import Draft, Patch
 from service.errors import GatewayError, TransientFault
 from service.flows import writing
 from service.flows.gateway import Gateway
-from service.flows.writing import Job, Resumer, reaching
+from service.flows.writing import Job, Meant, Resumer, reaching
 from service.providers.protocol import Access
 from service.providers.writing import Place, QuickAdder, Written
 from service.store.tables import Table
@@ -66,6 +66,13 @@ async def resume(gateway: Gateway, stage: Stage, after: float = 60) -> int:
     return taken
 
 
+async def direct(stage: Stage, direction: str) -> None:
+    """Set the connection's `sync_direction`."""
+    async with stage.gateway.database.write() as conn:
+        connections = Table.metadata.tables["connections"]
+        await conn.execute(update(connections).values(settings={"sync_direction": direction}))
+
+
 async def test_writes_whose_answers_are_lost_are_at_the_provider_once(stage: Stage):
     calendar = await stage.connect(ADA)
     await stage.sync()
@@ -110,6 +117,45 @@ async def test_what_was_refused_is_taken_back(stage: Stage, monkeypatch: pytest.
     assert titles(stage) == []
     await stage.sync()
     assert await stage.changes() == []
+
+
+@pytest.mark.parametrize("is_there", [pytest.param(False, id="not-written"), pytest.param(True, id="written")])
+async def test_what_was_begun_is_not_gone_on_with_once_nothing_is_to_be_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_there: bool
+):
+    """And nothing of it is left: who asks again is told that nothing is written."""
+    monkeypatch.setattr(reaching, "PATIENCE", 0.0)
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    gateway, writer = faulty(stage, before=0.0 if is_there else 1.0, after=1.0)
+    with pytest.raises(GatewayError) as refused:
+        await write(gateway, stage, calendar, key=b"1" * 32)
+    assert refused.value.status == 503
+    assert titles(stage) == ["Event 0"] * is_there
+    await direct(stage, "inbound")
+    writer.heal()
+    for _ in range(3):
+        await resume(gateway, stage)
+    assert titles(stage) == []
+    with pytest.raises(GatewayError, match="inbound"):
+        await write(gateway, stage, calendar, key=b"1" * 32)
+    await direct(stage, "both")
+    await write(gateway, stage, calendar, key=b"1" * 32)
+    assert titles(stage) == ["Event 0"]
+
+
+async def test_a_change_that_was_begun_is_not_gone_on_with_once_nothing_is_to_be_written(stage: Stage):
+    calendar = await stage.connect(ADA)
+    await stage.sync()
+    event = await write(stage.gateway, stage, calendar)
+    gateway, _ = faulty(stage, killed=2.0)
+    with pytest.raises(Killed):
+        await writing.change_event(gateway, stage.project, Meant(event_id=event), Patch(title="Another"))
+    await direct(stage, "inbound")
+    assert await resume(stage.gateway, stage) == 1
+    assert titles(stage) == ["Event 0"]
+    await direct(stage, "both")
+    assert await resume(stage.gateway, stage) == 0
 
 
 class Deaf:

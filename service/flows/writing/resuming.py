@@ -15,7 +15,7 @@ from service.flows.writing import calls, carrying
 from service.flows.writing.foreign import Superseded
 from service.flows.writing.opening import LEASE, Opened, Overtaken, decode, give_up, put_off, reopen
 from service.flows.writing.refusals import FAULTS
-from service.flows.writing.scene import Job, Scene, set_scene
+from service.flows.writing.scene import Job, Scene, check_direction, set_scene
 from service.store import event_writes, managed_events
 from service.store.cipher import Unreadable
 from service.store.database import DatabaseUnavailable
@@ -109,6 +109,8 @@ class Resumer:
                 await carrying.undo(scene, opened)
                 await give_up(gateway, opened, row.reason or "undone")
             else:
+                if row.kind != "follow":  # which looks at the direction itself, and writes nothing
+                    check_direction(scene)
                 asked = await _still_asked(gateway, opened)
                 await _WORK[row.kind](scene, msgspec.structs.replace(opened, job=asked))
         except FAULTS as error:
