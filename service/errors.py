@@ -15,6 +15,7 @@ ProviderError                   the provider's answer, ended by a flow, where it
 └── RequestRefused              the provider will not do this one thing, ever
     ├── PushUnsupported         this calendar cannot be watched: poll it
     ├── ReadOnly                this account may not write this event, or to this calendar
+    ├── CannotBeSilent          guests would be mailed of what they are not to be mailed of
     ├── EventGone               the event that is to be written is not there (any more)
     └── Outdated                the event has changed at the provider since it was read
 """
@@ -126,6 +127,10 @@ class RequestRefused(ProviderError):
 
 class ReadOnly(RequestRefused):
     """The account may read, and not write: a calendar that is shared so, or an event of somebody else."""
+
+
+class CannotBeSilent(RequestRefused):
+    """The provider mails guests of this, whatever it is told, and it was to be done without mail."""
 
 
 class EventGone(RequestRefused):

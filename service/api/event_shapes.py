@@ -52,7 +52,7 @@ class EventWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Times without an offset are of `time_zone`, which is also the zone that the event repeats in; default: the calendar's.
     `recurrence` has lines of RFC 5545 (`RRULE:FREQ=WEEKLY;COUNT=4`). `reminders` are minutes before the start. `notify`
-    false: guests get no mail. The buffers keep minutes before and after the event free.
+    false: guests get no mail; true: they do, also where the connection's `disable_attendee_notification` is set. The buffers keep minutes before and after the event free.
     """
 
     title: Title | None = None
@@ -69,7 +69,7 @@ class EventWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     visibility: Visibility | None = None
     is_busy: bool = True
     reminders: Annotated[list[Minutes], Meta(max_length=5)] | None = None
-    notify: bool = True
+    notify: bool | UnsetType = UNSET
     buffer_before: Buffer = 0
     buffer_after: Buffer = 0
 
@@ -94,7 +94,7 @@ class EventChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     visibility: Visibility | UnsetType = UNSET
     is_busy: bool | UnsetType = UNSET
     reminders: Annotated[list[Minutes], Meta(max_length=5)] | UnsetType | None = UNSET
-    notify: bool = True
+    notify: bool | UnsetType = UNSET
     buffer_before: Buffer | UnsetType = UNSET
     buffer_after: Buffer | UnsetType = UNSET
 
@@ -103,7 +103,7 @@ class Sentence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """An event in a sentence: `Lunch with Sarah tomorrow at 1pm`."""
 
     text: Annotated[str, Meta(min_length=1, max_length=1024)]
-    notify: bool = True
+    notify: bool | UnsetType = UNSET
 
 
 def draft_of(wish: EventWish, zone: str | None) -> Draft:
@@ -125,8 +125,13 @@ def draft_of(wish: EventWish, zone: str | None) -> Draft:
         visibility=wish.visibility,
         is_busy=wish.is_busy,
         reminders=wish.reminders,
-        notify=wish.notify,
+        notify=told(wish) is not False,
     )
+
+
+def told(wish: EventWish | EventChanges | Sentence) -> bool | None:
+    """Whether guests get mail of a wish, None where it does not say so."""
+    return None if wish.notify is UNSET else wish.notify
 
 
 def patch_of(wish: EventChanges, event: Event, zone: str | None) -> Patch:
@@ -144,7 +149,7 @@ def patch_of(wish: EventChanges, event: Event, zone: str | None) -> Patch:
         check_zone(wish.time_zone)
     zone = (wish.time_zone if wish.time_zone is not UNSET else None) or event.time_zone or zone or "UTC"
     fields |= _moved(wish, event, zone)
-    return Patch(**fields, notify=wish.notify)
+    return Patch(**fields, notify=told(wish) is not False)
 
 
 _TIMES: Final = ("starts_at", "ends_at", "start_date", "end_date")

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from service.api.auth import ApiRequest
 from service.api.bodies import Body
-from service.api.event_shapes import EventChanges, EventWish, Sentence, draft_of, patch_of
+from service.api.event_shapes import EventChanges, EventWish, Sentence, draft_of, patch_of, told
 from service.api.idempotency import HEADER, once
 from service.api.injection import Injected
 from service.api.paging import entity_tag, json_bytes
@@ -25,7 +25,10 @@ from service.store import calendars, events
 WholeSeries = Annotated[
     bool, QueryParameter(description="Of an occurrence of a series: the whole series is meant, not this one alone.")
 ]
-Notify = Annotated[bool, QueryParameter(description="Whether guests get mail.")]
+Notify = Annotated[
+    bool | None,
+    QueryParameter(description="Whether guests get mail; default: yes, unless `disable_attendee_notification` is set."),
+]
 
 CREATE: Final[Body[EventWish]] = Body(
     EventWish,
@@ -95,7 +98,7 @@ async def create_of_connection(
 )
 async def quick_add(calendar_id: FromPath[UUID], request: ApiRequest, gateway: Injected[Gateway]) -> Response[bytes]:
     wish = await SENTENCE.read(request)
-    return await _create(request, gateway, calendar_id, Job(text=wish.text, notify=wish.notify))
+    return await _create(request, gateway, calendar_id, Job(text=wish.text, notify=told(wish)))
 
 
 @patch(
@@ -119,7 +122,7 @@ async def change(
     if row is None or calendar is None:
         raise not_found()
     asked = patch_of(wish, decode_event(events.view(row)), calendar.time_zone)
-    meant = _meant(request, event_id, series, wish.notify)
+    meant = _meant(request, event_id, series, told(wish))
     found = await writing.change_event(
         gateway,
         project_id,
@@ -145,7 +148,7 @@ async def remove(
     request: ApiRequest,
     gateway: Injected[Gateway],
     series: WholeSeries = False,
-    notify: Notify = True,
+    notify: Notify = None,
 ) -> None:
     await writing.remove_event(gateway, request.auth.project_id, _meant(request, event_id, series, notify))
 
@@ -153,7 +156,7 @@ async def remove(
 def _job(wish: EventWish, zone: str | None) -> Job:
     return Job(
         draft=draft_of(wish, zone),
-        notify=wish.notify,
+        notify=told(wish),
         buffer_before=wish.buffer_before,
         buffer_after=wish.buffer_after,
     )
@@ -193,7 +196,7 @@ async def _zone_of(gateway: Gateway, project_id: UUID, calendar_id: UUID) -> str
     return zone
 
 
-def _meant(request: ApiRequest, event_id: UUID, series: bool, notify: bool) -> Meant:
+def _meant(request: ApiRequest, event_id: UUID, series: bool, notify: bool | None) -> Meant:
     return Meant(event_id=event_id, is_series=series, version=expected_version(request), notify=notify)
 
 

@@ -63,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     are exactly the connection's calendars in the store. `busy_calendars` are looked at for conflicts (None: those that are
     selected); with `block_busy_time` off they block nothing. `validate_availability`: an event over a busy time is refused.
     `cancel_if_declined_or_deleted`: an event written here whose guest declines it, or who deletes it, is cancelled.
-    `disable_attendee_notification`: no mail to guests, whatever a request says. `sync_buffers_to_calendar`: the time before
+    `disable_attendee_notification`: no mail to guests, unless a request asks for it. `sync_buffers_to_calendar`: the time before
     and after an event is kept free by events of their own. `sync_direction` is `inbound` (the provider's word counts, nothing
     is written), `outbound` (ours counts: what somebody changes at the provider of an event written here is written back)
     or `both`. `sync_frequency`: at least so many minutes between two polls.

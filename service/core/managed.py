@@ -56,7 +56,6 @@ def complete(draft: Draft, settings: Settings) -> Draft:
         draft,
         visibility=draft.visibility or defaults.visibility,
         reminders=draft.reminders if draft.reminders is not None else defaults.reminders,
-        notify=draft.notify and not settings.disable_attendee_notification,
     )
 
 

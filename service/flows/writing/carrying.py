@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.drafts import Draft, Patch, given, patched
 from service.core.managed import complete, shown, with_link
 from service.core.sync import Listed
-from service.errors import EventGone, GatewayError, ProviderError
+from service.errors import CannotBeSilent, EventGone, GatewayError, ProviderError
 from service.flows.writing import buffers, calls
 from service.flows.writing.asking import ask
 from service.flows.writing.foreign import Superseded, remove_upon, write_upon
 from service.flows.writing.opening import Opened, Overtaken, hold_still, keeper, lock
 from service.flows.writing.reaching import reach
 from service.flows.writing.refusals import FAULTS
-from service.flows.writing.scene import Job, Scene
+from service.flows.writing.scene import Job, Scene, notifies
 from service.flows.writing.sentences import wanted
 from service.flows.writing.settling import Managed, Spoilt, decode_draft, encode_draft, settle
 from service.flows.writing.storing import Harvest, gone, harvest, store
@@ -81,7 +81,7 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     async with gateway.database.read() as conn:
         managed = await _managed_of(conn, scene, job)
         whole_series = await _series_of(conn, scene, job) if managed is None else None
-    asked = msgspec.structs.replace(patch, notify=_notifies(scene, job))
+    asked = msgspec.structs.replace(patch, notify=notifies(scene, job))
     draft = call = None
     if managed is not None:
         draft = patched(decode_draft(managed_events.opened(gateway.cipher, managed)), patch)
@@ -173,7 +173,13 @@ async def remove(scene: Scene, opened: Opened) -> UUID:
         if job.is_news and not await _is_judged(conn, scene, job):
             raise Superseded("superseded")
     if not job.is_gone:
-        await remove_upon(scene, opened, partial(_remove, scene, _notifies(scene, job)))
+        try:
+            await remove_upon(scene, opened, partial(_remove, scene, notifies(scene, job)))
+        except CannotBeSilent:
+            if not job.is_news:
+                raise
+            # Nobody asks for this at the moment who could choose: that it is called off counts for more than silence.
+            await remove_upon(scene, opened, partial(_remove, scene, True))
     found = gone(job.provider_event_id, job.series_id, is_series=job.is_series)
     if managed is not None:
         found = found.joined(await buffers.drop(scene, managed.buffers))
@@ -190,7 +196,7 @@ def given_to_provider(scene: Scene, draft: Draft, url: str | None) -> Draft:
 async def _quick_add(scene: Scene, opened: Opened) -> UUID:
     gateway, row, job = scene.gateway, scene.calendar, opened.job
     adder = gateway.quick_adders[row.provider]
-    notify = _notifies(scene, job)
+    notify = notifies(scene, job)
     since: datetime = opened.row.created_at
     written = await reach(
         gateway, row, lambda access: adder.quick_add(access, scene.place, job.text or "", notify=notify, now=since)
@@ -308,10 +314,6 @@ def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | N
         # The provider's own would be the event's meeting otherwise, and bots would wait there.
         fields["conference"] = None
     return Patch(**fields, notify=patch.notify)
-
-
-def _notifies(scene: Scene, job: Job) -> bool:
-    return job.notify and not scene.settings.disable_attendee_notification
 
 
 def _managed_values(

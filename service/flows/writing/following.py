@@ -195,7 +195,9 @@ class Follower:
                     scene, await begin(self._gateway, scene.calendar, "remove", job, event_id=row.event_id)
                 )
             case WriteBack(patch=patch):
-                job = msgspec.structs.replace(about, patch=patch, notify=patch.notify, is_news=True)
+                # Who wanted no mail of it wants none now; else the connection decides.
+                notify = None if patch.notify else False
+                job = msgspec.structs.replace(about, patch=patch, notify=notify, is_news=True)
                 await self._carry(
                     scene, await begin(self._gateway, scene.calendar, "change", job, event_id=row.event_id)
                 )

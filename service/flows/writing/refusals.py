@@ -6,8 +6,10 @@ from typing import Final, NoReturn
 from service.core.blame import BLAMES
 from service.errors import (
     CalendarGone,
+    CannotBeSilent,
     ClientRejected,
     EventGone,
+    FieldProblem,
     GatewayError,
     GrantRejected,
     Outdated,
@@ -29,6 +31,10 @@ _ONLY_READ: Final = (
 )
 _NOT_OURS: Final = (
     "This account may not write that: the calendar is shared for reading, or the event is somebody else's."
+)
+_SETTING: Final = (
+    "The connection's disable_attendee_notification lets guests have no mail, and this provider mails them whatever it is told: "
+    "send notify: true (in DELETE: ?notify=true), or PATCH the setting of the connection."
 )
 
 
@@ -69,6 +75,12 @@ def refuse(provider: str, error: ProviderError, now: datetime, fate: str) -> NoR
             detail = f"The provider refuses this event: {error.reason}"
             raise GatewayError(422, "validation_failed", detail) from error
     raise GatewayError(422, code, f"{BLAMES[provider].of(code).remedy} ({error.reason})") from error
+
+
+def refuse_silence(error: CannotBeSilent) -> NoReturn:
+    """Raises the GatewayError for what guests would be mailed of, although no request but the connection forbids it."""
+    problem = FieldProblem("notify", "is to be true where disable_attendee_notification is set")
+    raise GatewayError(422, "validation_failed", _SETTING, errors=[problem]) from error
 
 
 def _silence(error: Throttled | TransientFault, now: datetime, fate: str) -> GatewayError:

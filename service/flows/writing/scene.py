@@ -26,6 +26,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     has asked for at this moment `is_news`: an event set right, or cancelled for its guests. To follow what somebody has
     changed at the provider: `draft` is what the event says from now on. `fingerprint` (hex) is what an event was known by
     that was judged to be set right, cancelled or followed. An event that `is_gone` from the provider need not be removed there.
+    `notify` is whether guests get mail, None where the connection decides that.
     """
 
     draft: Draft | None = None
@@ -38,7 +39,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fingerprint: str | None = None
     is_series: bool = False
     strict: bool = False
-    notify: bool = True
+    notify: bool | None = None
     is_news: bool = False
     is_gone: bool = False
     buffer_before: int | None = None
@@ -104,6 +105,11 @@ async def primary_calendar(gateway: Gateway, project_id: UUID, connection_id: UU
         if row.raw_calendar_id == wanted or (wanted is None and row.is_primary):
             return row
     raise GatewayError(409, "conflict", _NOT_SELECTED)
+
+
+def notifies(scene: Scene, job: Job) -> bool:
+    """Whether guests get mail of a wish: as it says itself, else as the connection does."""
+    return job.notify if job.notify is not None else not scene.settings.disable_attendee_notification
 
 
 def check_direction(scene: Scene) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from service.core.drafts import Patch, for_series
-from service.errors import FieldProblem, GatewayError, ProviderError, TransientFault
+from service.errors import CannotBeSilent, FieldProblem, GatewayError, ProviderError, TransientFault
 from service.flows.gateway import Gateway
 from service.flows.writing import carrying
 from service.flows.writing.opening import Opened, Overtaken, begin, give_up, put_off
@@ -24,6 +24,7 @@ from service.flows.writing.refusals import (
     UNKNOWN_SENTENCE,
     UNTOUCHED,
     refuse,
+    refuse_silence,
 )
 from service.flows.writing.scene import Job, Scene, check_direction, set_scene
 from service.flows.writing.sentences import is_read_there
@@ -48,7 +49,7 @@ class Meant(msgspec.Struct, frozen=True, kw_only=True):
     event_id: UUID
     is_series: bool = False
     version: int | None = None
-    notify: bool = True
+    notify: bool | None = None
 
 
 async def create_event(
@@ -174,6 +175,8 @@ async def _carry(scene: Scene, opened: Opened, work: Work) -> UUID:
         refuse(scene.calendar.provider, fault, gateway.clock(), fate)
     except ProviderError as error:
         await _leave_nothing(scene, opened, error.reason)
+        if isinstance(error, CannotBeSilent) and opened.job.notify is None:
+            refuse_silence(error)
         refuse(scene.calendar.provider, error, gateway.clock(), UNTOUCHED)
     except GatewayError as error:
         await _leave_nothing(scene, opened, error.detail)

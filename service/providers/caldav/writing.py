@@ -18,7 +18,7 @@ import httpx
 from service.core.drafts import Draft, Patch, given
 from service.core.schedule import Window
 from service.core.sync import Listed, Malformed
-from service.errors import CalendarGone, EventGone, Outdated, ProviderError, RequestRefused
+from service.errors import CalendarGone, CannotBeSilent, EventGone, Outdated, ProviderError, RequestRefused
 from service.providers.addresses import Policy
 from service.providers.caldav.answers import judge_write, says_same_uid
 from service.providers.caldav.collection import Collection
@@ -255,11 +255,11 @@ class _Hand:
         raise EventGone(error.reason) if isinstance(error, CalendarGone) else error
 
     async def check_silence(self, is_told: bool) -> None:
-        """Raises RequestRefused where the server would mail guests (`is_told`: there are some) of what nobody shall hear."""
+        """Raises CannotBeSilent where the server would mail guests (`is_told`: there are some) of what nobody shall hear."""
         if is_told:
             answer, _ = await self._session.ask("OPTIONS", self._url)
             if "calendar-auto-schedule" in answer.headers.get("dav", "").lower():
-                raise RequestRefused("the server mails guests of this by itself")
+                raise CannotBeSilent("the server mails guests of this by itself: let notify be true")
 
     async def refusal(self, reply: Reply) -> ProviderError:
         """What an answer that is none stands for. Raises CalendarGone when it is the calendar that is gone."""

@@ -18,6 +18,7 @@ from service.core.drafts import Draft, Patch, given
 from service.core.event import Event
 from service.errors import (
     CalendarGone,
+    CannotBeSilent,
     EventGone,
     Outdated,
     ProviderError,
@@ -66,7 +67,7 @@ class MicrosoftWriter:
     async def create(self, access: Access, place: Place, draft: Draft, *, key: str) -> Written:
         """POST with the key as `transactionId`, to which Exchange answers a repeat with the event that is there."""
         if draft.attendees and not draft.notify:
-            raise RequestRefused(UNTOLD)
+            raise CannotBeSilent(UNTOLD)
         body = draft_body(draft, place.time_zone, _transaction(key))
         if draft.conference == TEAMS:
             await self._require_teams(access, place)
@@ -118,7 +119,7 @@ class MicrosoftWriter:
                 except EventGone:
                     return
                 if not notify and row.standing.is_organizer and row.standing.guests:
-                    raise RequestRefused(UNTOLD)
+                    raise CannotBeSilent(UNTOLD)
                 if strict:
                     await self._is_made(access, place, target, Patch(), event)
                     if row.standing.recurrence and not target.is_series:
@@ -252,7 +253,7 @@ def _is_outdated(answer: Answer) -> bool:
 
 
 def _refuse_to_mail(patch: Patch, standing: Standing) -> None:
-    """Raise RequestRefused where guests would be told of a change although the caller asked that they be not."""
+    """Raise CannotBeSilent where guests would be told of a change although the caller asked that they be not."""
     has_guests = bool(standing.guests) or bool(patch.attendees)
     if not patch.notify and has_guests and standing.is_organizer and given(patch).keys() - _OWN:
-        raise RequestRefused(UNTOLD)
+        raise CannotBeSilent(UNTOLD)
