@@ -104,6 +104,18 @@ async def test_a_call_is_taken_off_and_put_on(house: House, calendar: str):
     assert len(meetings(house)) == 1
 
 
+@pytest.mark.parametrize("conference", ["none", "google_meet", "zoom"])
+async def test_one_occurrence_has_the_call_of_its_series(house: House, calendar: str, conference: str):
+    event = await write(house, calendar, recurrence=["RRULE:FREQ=DAILY;COUNT=3"])
+    listed = (await house.api.get("/events", params={"series_id": event["series_id"]})).json()["data"]
+    answer = await house.api.patch(f"/events/{listed[1]['id']}", json={"conference": conference})
+    assert answer.status_code == 422, answer.text
+    assert (answer.json()["errors"][0]["field"], "series=true" in answer.json()["detail"]) == ("conference", True)
+    assert (await house.api.patch(f"/events/{listed[1]['id']}", json={"title": "Renamed"})).status_code == 200
+    whole = await house.api.patch(f"/events/{listed[1]['id']}?series=true", json={"conference": "none"})
+    assert (whole.status_code, meetings(house)) == (200, []), whole.text
+
+
 async def test_an_event_has_one_call_whichever_it_was_before(house: House, calendar: str):
     event = await write(house, calendar, conference="google_meet")
     for conference, platform, at_zoom in (("zoom", "zoom", 1), ("google_meet", "google_meet", 0), ("zoom", "zoom", 1)):

@@ -240,6 +240,10 @@ class TestOutlookAlone:
         with pytest.raises(Outdated):
             await change(peer, written, strict=False, title="Again")
 
+    async def test_public_is_as_visible_as_the_calendar(self, peer):
+        written = await create(peer, visibility="public")
+        assert (await same_as_read(peer, written)).visibility == "default"
+
     async def test_two_reminders_are_refused(self, peer):
         with pytest.raises(RequestRefused, match="one reminder"):
             await create(peer, reminders=[5, 10])

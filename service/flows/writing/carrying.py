@@ -3,16 +3,17 @@
 import logging
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.drafts import Draft, Patch, given, patched
 from service.core.managed import complete, shown, with_link
 from service.core.sync import Listed
-from service.errors import CannotBeSilent, EventGone, GatewayError, ProviderError
+from service.errors import CannotBeSilent, EventGone, FieldProblem, GatewayError, ProviderError
 from service.flows.writing import buffers, calls
 from service.flows.writing.asking import ask
 from service.flows.writing.foreign import Superseded, remove_upon, write_upon
@@ -29,6 +30,7 @@ from service.store import event_writes, events, managed_events
 from service.store.tables import Found
 
 _log = logging.getLogger(__name__)
+_ONE_CALL: Final = "One occurrence has the Zoom call of its series: PATCH the event with ?series=true to change all of it, or delete the occurrence."
 
 
 async def create(scene: Scene, opened: Opened) -> UUID:
@@ -89,6 +91,8 @@ async def change(scene: Scene, opened: Opened) -> UUID:
         if call is None and draft.conference == calls.ZOOM:
             call = await _make_call(scene, opened, draft)
         asked = _shown_patch(scene, asked, draft, call, is_new_text=managed.call_url != (call.url if call else None))
+    elif whole_series is not None and _changes_call(patch, whole_series):
+        raise GatewayError(422, "validation_failed", _ONE_CALL, errors=[FieldProblem("conference", _ONE_CALL)])
     elif patch.conference == calls.ZOOM:
         raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
     elif whole_series is not None:
@@ -300,6 +304,11 @@ async def _series_of(conn: AsyncConnection, scene: Scene, job: Job) -> Found | N
     if job.is_series or job.series_id is None:
         return None
     return await managed_events.of_event(conn, scene.calendar.id, job.series_id)
+
+
+def _changes_call(patch: Patch, series: Found) -> bool:
+    """Whether one occurrence is to have another Zoom call than its series, or none."""
+    return patch.conference == calls.ZOOM or (patch.conference is not UNSET and series.call_url is not None)
 
 
 def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | None", *, is_new_text: bool) -> Patch:
