@@ -30,6 +30,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._held = 0  # octets that the parser keeps to itself
         self._went_on = False
         self._is_refused = False
+        self._is_fed = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -43,13 +44,22 @@ class PatientProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._went_on = False
+        self._is_fed = True
         super().data_received(data)
+        self._is_fed = False
         self._held = 0 if self._went_on else self._held + len(data)
         if self._held > HEAD_BYTES:
             self._refuse()
 
+    def _unset_keepalive_if_required(self) -> None:
+        # uvicorn would wait anew for each octet, and for ever after the last: of an answered request's body, of empty
+        # lines. Only the next request makes a connection busy again.
+        if not self._is_fed:
+            super()._unset_keepalive_if_required()
+
     def on_message_begin(self) -> None:
         self._went_on = True
+        super()._unset_keepalive_if_required()
         self._await_head()
         super().on_message_begin()
 
@@ -60,6 +70,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._went_on = True
+        # Begun again by the answer to the request before, if this one's head was still on its way then.
+        super()._unset_keepalive_if_required()
         self._stop_waiting()
         super().on_headers_complete()
 

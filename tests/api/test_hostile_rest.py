@@ -33,12 +33,13 @@ WRONG = {"authorization": "Bearer cgk_aaaaaaaa_" + "x" * 43}
 
 
 @asynccontextmanager
-async def served(app: Any, settings: Settings | None = None) -> AsyncIterator[int]:
-    """The application as `calgate serve` serves it; the port."""
+async def served(app: Any, settings: Settings | None = None, **changed: Any) -> AsyncIterator[int]:
+    """The application as `calgate serve` serves it, but for what is changed of uvicorn's configuration; the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listening = asyncio.Event()
         config: uvicorn.Config = config_of(app, settings or Settings())
-        config.timeout_graceful_shutdown = 1
+        for name, value in {"timeout_graceful_shutdown": 1, **changed}.items():
+            setattr(config, name, value)
         server = Server(config, listening.set)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await listening.wait()
@@ -63,10 +64,10 @@ async def test_a_head_that_never_ends_is_hung_up_on(api: Litestar, monkeypatch: 
             writer.close()
 
 
-async def drip(writer: asyncio.StreamWriter) -> None:
+async def drip(writer: asyncio.StreamWriter, drop: bytes = b"x") -> None:
     with suppress(ConnectionError):
         while True:
-            writer.write(b"x")
+            writer.write(drop)
             await writer.drain()
             await asyncio.sleep(0.05)
 
@@ -79,6 +80,46 @@ async def test_a_connection_that_is_kept_has_its_own_patience(api: Litestar, mon
         (connection,) = client._transport._pool.connections  # type: ignore[attr-defined]
         assert (await client.get("/health/live")).status_code == 200
         assert client._transport._pool.connections == [connection]  # type: ignore[attr-defined]
+
+
+UNREAD = b"POST /webhooks/endpoints HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "drop"),
+    [
+        pytest.param(b"", b"x", id="dripping its body"),
+        pytest.param(b"x" * 1000, b"", id="sending its body late"),
+        pytest.param(b"x" * 1000, b"\r\n", id="dripping empty lines"),
+    ],
+)
+async def test_who_was_answered_holds_the_connection_no_longer_than_an_idle_one(
+    api: Litestar, rest: bytes, drop: bytes
+) -> None:
+    async with served(api, timeout_keep_alive=0.5) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(UNREAD)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 401 ")
+        writer.write(rest)
+        feeding = asyncio.create_task(drip(writer, drop))
+        async with asyncio.timeout(30):
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        feeding.cancel()
+        writer.close()
+
+
+async def test_a_body_that_ends_after_its_answer_leaves_the_connection_to_the_next_request(api: Litestar) -> None:
+    async with served(api) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(UNREAD)
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 401 ")
+            writer.write(b"x" * 500)
+            await writer.drain()
+            writer.write(b"x" * 500 + b"\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
 
 
 HEADS = {

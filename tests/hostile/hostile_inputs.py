@@ -41,7 +41,11 @@ INPUTS: Final = {
     3: Input("100,000 opening brackets", (f"{BODIES}::test_depth_is_counted_and_not_suffered",)),
     4: Input("a body of 2 MiB, by length and in chunks", (f"{BODIES}::test_two_mebibytes_are_413",)),
     5: Input(
-        "a body that never arrives", (f"{EDGE}::test_a_body_that_does_not_arrive_is_408_and_the_connection_ends",)
+        "a body that never arrives, or not before it is answered",
+        (
+            f"{EDGE}::test_a_body_that_does_not_arrive_is_408_and_the_connection_ends",
+            f"{REST}::test_who_was_answered_holds_the_connection_no_longer_than_an_idle_one",
+        ),
     ),
     6: Input("a head that comes byte by byte", (f"{REST}::test_a_head_that_never_ends_is_hung_up_on",)),
     7: Input("Content-Length beside Transfer-Encoding", (f"{EDGE}::test_an_ambiguous_length_is_400",)),
