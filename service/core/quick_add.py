@@ -9,7 +9,7 @@ the system's clock nor its zone has a say.
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ import msgspec
 
 from service.core.drafts import Draft
 from service.core.sentence_days import NoDateFound
-from service.core.sentence_leftovers import refuse_leftovers
+from service.core.sentence_leftovers import refuse_numbers, refuse_repeats, refuse_stretches
 from service.core.sentence_names import hide_names, show_names
 from service.core.sentence_repeats import Repeats, first_day, read_repeats, rule
 from service.core.sentence_search import Found, find_date
@@ -47,9 +47,12 @@ _FOREIGN: Final = re.compile(
 )
 """What English does not say: it is tried last then."""
 
-_EDGES: Final = r"(?:\b(?:on|at|from|by|for|this|am|um|an|von|le|la|el|à|a|de|du|den|il|alle|em|no|na|às|op|om|o|w|we|в|во|kl|の|に|は|@)|[-\u2013\u2014,;:(@・、。])"
+_EDGES: Final = r"(?:\b(?:on|at|from|starting|beginning|by|for|this|am|um|an|von|le|la|el|à|a|de|du|den|il|alle|em|no|na|às|op|om|o|w|we|в|во|kl|の|に|は|@)|[-\u2013\u2014,;:(@・、。])"
 _END: Final = re.compile(rf"(?:\s*{_EDGES})+\s*$", re.IGNORECASE)
 _BEGIN: Final = re.compile(r"^(?:[\s,;:)\-\u2013\u2014・、。]|(?:に|は|の|から)(?=\S))+")
+
+
+_UNTIL: Final = re.compile(r"\b(?:until|till?|through|thru)\b", re.IGNORECASE)
 
 
 class _Seen(NamedTuple):
@@ -80,9 +83,9 @@ def read_sentence(text: str, *, now: datetime, time_zone: str | None, language: 
     first: _Read | None = None
     for each in _languages(sentence, language):
         repeats = read_repeats(sentence) if each == "en" else None
-        read = _read(repeats.rest if repeats else sentence, seen.base, each)
         if repeats is not None:
-            return _repeated(repeats, read, seen)
+            return _repeated(repeats, seen)
+        read = _read(sentence, seen.base, each)
         if read.found is not None:
             return _draft(read, seen)
         if first is None or first.told.start is None:
@@ -107,25 +110,49 @@ def _read(text: str, base: datetime, language: str) -> _Read:
     return _Read(told, found, title)
 
 
-def _repeated(repeats: Repeats, read: _Read, seen: _Seen) -> Draft:
+def _repeated(repeats: Repeats, seen: _Seen) -> Draft:
+    last, read = _read_until(repeats.rest, seen.base)
     base, told = seen.base, read.told
-    last = find_date(repeats.until, base, "en", is_alone=False) if repeats.until is not None else None
-    if repeats.until is not None and last is None:
-        raise NoDateFound("the sentence does not say until when")
     day = first_day(repeats, read.found.day if read.found is not None else base.date())
     is_over = told.start is not None and datetime.combine(day, datetime.min.time()) + told.start <= base
     if read.found is None and is_over:
         day = first_day(repeats, day + DAY)
-    once = _draft(read._replace(found=Found(0, 0, day, day)), seen)
-    lines = [rule(repeats, last.day if last is not None else None, seen.zone if once.starts_at is not None else None)]
-    return msgspec.structs.replace(once, recurrence=lines)
+    if last is not None and (last < day or repeats.times or repeats.days or repeats.months):
+        raise NoDateFound("the sentence does not say until when")
+    if read.found is not None and not _may_begin(repeats, read.found):
+        raise NoDateFound("the sentence names a day that its rule does not have")
+    once = _draft(read._replace(found=Found(0, 0, day, day)), seen, repeats=True)
+    line = rule(repeats, day, last, seen.zone if once.starts_at is not None else None)
+    return msgspec.structs.replace(once, recurrence=[line])
 
 
-def _draft(read: _Read, seen: _Seen) -> Draft:
+def _may_begin(repeats: Repeats, found: Found) -> bool:
+    """Whether a rule can begin on a day that is named beside it: no Monday begins `every month`, nor `every Tuesday`."""
+    if found.is_weekday and repeats.weekdays:
+        return found.day.weekday() in repeats.weekdays
+    return found.last == found.day and not (found.is_weekday and repeats.frequency in {"MONTHLY", "YEARLY"})
+
+
+def _read_until(text: str, base: datetime) -> tuple[date | None, _Read]:
+    """The last day that a repeating sentence names, and what the rest of it says; `until 5pm` names none."""
+    for match in reversed(list(_UNTIL.finditer(text))):
+        after = _read(text[match.end() :], base, "en")
+        if after.found is None:
+            continue
+        before = _read(text[: match.start()].strip(), base, "en")
+        if before.told.start is None:
+            before = before._replace(told=after.told)
+        return after.found.last, before._replace(title=f"{before.title} {after.title}".strip())
+    return None, _read(text, base, "en")
+
+
+def _draft(read: _Read, seen: _Seen, *, repeats: bool = False) -> Draft:
     """The event that was read, if nothing else was said. Raises NoDateFound."""
     told, found = read.told, read.found
     has_time = told.start is not None or told.is_whole_day or (found is not None and found.moment is not None)
-    refuse_leftovers(read.title, has_day=found is not None, has_time=has_time)
+    refuse_repeats(read.title if repeats else told.rest, is_repeating=repeats)
+    refuse_stretches(told.rest)
+    refuse_numbers(read.title, has_day=found is not None, has_time=has_time)
     if found is not None and not {found.day.year, found.last.year} <= set(_YEARS):
         raise NoDateFound("a time that no calendar has")
     if found is not None and found.last.year > seen.base.year + YEARS_AHEAD and str(found.last.year) not in told.rest:

@@ -33,7 +33,12 @@ _ONE_DAY_FIRST: Final = re.compile(
     rf"(?<![\d.]){_BEFORE}(\d{{1,2}})(?:st|nd|rd|th|\.)?\s?(?:of\s)?{_MONTH}{_YEAR}", re.IGNORECASE
 )
 _NEXT: Final = re.compile(rf"\b(?:on )?next ({'|'.join(WEEKDAYS)})\b", re.IGNORECASE)
-_AFTER_TOMORROW: Final = re.compile(r"\b(?:the )?day after tomorrow\b", re.IGNORECASE)
+_AFTER_TOMORROW: Final = re.compile(
+    r"\b(?:(?:the )?day after tomorrow|übermorgen|après-demain|pasado mañana|depois de amanhã|dopodomani|overmorgen|pojutrze|"
+    r"i övermorgon|i overmorgen|öbür gün|послезавтра|післязавтра|بعد غد|מחרתיים)\b|明後日|后天|後天|모레",
+    re.IGNORECASE,
+)
+"""What dateparser takes for tomorrow, or for nothing, in some of the languages."""
 _OF_MONTH: Final = re.compile(
     r"^on the (\d{1,2})(?:st|nd|rd|th)\b|"
     r"\b(?:on )?the (\d{1,2})(?:st|nd|rd|th)\b(?=\s*(?:$|[,.;:)]|(?:at|from|with|for)\b))",
@@ -45,7 +50,7 @@ def find_days(text: str, today: date, language: str) -> Days | None:
     """The days that a sentence names by one of these rules. Raises NoDateFound for one that does not exist."""
     try:
         found = find_numbered(text, today, language)
-        for rule in _ENGLISH if language == "en" else ():
+        for rule in (_find_after_tomorrow, *(_ENGLISH if language == "en" else ())):
             found = found or rule(text, today)
         return found or find_pair(text, today, language)
     except (ValueError, OverflowError):
@@ -105,7 +110,6 @@ def _next_of_month(number: int, today: date) -> date:
 
 _ENGLISH: Final[tuple[Callable[[str, date], Days | None], ...]] = (
     _find_named,
-    _find_after_tomorrow,
     _find_next,
     _find_of_month,
 )

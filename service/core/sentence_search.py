@@ -73,15 +73,15 @@ def find_date(text: str, base: datetime, language: str, *, is_alone: bool) -> Fo
     own = find_days(text, base.date(), language)
     if own is not None:
         found = Found(own.start, own.end, own.first, own.last)
-        _check_others(text, found, base, language)
-        return found
-    best: tuple[int, Found] | None = None
-    for sureness, found in _guesses(text, base, language, is_alone=is_alone):
-        if best is None or best[0] <= sureness:
-            best = sureness, found
-    if best is None:
+        blanked = text[: own.start] + " " * (own.end - own.start) + text[own.end :]
+        return _with_weekday(text, found, _guesses(blanked, base, language, is_alone=False))
+    guesses = _guesses(text, base, language, is_alone=is_alone)
+    if not guesses:
         _check_months(text, base, language)
-    return best[1] if best else None
+        return None
+    surest = max(sureness for sureness, _ in guesses)
+    found = [each for sureness, each in guesses if sureness == surest][-1]
+    return _with_weekday(text, found, guesses)
 
 
 def _check_months(text: str, base: datetime, language: str) -> None:
@@ -122,21 +122,21 @@ def _placed(start: int, end: int, phrase: str, moment: datetime, base: datetime,
     return Found(start, end, moment.date(), moment.date(), moment if is_moment else None, is_weekday)
 
 
-def _check_others(text: str, found: Found, base: datetime, language: str) -> None:
-    """Raises NoDateFound where a date is written and another one said: `Dec 3 … tomorrow`.
+def _with_weekday(text: str, found: Found, guesses: Sequence[tuple[int, Found]]) -> Found:
+    """The date with its weekday: `Thursday, Dec 3`. Raises NoDateFound where another day is named: `Friday in a week`.
 
-    A weekday is another one only right beside the date: elsewhere it may be what is talked about.
+    Elsewhere than beside the date a weekday may be what is talked about.
     """
-    rest = text[: found.start] + " " * (found.end - found.start) + text[found.end :]
-    for sureness, other in _guesses(rest, base, language, is_alone=False):
-        is_beside = not (rest[found.end : other.start] + rest[other.end : found.start]).strip(" ,.")
-        if other.is_weekday and not is_beside:
+    for sureness, other in guesses:
+        is_beside = not (text[found.end : other.start] + text[other.end : found.start]).strip(" ,.")
+        if (other.is_weekday and not is_beside) or (not other.is_weekday and sureness < 2):
             continue
-        agrees = (
-            other.day.weekday() == found.day.weekday() if other.is_weekday else found.day <= other.day <= found.last
-        )
-        if sureness > 1 and not agrees:
+        by_name = other.is_weekday and not found.is_weekday
+        if found.day.weekday() != other.day.weekday() if by_name else not found.day <= other.day <= found.last:
             raise NoDateFound("the sentence names two days")
+        if by_name:
+            found = found._replace(start=min(found.start, other.start), end=max(found.end, other.end))
+    return found
 
 
 def _search(text: str, base: datetime, language: str) -> Sequence[tuple[str, datetime]]:
@@ -198,7 +198,7 @@ def _sureness(phrase: str, text: str, start: int, language: str) -> int:
         return 0
     if word in _SHORT or (len(letters) <= 3 and letters.isascii()):
         before = text[:start].rstrip().lower()
-        is_at_end = not text[start + len(phrase) :].strip()
+        is_at_end = not text[start + len(phrase) :].strip(" ,.")
         return 1 if word in _SHORT and (is_at_end or not before or before.endswith((" on", " next", " this"))) else 0
     return 2
 

@@ -143,7 +143,7 @@ REPEATED = [
     ("Review every Tuesday and Thursday 2-3pm", "Review", local(5, 14), "FREQ=WEEKLY;BYDAY=TU,TH"),
     ("Sync every other Friday at 3pm", "Sync", local(6, 15), "FREQ=WEEKLY;INTERVAL=2;BYDAY=FR"),
     ("Gym every day at 7am from tomorrow", "Gym", local(5, 7), "FREQ=DAILY"),
-    ("Planning every 3 weeks on Monday at 1pm", "Planning", local(9, 13), "FREQ=WEEKLY;INTERVAL=3"),
+    ("Planning every 3 weeks on Monday at 1pm", "Planning", local(9, 13), "FREQ=WEEKLY;INTERVAL=3;BYDAY=MO"),
     ("Gym every day at 7am until March 8", "Gym", local(5, 7), "FREQ=DAILY;UNTIL=20260308T225959Z"),
     ("Report every month on the 1st at noon", "Report", local(1, 12, month=4), "FREQ=MONTHLY"),
 ]

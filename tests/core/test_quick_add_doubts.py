@@ -35,6 +35,41 @@ REFUSED = [
     "Treffen am 3 um 10 Uhr",
     "Dentist 12/5/31 9am",
     "Passport in 5 years",
+    "every Monday except holidays at 9",
+    "Standup every other day except Friday at 9",
+    "every fifth Friday of every month 3pm",
+    "fifth Friday of every month 3pm",
+    "first and third Monday of every month at 10",
+    "second to last Friday of every month at 10",
+    "every 2nd and 4th Tuesday at 10",
+    "Report every month on Monday at 10",
+    "Standup every day this week at 9",
+    "Sync every weekend at 9",
+    "Meds every hour",
+    "Birthday every March 30",
+    "Gym twice a week at 7am",
+    "Gym Mon and Wed at 7am",
+    "Gym mon, wed, fri 7am",
+    "Coffee Friday, Dec 3 at 3pm",
+    "Coffee Fri, Dec 3 at 3pm",
+    "Offsite Monday to Wednesday",
+    "Yoga Mondays at 6pm",
+    "every month for 2 weeks at 6pm",
+    "yoga every 2 weeks for 1 week at 6pm",
+    "Gym every day at 7am until March 8 for 3 weeks",
+    "last Friday of the month 3pm",
+    "Standup jeden Montag um 10",
+    "Réunion chaque lundi à 10h",
+    "Reunión todos los lunes a las 10",
+    "Spotkanie w każdy poniedziałek o 10:00",
+    "毎週月曜日10時に会議",
+    "Call Bob next week at 3pm",
+    "Call Bob Tuesday next week at 3pm",
+    "Freitag in einer Woche um 10 Uhr",
+    "Treffen nächste Woche um 10 Uhr",
+    "Réunion la semaine prochaine à 10h",
+    "下周一10点开会",
+    "tomorrow at 3pm: plan for Dec 3",
 ]
 TIMED = [
     ("Dentist 12/5 at 3pm", "Dentist", local(5, 15, month=12)),
@@ -49,6 +84,10 @@ TIMED = [
     ("Score 13/13 tomorrow 4pm", "Score 13/13", local(22, 16)),
     ("Treffen am 3. Dezember um 15:30", "Treffen", local(3, 15, 30, month=12)),
     ("Treffen am 3. April um 3 Uhr", "Treffen", datetime(2027, 4, 3, 1, tzinfo=UTC)),
+    ("Reunión pasado mañana a las 15:00", "Reunión", local(23, 15)),
+    ("Reunião depois de amanhã às 15h", "Reunião", local(23, 15)),
+    ("Coffee Thursday, Dec 3 at 3pm", "Coffee", local(3, 15, month=12)),
+    ("Coffee Thu, Dec 3 at 3pm", "Coffee", local(3, 15, month=12)),
     ("12月3日15時に会議", "会議", local(3, 15, month=12)),
 ]
 DAYS = [
@@ -57,6 +96,74 @@ DAYS = [
     ("12月3日 会議", "会議", date(2026, 12, 3)),
     ("Pay $12.50 to Bob on Friday", "Pay $12.50 to Bob", date(2026, 11, 27)),
 ]
+
+
+REPEATED = [
+    ("last friday of every month 3pm", None, local(27, 15), "FREQ=MONTHLY;BYDAY=-1FR"),
+    ("Review on the first Monday of every month at 10", "Review", local(7, 10, month=12), "FREQ=MONTHLY;BYDAY=1MO"),
+    ("Review every third Tuesday of the month at 10", "Review", local(15, 10, month=12), "FREQ=MONTHLY;BYDAY=3TU"),
+    (
+        "Review every 2 months on the first Monday at 10",
+        "Review",
+        local(7, 10, month=12),
+        "FREQ=MONTHLY;INTERVAL=2;BYDAY=1MO",
+    ),
+    ("Payday at 9am on the 15th of every month", "Payday", local(15, 9, month=12), "FREQ=MONTHLY;BYMONTHDAY=15"),
+    (
+        "Close the books at 4pm on the last day of each month",
+        "Close the books",
+        local(30, 16),
+        "FREQ=MONTHLY;BYMONTHDAY=-1",
+    ),
+    ("Gym every Mon and Wed at 7am", "Gym", local(23, 7), "FREQ=WEEKLY;BYDAY=MO,WE"),
+    ("Gym every tue, thu & sat 7am", "Gym", local(24, 7), "FREQ=WEEKLY;BYDAY=TU,TH,SA"),
+    ("Gym every Monday and every Friday 7am", "Gym", local(23, 7), "FREQ=WEEKLY;BYDAY=MO,FR"),
+    ("Standup each Mon-Fri 9:15", "Standup", local(23, 9, 15), "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR"),
+    ("Standup every day except Saturday at 9", "Standup", local(22, 9), "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR,SU"),
+    ("Standup every weekday except Friday at 9", "Standup", local(23, 9), "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH"),
+    ("yoga every Tuesday at 6pm for 6 weeks", "yoga", local(24, 18), "FREQ=WEEKLY;BYDAY=TU;COUNT=6"),
+    ("yoga every other Tuesday at 6pm for 6 weeks", "yoga", local(24, 18), "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU;COUNT=3"),
+    (
+        "yoga every Mon and Wed at 6pm for 2 weeks",
+        "yoga",
+        local(23, 18),
+        "FREQ=WEEKLY;BYDAY=MO,WE;UNTIL=20261206T225959Z",
+    ),
+    ("yoga every Tuesday at 6pm 10 times", "yoga", local(24, 18), "FREQ=WEEKLY;BYDAY=TU;COUNT=10"),
+    ("Meds every day at 8pm for 5 days", "Meds", local(21, 20), "FREQ=DAILY;COUNT=5"),
+    (
+        "Review the first Monday of every month at 10 for 3 months",
+        "Review",
+        local(7, 10, month=12),
+        "FREQ=MONTHLY;BYDAY=1MO;COUNT=3",
+    ),
+    ("Meds every morning at 8", "Meds", local(22, 8), "FREQ=DAILY"),
+    ("Standup daily at 9:15", "Standup", local(22, 9, 15), "FREQ=DAILY"),
+    (
+        "Standup every Monday until June 1 at 10",
+        "Standup",
+        local(23, 10),
+        "FREQ=WEEKLY;BYDAY=MO;UNTIL=20270601T215959Z",
+    ),
+    (
+        "Shift every Monday 9am until 11am until June 1",
+        "Shift",
+        local(23, 9),
+        "FREQ=WEEKLY;BYDAY=MO;UNTIL=20270601T215959Z",
+    ),
+    (
+        "weekly review every Friday 4-5pm starting Dec 4",
+        "weekly review",
+        local(4, 16, month=12),
+        "FREQ=WEEKLY;BYDAY=FR",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "title", "start", "line"), [pytest.param(*row, id=row[0]) for row in REPEATED])
+def test_a_rule_is_exactly_what_was_said(text: str, title: str | None, start: datetime, line: str) -> None:
+    draft = read_sentence(text, now=NOW, time_zone=ZONE)
+    assert (draft.title, draft.starts_at, draft.recurrence) == (title, start, [f"RRULE:{line}"])
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=text) for text in REFUSED])
