@@ -39,6 +39,8 @@ GRACE: Final = 15.0
 
 IDLE: Final = 3600.0
 SEEN_LATELY: Final = timedelta(seconds=60)
+HEARD: Final = timedelta(seconds=25)
+"""Two heartbeats may be late; whoever was not heard of for longer gets no part of an endpoint's rate limit."""
 
 
 class Tick(NamedTuple):
@@ -263,7 +265,7 @@ async def show_census(gateway: Gateway) -> None:
 
 
 class Heartbeat:
-    """Says that this process claims work."""
+    """Says that this process claims work, and hears how many do: they share the rate limits of webhook endpoints."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -271,8 +273,12 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """Say so. Raises DatabaseUnavailable."""
+        now = self._gateway.clock()
         async with self._gateway.database.write() as conn:
-            await workers.report(conn, self._id, self._started_at, self._gateway.clock())
+            await workers.report(conn, self._id, self._started_at, now)
+            at_work = await workers.count_seen(conn, now - HEARD)
+        if self._gateway.deliverer is not None:
+            self._gateway.deliverer.share_rates(at_work)
 
 
 def _age(since: datetime | None, now: datetime) -> float:

@@ -120,6 +120,10 @@ class Deliverer:
         """Let `run` look for due deliveries now instead of at its next tick."""
         self._woken.set()
 
+    def share_rates(self, processes: int) -> None:
+        """So many processes send, this one included: each keeps to its part of an endpoint's rate limit from here on."""
+        self._lanes.sharers = max(1, processes)
+
     def renew(self, endpoint_id: UUID, version: int | None) -> None:
         """An endpoint is at this version by now, or gone (None): what waits here for an older one is claimed anew.
 

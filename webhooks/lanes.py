@@ -87,6 +87,7 @@ class Lanes:
 
     def __init__(self, cap: int, most_slow: int, most: int) -> None:
         self._cap = cap
+        self.sharers = 1  # processes that send to the same endpoints: each has its part of a rate limit
         self._places, self._slow_places, self._backfill_places = Places(most), Places(most_slow), Places(most_slow)
         self._lanes: dict[UUID, Lane] = {}
         self._slow: set[UUID] = set()
@@ -170,7 +171,7 @@ class Lanes:
             lane.backfill_in_flight += 1
             self._backfill_places.take(lane.project_id)
         if dispatch.target.rate_limit:
-            lane.free_at = max(lane.free_at, now) + 1 / dispatch.target.rate_limit
+            lane.free_at = max(lane.free_at, now) + self.sharers / dispatch.target.rate_limit
         self._list(lane, now)
         return dispatch
 
@@ -246,5 +247,5 @@ class Lanes:
             return 2 * self._cap
         most = (4 if rank else 2) * self._cap
         if lane.pace:
-            most = min(most, max(1, lane.pace))
+            most = min(most, max(1, lane.pace // self.sharers))
         return max(0, most - lane.load(rank))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -75,6 +76,27 @@ async def test_a_worker_that_dies_is_told_within_a_minute(probe: Probe, stage: S
         assert stage.clock() - died_at < timedelta(seconds=60)
     assert stage.clock() - died_at > timedelta(seconds=30), "a beat or two may be late"
     assert found[0].startswith(f"worker: none was heard of since {died_at:%Y-%m-%dT%H:%M:%SZ}; start")
+
+
+class Sharer:
+    """Stands where the deliverer stands, and hears with how many it shares the rate limits of endpoints."""
+
+    processes = 1
+
+    def share_rates(self, processes: int) -> None:
+        self.processes = processes
+
+
+async def test_workers_hear_of_each_other_to_share_rate_limits(stage: Stage) -> None:
+    sharers = [Sharer(), Sharer()]
+    hearts = [jobs.Heartbeat(replace(stage.gateway, deliverer=each)) for each in sharers]  # type: ignore[arg-type]
+    for heart in [*hearts, hearts[0]]:
+        await heart.beat()
+    assert [each.processes for each in sharers] == [2, 2]
+    for _ in range(3):
+        stage.clock.advance(10)
+        await hearts[0].beat()
+    assert sharers[0].processes == 1, "the other was not heard of any more"
 
 
 async def test_a_stall_is_seen_in_the_metrics_within_a_minute(stage: Stage) -> None:

@@ -88,6 +88,19 @@ def test_a_rate_limit_spaces_them_out():
     assert lanes.pause(0.25) is None
 
 
+def test_processes_share_a_rate_limit():
+    a = uuid4()
+    lanes = lanes_of(8, most_slow=4)
+    lanes.sharers = 2
+    filled(lanes, a, 3, rate_limit=10)
+    assert popped(lanes, 0.0) == [a]
+    assert popped(lanes, 0.1) == []
+    assert popped(lanes, 0.2) == [a]
+    assert lanes.room(a) == 2, "5 a second: two are in flight, one waits"
+    lanes.sharers = 1
+    assert popped(lanes, 0.4) == [a]
+
+
 def test_what_waits_can_be_taken_back():
     a, b = uuid4(), uuid4()
     lanes = lanes_of(1, most_slow=1)
