@@ -12,6 +12,7 @@ import msgspec
 
 from service.core.drafts import TIMES, Draft, Patch, given, patched
 from service.core.event import Event
+from service.core.series_moves import REMEDY, Move
 from service.errors import RequestRefused
 
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -62,10 +63,7 @@ class Span(msgspec.Struct, frozen=True):
 def span_of(draft: Draft, zone: str | None) -> Span:
     """When a draft is to be, in its own zone or else in `zone`. Raises RequestRefused where it does not say."""
     name = draft.time_zone or zone or "UTC"
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise RequestRefused(f"{name[:64]} is no time zone") from None
+    _zone_named(name)
     if draft.start_date is not None and draft.end_date is not None:
         return Span(draft.start_date, draft.end_date, name)
     if draft.starts_at is not None and draft.ends_at is not None:
@@ -81,6 +79,30 @@ def moved(event: Event, patch: Patch, zone: str | None) -> Span:
     else:
         now = msgspec.structs.replace(now, starts_at=event.starts_at, ends_at=event.ends_at)
     return span_of(patched(now, patch), zone)
+
+
+def move_of(master: Event, span: Span) -> Move:
+    """How a series moves that is to begin at `span`. Raises RequestRefused where days would become times."""
+    if master.is_all_day != span.is_all_day:
+        raise RequestRefused(f"a series cannot be turned from times into days, nor back: {REMEDY}")
+    before = Span(
+        master.start_date or master.starts_at, master.end_date or master.ends_at, master.time_zone or span.zone
+    )
+    zone = _zone_named(before.zone)
+    return Move(
+        before=before.wall(before.start),
+        after=span.wall(span.start),
+        zone=zone,
+        new_zone=_zone_named(span.zone),
+        is_all_day=span.is_all_day,
+    )
+
+
+def _zone_named(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise RequestRefused(f"{name[:64]} is no time zone") from None
 
 
 def is_made(seen: Event, current: Event, patch: Patch) -> bool:

@@ -1,6 +1,7 @@
 """Recurrence rules in Outlook's words: each as it is expected, all as often as RFC 5545 has them, and what is refused."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,6 +9,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.core.series_moves import Move, moved_lines
 from service.errors import RequestRefused
 from service.providers.edits import Span
 from service.providers.microsoft.patterns import pattern_of, shifted
@@ -180,18 +182,59 @@ def test_outlook_repeats_as_often_as_the_rule_says(rule, end, interval, start):
     assert told == meant
 
 
-def test_a_series_that_moves_takes_its_days_along():
-    weekly = pattern_of(["RRULE:FREQ=WEEKLY;COUNT=3"], span_at(START))
-    assert weekly is not None
-    moved = shifted(weekly, START.replace(tzinfo=None), span_at(START + timedelta(days=1)))
-    assert moved["pattern"]["daysOfWeek"] == ["wednesday"]
-    assert moved["range"]["startDate"] == "2026-03-11"
-    assert moved["range"]["numberOfOccurrences"] == 3
-    monthly = pattern_of(["RRULE:FREQ=MONTHLY"], span_at(START))
-    assert monthly is not None
-    assert (
-        shifted(monthly, START.replace(tzinfo=None), span_at(START + timedelta(days=1)))["pattern"]["dayOfMonth"] == 11
-    )
+def moved(lines: list[str], by: timedelta) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The recurrence of a series that moves, and that of one that was made of the moved lines."""
+    made = pattern_of(lines, span_at(START))
+    assert made is not None
+    before, after = START.replace(tzinfo=None), span_at(START + by)
+    move = Move(before=before, after=before + by, zone=PARIS, new_zone=PARIS)
+    # As Graph answers it, with every field.
+    whole = complete(made, from_wall(before, "Europe/Paris"))
+    return shifted(whole, move, after), pattern_of(moved_lines(lines, move), after)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param("FREQ=DAILY;UNTIL=20260331T070000Z", id="daily"),
+        pytest.param("FREQ=WEEKLY;COUNT=3", id="weekly"),
+        pytest.param("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=MO;UNTIL=20260331", id="every-second-week"),
+        pytest.param("FREQ=MONTHLY;BYMONTHDAY=10", id="monthly"),
+        pytest.param("FREQ=YEARLY;BYMONTH=3;BYMONTHDAY=10", id="yearly"),
+    ],
+)
+def test_a_series_that_moves_takes_its_days_and_its_end_along(rule):
+    for by in (timedelta(days=2), timedelta(days=-3, hours=1)):
+        found, made = moved([f"RRULE:{rule}"], by)
+        assert found == made
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param("FREQ=MONTHLY;BYDAY=2TU;UNTIL=20260731T070000Z", id="second-tuesday"),
+        pytest.param("FREQ=WEEKLY;BYDAY=TU,TH;UNTIL=20260331T070000Z", id="weekly"),
+    ],
+)
+def test_a_series_that_moves_within_the_day_keeps_its_days(rule):
+    found, _ = moved([f"RRULE:{rule}"], timedelta(0))
+    later, _ = moved([f"RRULE:{rule}"], timedelta(hours=2))
+    assert later == found
+
+
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        pytest.param({"type": "relativeMonthly", "index": "second", "daysOfWeek": ["tuesday"]}, id="second-tuesday"),
+        pytest.param({"type": "absoluteMonthly", "dayOfMonth": 31}, id="the-last-day"),
+        pytest.param({"type": "lunar"}, id="unheard-of"),
+    ],
+)
+def test_days_that_have_no_counterpart_are_refused(recurrence):
+    day = START + timedelta(days=1)
+    move = Move(before=START.replace(tzinfo=None), after=day.replace(tzinfo=None), zone=PARIS, new_zone=PARIS)
+    with pytest.raises(RequestRefused, match="recurrence"):
+        shifted({"pattern": recurrence, "range": {"type": "noEnd"}}, move, span_at(day))
 
 
 def test_a_day_has_no_hours():

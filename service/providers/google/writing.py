@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
+from msgspec import UNSET
 
 from service.core.drafts import Draft, Patch
 from service.core.event import Event
@@ -20,11 +21,12 @@ from service.errors import (
     ScopeMissing,
     TransientFault,
 )
-from service.providers.edits import is_made
+from service.providers.edits import is_made, move_of, moved
 from service.providers.exchange import Answer
 from service.providers.google.answers import judge_write
 from service.providers.google.api import CalendarApi, events_path, segment
 from service.providers.google.bodies import MEET, conference_body, draft_body, patch_body
+from service.providers.google.moving import INSTANCE_FIELDS, moved_recurrence
 from service.providers.google.reading import read_page
 from service.providers.google.standing import Row, allowed_conferences, seen_of
 from service.providers.google.wire import WRITTEN_FIELDS, WirePage
@@ -43,6 +45,9 @@ REPEATED: Final = timedelta(seconds=5)
 
 MOST_ASKED: Final = 1000
 """Sentences that are remembered as asked for."""
+
+MOST_PAGES: Final = 25
+"""Of one series' occurrences."""
 
 SKEW: Final = timedelta(minutes=1)
 """By how much Google's clock and ours may differ."""
@@ -97,6 +102,7 @@ class GoogleWriter:
                 await self._require_meet(access, place)
             body = patch_body(patch, event, row.standing.attendees or [], place.time_zone)
             body |= conference_body(patch, uuid4().hex, is_there=row.standing.has_conference)
+            body |= await self._moved_series(access, place, row, patch)
             if not body:
                 return await self._settled(access, place, row, wants_conference=False)
             path = f"{events_path(place.raw_calendar_id)}/{segment(target.provider_event_id)}"
@@ -155,6 +161,33 @@ class GoogleWriter:
             row = found
         return row.written(place)
 
+    async def _moved_series(self, access: Access, place: Place, row: Row, patch: Patch) -> dict[str, Any]:
+        """What a patch that moves a whole series says of its recurrence, unless that is given anew."""
+        lines = row.standing.recurrence
+        if not lines or not patch.moves or patch.recurrence is not UNSET:
+            return {}
+        master = row.event(place)
+        move = move_of(master, moved(master, patch, place.time_zone))
+        if move.is_none:
+            return {}
+        rows = await self._instances(access, place, master.provider_event_id)
+        return {"recurrence": moved_recurrence(lines, rows, move)}
+
+    async def _instances(self, access: Access, place: Place, series_id: str) -> list[bytes]:
+        """All occurrences of a series, those that were deleted, too (events.instances)."""
+        path = f"{events_path(place.raw_calendar_id)}/{segment(series_id)}/instances"
+        asked = {"showDeleted": "true", "maxResults": "2500", "fields": INSTANCE_FIELDS}
+        rows: list[bytes] = []
+        params = asked
+        for _ in range(MOST_PAGES):
+            answer = await self._api.call(access, "GET", path, params=params)
+            page = self._page(await self._found(access, place, answer))
+            rows += [bytes(each) for each in page.items or ()]
+            if not page.next_page_token:
+                return rows
+            params = {**asked, "pageToken": page.next_page_token}
+        raise TransientFault("the pages do not end")
+
     def _remember(self, raw_calendar_id: str, text: str, now: datetime) -> bool:
         """Whether this very sentence was asked for before."""
         asked = (raw_calendar_id, text, now)
@@ -177,7 +210,7 @@ class GoogleWriter:
         answer = await self._api.call(access, "GET", events_path(place.raw_calendar_id), params=params)
         words = set(_WORD.findall(text.casefold()))
         found = []
-        for raw in self._page(answer).items or ():
+        for raw in self._page(self._good(answer)).items or ():
             row = Row(bytes(raw))
             title = set(_WORD.findall((row.standing.summary or "").casefold()))
             if row.standing.mark is None and title and title <= words and row.made_at >= earliest:
@@ -190,7 +223,7 @@ class GoogleWriter:
             return place
         params = {"maxResults": "1", "fields": "timeZone"}
         answer = await self._api.call(access, "GET", events_path(place.raw_calendar_id), params=params)
-        return msgspec.structs.replace(place, time_zone=self._page(answer).time_zone or "UTC")
+        return msgspec.structs.replace(place, time_zone=self._page(self._good(answer)).time_zone or "UTC")
 
     async def _require_meet(self, access: Access, place: Place) -> None:
         """Raise RequestRefused where the calendar has no Google Meet; who may not look finds out by trying."""
@@ -269,9 +302,9 @@ class GoogleWriter:
         self._good(await self._api.call(access, "GET", events_path(place.raw_calendar_id), params=params))
         raise EventGone(error.reason)
 
-    def _page(self, answer: Answer) -> WirePage:
+    def _page(self, body: bytes) -> WirePage:
         try:
-            return read_page(self._good(answer))
+            return read_page(body)
         except (*UNREADABLE, ValueError):
             raise TransientFault("a page cannot be read") from None
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from service.core.drafts import Draft, Guest, Patch
 from service.core.event import Event
 from service.errors import RequestRefused
-from service.providers.edits import Span, moved, span_of
+from service.providers.edits import Span, move_of, moved, span_of
 from service.providers.microsoft.patterns import pattern_of, shifted
 from service.providers.microsoft.standing import Invited, Standing
 from service.providers.microsoft.zones import windows_name
@@ -121,11 +121,8 @@ def _moved(patch: Patch, event: Event, standing: Standing, zone: str | None) -> 
     if patch.recurrence is not UNSET:
         return times | {"recurrence": pattern_of(patch.recurrence, span)}
     if standing.recurrence:
-        before = Span(
-            event.start_date or event.starts_at, event.end_date or event.ends_at, event.time_zone or span.zone
-        )
         series = {"pattern": standing.recurrence.pattern, "range": standing.recurrence.range}
-        return times | {"recurrence": shifted(series, before.wall(before.start), span)}
+        return times | {"recurrence": shifted(series, move_of(event, span), span)}
     return times
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import DAILY, MONTHLY, WEEKLY, YEARLY  # type: ignore[import-untyped]
 
 from service.core.recurrence_rules import Rule, Unusable
+from service.core.series_moves import Immovable, Move, moved_rule
 from service.errors import RequestRefused
 from service.providers.edits import Span
 from service.providers.microsoft.zones import windows_name
@@ -23,6 +24,14 @@ SAFE_DAY: Final = 28
 """Later days of a month Outlook moves to its last one, where RFC 5545 leaves the month out."""
 
 _INDEXES: Final = {1: "first", 2: "second", 3: "third", 4: "fourth", -1: "last"}
+_FREQUENCIES: Final = {
+    "daily": "DAILY",
+    "weekly": "WEEKLY",
+    "absoluteMonthly": "MONTHLY",
+    "relativeMonthly": "MONTHLY",
+    "absoluteYearly": "YEARLY",
+    "relativeYearly": "YEARLY",
+}
 _TAKEN: Final = {
     DAILY: {"byweekday"},
     WEEKLY: {"byweekday"},
@@ -55,18 +64,45 @@ def pattern_of(lines: Sequence[str], span: Span) -> dict[str, Any] | None:
     return {"pattern": pattern, "range": _range(rule, span, start)}
 
 
-def shifted(recurrence: Mapping[str, Any], before: datetime, span: Span) -> dict[str, Any]:
-    """The recurrence of a series whose start moves from `before` (wall time) to `span`: Outlook wants both to agree."""
-    after = span.wall(span.start)
-    pattern = dict(recurrence.get("pattern") or {})
-    if pattern.get("daysOfWeek") == [DAYS[before.weekday()]]:
-        pattern["daysOfWeek"] = [DAYS[after.weekday()]]
-    if pattern.get("dayOfMonth") == before.day:
-        pattern["dayOfMonth"] = after.day
-    if pattern.get("month") == before.month:
-        pattern["month"] = after.month
-    moved = {**(recurrence.get("range") or {}), "startDate": after.date().isoformat()}
-    return {"pattern": pattern, "range": {**moved, "recurrenceTimeZone": windows_name(span.zone)}}
+def shifted(recurrence: Mapping[str, Any], move: Move, span: Span) -> dict[str, Any]:
+    """The recurrence of a series that moves to `span`: Outlook wants its start, its days and its end to agree.
+
+    Raises RequestRefused for what has no exact counterpart on other days.
+    """
+    pattern, ends = dict(recurrence.get("pattern") or {}), dict(recurrence.get("range") or {})
+    if move.days:
+        try:
+            moved = pattern_of([f"RRULE:{moved_rule(_rule(pattern, ends), move)}"], span)
+        except Immovable as error:
+            raise RequestRefused(str(error)) from None
+        return moved or {}
+    start = {"startDate": move.after.date().isoformat(), "recurrenceTimeZone": windows_name(span.zone)}
+    return {"pattern": pattern, "range": {**ends, **start}}
+
+
+def _rule(pattern: Mapping[str, Any], ends: Mapping[str, Any]) -> str:
+    """A pattern and its range as the text of a rule; empty for a type that nobody knows."""
+    kind = str(pattern.get("type"))
+    frequency = _FREQUENCIES.get(kind)
+    if frequency is None:
+        return ""
+    parts = {"FREQ": frequency, "INTERVAL": pattern.get("interval") or 1}
+    if frequency == "YEARLY":
+        parts["BYMONTH"] = pattern.get("month") or None
+    if kind.startswith("absolute"):
+        parts["BYMONTHDAY"] = pattern.get("dayOfMonth") or None
+    elif kind != "daily":
+        parts["BYDAY"] = ",".join(str(day)[:2].upper() for day in pattern.get("daysOfWeek") or []) or None
+    if kind == "weekly":
+        parts["WKST"] = str(pattern.get("firstDayOfWeek") or "sunday")[:2].upper()
+    if kind.startswith("relative"):
+        numbers = {name: number for number, name in _INDEXES.items()}
+        parts["BYSETPOS"] = numbers.get(str(pattern.get("index") or "first"), 1)
+    if ends.get("type") == "endDate":
+        parts["UNTIL"] = str(ends.get("endDate")).replace("-", "")
+    elif ends.get("type") == "numbered":
+        parts["COUNT"] = ends.get("numberOfOccurrences")
+    return ";".join(f"{name}={value}" for name, value in parts.items() if value is not None)
 
 
 def _pattern(freq: int, interval: int, options: Mapping[str, Any], start: datetime, text: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from icalendar import Calendar, Event
 
 from service.core.event import Event as ListedEvent
-from service.core.recurrence_rules import in_utc
 from service.core.schedule import Window
+from service.core.series_moves import REMEDY, Immovable, Move, moved_rule
 from service.errors import RequestRefused
 from service.providers.vevent.composing import (
     OWN,
@@ -229,14 +229,14 @@ class CalendarObject:
         return names
 
     def _take_along(self, master: Part, old: Span, new: Span, told: frozenset[str]) -> None:
-        """What was said of single occurrences, but for what was `told` anew, is now said of where these have moved to."""
+        """The rules, and what was said of single occurrences, but for what was `told` anew, move along with the series.
+
+        Raises RequestRefused for what has no exact counterpart.
+        """
         event, read = master
-        by = _wall(new.form, new.start) - _wall(old.form, old.start)
-
-        def shifted(at: datetime | date) -> datetime | date:
-            wall = _wall(old.form, at) + by
-            return wall.date() if new.form.is_day else in_utc(wall.replace(tzinfo=new.form.zone))
-
+        move = _move_of(old, new)
+        for name in {"RRULE", "EXRULE"} - told:
+            self._move_rules(event, name, read, move, new.form)
         for name in {"EXDATE", "RDATE"} - told:
             given = read.properties.get(name, [])
             event.pop(name, None)
@@ -244,18 +244,29 @@ class CalendarObject:
                 if period is not None:
                     raise RequestRefused("a series with dates that have lengths of their own cannot be moved")
                 at = moment.wall.date() if moment.is_day else moment.instant
-                event.add(name, new.form.write(shifted(at)), encode=False)
+                event.add(name, new.form.write(move.slot(at)), encode=False)
         for slot, part in self._changed.items():
             slot_at, own = _value_of(slot), _span_of(part.read)
             ranged = part.event["RECURRENCE-ID"].params.get("RANGE")
             part.event.pop("RECURRENCE-ID")
-            part.event.add("RECURRENCE-ID", new.form.write(shifted(slot_at)), encode=False)
+            part.event.add("RECURRENCE-ID", new.form.write(move.slot(slot_at)), encode=False)
             if ranged:
                 part.event["RECURRENCE-ID"].params["RANGE"] = ranged
             if own.start == slot_at:
-                start = shifted(slot_at)
+                start = move.slot(slot_at)
                 length = new.end - new.start if own.end - own.start == old.end - old.start else own.end - own.start
                 write_span(part.event, checked(Span(new.form, start, start + length)))
+
+    def _move_rules(self, event: Event, name: str, read: Component, move: Move, form: Form) -> None:
+        texts = [each.value for each in read.properties.get(name, [])]
+        try:
+            moved = [moved_rule(text, move) for text in texts]
+        except Immovable as error:
+            raise RequestRefused(str(error)) from None
+        if moved != texts:
+            event.pop(name)
+            for _, value in read_recurrence([f"{name}:{text}" for text in moved], form):
+                event.add(name, value, encode=False)
 
     def _touch(self, event: Event, before: "_Snapshot") -> bool:
         """Note that an event is another now, if it is."""
@@ -357,6 +368,18 @@ def _moved(span: Span, fields: Mapping[str, Any], style: Style) -> Span:
     start = given.get("starts_at", span.start)
     end = given.get("ends_at", span.end if not was_day else start)
     return checked(Span(form, start, end))
+
+
+def _move_of(old: Span, new: Span) -> Move:
+    if old.form.is_day != new.form.is_day:
+        raise RequestRefused(f"a series cannot be turned from times into days, nor back: {REMEDY}")
+    return Move(
+        before=_wall(old.form, old.start),
+        after=_wall(new.form, new.start),
+        zone=old.form.zone,
+        new_zone=new.form.zone,
+        is_all_day=new.form.is_day,
+    )
 
 
 def _zone_name(form: Form) -> str | None:
