@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from api.sites import CaldavSite, MicrosoftSite, Site
+from api.sites import CaldavSite, GoogleSite, MicrosoftSite, Site
 from flows.stage import Stage
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +115,18 @@ async def test_what_does_not_take_place_moves_along(desk: Desk) -> None:
     if isinstance(desk.site, CaldavSite):
         event = await desk.move(event, "04T11")
         assert await desk.starts(event) == ["04T11", "06T11"]
+
+
+@pytest.mark.parametrize("site", ["google"], indirect=True)
+async def test_a_moment_that_was_taken_out_takes_no_other_occurrence_away(desk: Desk) -> None:
+    """Google knows exceptions by the moments at which they were to begin."""
+    assert isinstance(desk.site, GoogleSite)
+    desk.site.world.settings.largest_page = 2
+    event = await desk.write("03T09", "RRULE:FREQ=DAILY;COUNT=4")
+    second = (await desk.of(event))[1]
+    assert (await desk.call.delete(f"/events/{second['id']}")).status_code == 204
+    problem = await desk.move(event, "04T09", 422)
+    assert "recurrence" in problem["detail"]
+    assert await desk.starts(event) == ["03T09", "05T09", "06T09"]
+    event = await desk.move(event, "04T10")
+    assert await desk.starts(event) == ["04T10", "06T10", "07T10"]
