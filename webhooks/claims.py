@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from webhooks.filters import passes
 from webhooks.message import RELAY, DeliveryState, Dispatch, EndpointState, Lease, Rank, Target, about
 from webhooks.tables import deliveries, endpoints, messages
 
@@ -67,6 +68,8 @@ _LOAD = (
         endpoints.c.secret,
         endpoints.c.format,
         endpoints.c.state,
+        endpoints.c.event_types,
+        endpoints.c.calendar_ids.label("wanted_calendar_ids"),
     )
     .join(messages, messages.c.id == deliveries.c.message_id)
     .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
@@ -98,21 +101,42 @@ async def any_due(conn: AsyncConnection, now: datetime) -> bool:
 async def take(conn: AsyncConnection, lease: Lease, ids: Sequence[UUID], *, now: datetime) -> list[Dispatch]:
     """Lease these deliveries, as far as they are still due and nobody else is just taking them.
 
-    Those of endpoints that are disabled or deleted are parked or cancelled on the way.
+    Those of endpoints that are disabled or deleted are parked or cancelled on the way; and so are those that were in hand
+    when the filters of their endpoint got narrower.
     """
     asked = {"ids": padded(ids), "owner": lease.owner, "until": lease.until, "now": now}
     taken = list((await conn.execute(_TAKE, asked)).scalars()) if ids else []
     if not taken:
         return []
     rows = (await conn.execute(_LOAD, {"ids": padded(taken)})).all()
-    for state, to in (
-        (EndpointState.DISABLED, DeliveryState.PARKED),
-        (EndpointState.DELETED, DeliveryState.CANCELLED),
-    ):
-        idle = [row.id for row in rows if row.state == state.value]
-        if idle:
-            await conn.execute(_SHELVE, {"ids": padded(idle), "to": to.value, "now": now})
-    return [_dispatch(row, lease) for row in rows if row.state == EndpointState.ENABLED.value]
+    shelves: dict[str, list[UUID]] = {}
+    dispatches: list[Dispatch] = []
+    for row in rows:
+        if row.state == EndpointState.DISABLED.value:
+            shelves.setdefault(DeliveryState.PARKED.value, []).append(row.id)
+        elif row.state == EndpointState.DELETED.value or not _is_wanted(row):
+            shelves.setdefault(DeliveryState.CANCELLED.value, []).append(row.id)
+        else:
+            dispatches.append(_dispatch(row, lease))
+    for to, ids_of_it in shelves.items():
+        await conn.execute(_SHELVE, {"ids": padded(ids_of_it), "to": to, "now": now})
+    return dispatches
+
+
+def _is_wanted(row: Any) -> bool:
+    """Whether the endpoint still subscribes to it; what was asked for by hand is wanted whatever the filters say."""
+    is_by_hand = row.schedule_start != 0
+    return (
+        is_by_hand
+        or row.format == RELAY
+        or passes(
+            row.event_types,
+            row.wanted_calendar_ids,
+            type=row.type,
+            calendar_id=row.calendar_id,
+            also=row.also_calendar_ids,
+        )
+    )
 
 
 def _dispatch(row: Any, lease: Lease) -> Dispatch:

@@ -37,7 +37,7 @@ def _due(rows: Any) -> ColumnElement[bool]:
 
 
 _earlier = deliveries.alias("earlier")
-_IS_FIRST = or_(
+IS_FIRST = or_(
     deliveries.c.fifo_key.is_(None),
     ~exists().where(
         pending(_earlier),
@@ -49,7 +49,7 @@ _IS_FIRST = or_(
 )
 _SHOWN = (deliveries.c.id, deliveries.c.project_id, deliveries.c.endpoint_id, deliveries.c.next_at)
 _LONGEST = (
-    select(*_SHOWN, _IS_FIRST.label("is_first"))
+    select(*_SHOWN, IS_FIRST.label("is_first"))
     .where(_due(deliveries), deliveries.c.rank == bindparam("rank"))
     .order_by(deliveries.c.next_at)
     .limit(bindparam("most"))

@@ -6,15 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
+from webhooks.filters import stored_pass
 from webhooks.keyring import place
 from webhooks.message import RELAY, STANDARD, DeliveryState, EndpointState, Rank
 from webhooks.ports import Cipher
 from webhooks.signing import SigningKey, new_secret, packed, unpacked
-from webhooks.tables import deliveries, endpoints
+from webhooks.tables import deliveries, endpoints, messages
 
 OVERLAP = timedelta(hours=24)
 OLD_KEYS = 5
@@ -235,12 +236,41 @@ async def delete(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, *, 
     values = {"state": EndpointState.DELETED.value, "secret": b"", "url": "", "description": None}
     if await _update(conn, project_id, endpoint_id, values, now=now) is None:
         return False
-    for state in (DeliveryState.PENDING, DeliveryState.PARKED):
-        await _move(conn, endpoint_id, state, {"state": DeliveryState.CANCELLED.value})
+    await _move_waiting(conn, endpoint_id, {"state": DeliveryState.CANCELLED.value})
     return True
 
 
-async def _move(conn: AsyncConnection, endpoint_id: UUID, state: DeliveryState, values: Mapping[str, Any]) -> None:
+async def free_from_order(conn: AsyncConnection, endpoint_id: UUID) -> None:
+    """Let nothing that waits for the endpoint wait for its turn any more."""
+    await _move_waiting(conn, endpoint_id, {"fifo_key": None})
+
+
+async def cancel_unwanted(conn: AsyncConnection, endpoint: Endpoint) -> None:
+    """Cancel what waits and does not pass the endpoint's filters; those in flight a claim finds, should they come back.
+
+    A test (it has a round of retries that began before it) was for the endpoint whatever it subscribes to.
+    """
+    its_message = messages.c.id == deliveries.c.message_id
+    passing = exists().where(its_message, stored_pass(endpoint.event_types, endpoint.calendar_ids))
+    await _move_waiting(
+        conn, endpoint.id, {"state": DeliveryState.CANCELLED.value}, deliveries.c.schedule_start >= 0, ~passing
+    )
+
+
+async def _move_waiting(
+    conn: AsyncConnection, endpoint_id: UUID, values: Mapping[str, Any], *conditions: ColumnElement[bool]
+) -> None:
+    for state in (DeliveryState.PENDING, DeliveryState.PARKED):
+        await _move(conn, endpoint_id, state, values, *conditions)
+
+
+async def _move(
+    conn: AsyncConnection,
+    endpoint_id: UUID,
+    state: DeliveryState,
+    values: Mapping[str, Any],
+    *conditions: ColumnElement[bool],
+) -> None:
     """Change the endpoint's deliveries in one state; those in flight are left to their settlement."""
     await conn.execute(
         update(deliveries)
@@ -248,6 +278,7 @@ async def _move(conn: AsyncConnection, endpoint_id: UUID, state: DeliveryState, 
             deliveries.c.endpoint_id == endpoint_id,
             deliveries.c.state == literal_column(f"'{state.value}'"),
             deliveries.c.lease.is_(None),
+            *conditions,
         )
         .values(**values)
     )

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, exists, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from webhooks.due import IS_FIRST
 from webhooks.message import DeliveryState, EndpointState
 from webhooks.tables import attempts, deliveries, endpoints, messages
 
@@ -27,6 +28,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One message to one endpoint: its state, how many attempts were made, when the next one is.
 
+    What waits behind another of its calendar, in order, has no next attempt yet.
     `merged_into` is the message that says instead what this one would have said, when the state is `merged`.
     """
 
@@ -65,6 +67,7 @@ _DELIVERY = select(
     deliveries.c.attempts,
     deliveries.c.next_at,
     deliveries.c.merged_into,
+    IS_FIRST.label("is_first"),
 )
 _ATTEMPT = select(
     *[attempts.c[name] for name in Attempt.__struct_fields__ if name in attempts.c],
@@ -144,7 +147,7 @@ async def message_deliveries(conn: AsyncConnection, project_id: UUID, message_id
             endpoint_id=row.endpoint_id,
             state=row.state,
             attempts=row.attempts,
-            next_attempt_at=row.next_at if row.state == DeliveryState.PENDING else None,
+            next_attempt_at=row.next_at if row.state == DeliveryState.PENDING and row.is_first else None,
             merged_into=row.merged_into,
         )
         for row in rows

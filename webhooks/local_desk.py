@@ -294,6 +294,10 @@ async def _changed(
         is_moved = headers is not None and "url" in fields
         secret = await endpoints.sealed_with(conn, cipher, held, headers) if is_moved else None
         result = await endpoints.change(conn, held.project_id, held.id, fields, now=now, secret=secret)
+    if result is not None and fields.keys() & {"event_types", "calendar_ids"}:
+        await endpoints.cancel_unwanted(conn, result)
+    if fields.get("ordering", outbox.FIFO) != outbox.FIFO:
+        await endpoints.free_from_order(conn, held.id)
     if held.state != state and state == EndpointState.ENABLED:
         result = await endpoints.enable(conn, held.project_id, held.id, now=now)
     elif held.state != state:

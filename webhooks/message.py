@@ -31,7 +31,7 @@ class DeliveryState(StrEnum):
     delivered  answered 2xx
     failed     all attempts used up, or the receiver asked to abort
     parked     its endpoint was disabled; enabling makes it pending again
-    cancelled  its endpoint was deleted
+    cancelled  its endpoint was deleted, or narrowed its filters while this waited
     merged     a newer message, sent in its place, says what it would have said
     """
 

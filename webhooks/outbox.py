@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from webhooks.coalescing import take_in
+from webhooks.filters import passes
 from webhooks.merging import MERGEABLE
 from webhooks.message import (
     RELAY,
@@ -34,9 +35,6 @@ from webhooks.message import (
 from webhooks.relay import rows as relays
 from webhooks.retry import SCHEDULE
 from webhooks.tables import deliveries, endpoints, messages
-
-ON_REQUEST = ("event.", "integration.")
-"""Families of types that only those endpoints get which name them."""
 
 FIFO = "fifo"
 
@@ -234,27 +232,13 @@ def is_mergeable(notice: Notice) -> bool:
 
 
 def wants(subscriber: Subscriber, notice: Notice) -> bool:
-    """Whether an endpoint subscribes to a notice of its project: same format, a type it names, a calendar it names.
-
-    No list of types means all but those of `ON_REQUEST`; `event.*` means the family, `*` everything. A notice that
-    belongs to no calendar passes the filter by calendar.
-    """
+    """Whether an endpoint subscribes to a notice of its project: same format, and it passes its filters."""
     if subscriber.format == RELAY:
         return notice.format == STANDARD
-    if notice.format != subscriber.format:
-        return False
-    calendars = subscriber.calendar_ids
-    if calendars is not None and notice.calendar_id is not None:
-        named = about(notice.calendar_id, notice.also)
-        if not any(calendar_id in calendars for calendar_id in named):
-            return False
-    if subscriber.event_types is None:
-        return not notice.type.startswith(ON_REQUEST)
-    return any(covers(pattern, notice.type) for pattern in subscriber.event_types)
-
-
-def covers(pattern: str, event_type: str) -> bool:
-    """Whether a pattern (`calendar.active`, `event.*`, `*`) covers a type."""
-    if pattern.endswith("*"):
-        return event_type.startswith(pattern[:-1])
-    return pattern == event_type
+    return notice.format == subscriber.format and passes(
+        subscriber.event_types,
+        subscriber.calendar_ids,
+        type=notice.type,
+        calendar_id=notice.calendar_id,
+        also=notice.also,
+    )

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, literal_column, or_, select, update
+from sqlalchemy import and_, case, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from webhooks.claims import padded
+from webhooks.claims import PENDING, padded
+from webhooks.due import IS_FIRST
+from webhooks.filters import of_type
 from webhooks.message import DeliveryState, EndpointState, Rank
 from webhooks.tables import deliveries, endpoints, messages
 
@@ -20,6 +23,9 @@ _RESTARTED = {
 }
 """A new round of retries, behind what is new; what somebody asked for by hand merges with nothing."""
 
+_PAST_ITS_TURN = {"fifo_key": case((and_(PENDING, IS_FIRST), deliveries.c.fifo_key), else_=None)}
+"""One that waits in order is let past those before it; the first keeps its place, for the others wait for it."""
+
 PIECE = 500
 
 
@@ -28,8 +34,8 @@ async def resend(
 ) -> int:
     """Make a message due again to one enabled endpoint that it was for, or to each; how many that are.
 
-    Same id, same bytes, and a new round of retries; one that is on its way is left alone, and counts. Wake a deliverer
-    after the commit.
+    Same id, same bytes, and a new round of retries, out of order where there is one; one that is on its way is left alone,
+    and counts. Wake a deliverer after the commit.
     """
     conditions = [
         deliveries.c.project_id == project_id,
@@ -41,7 +47,7 @@ async def resend(
         conditions.append(deliveries.c.endpoint_id == endpoint_id)
     query = select(deliveries.c.id).join(endpoints, endpoints.c.id == deliveries.c.endpoint_id).where(*conditions)
     ids = (await conn.execute(query)).scalars().all()
-    await _restart(conn, ids, now)
+    await _restart(conn, ids, now, **_PAST_ITS_TURN)
     return len(ids)
 
 
@@ -66,7 +72,7 @@ async def recover(
     if until is not None:
         wanted.append(messages.c.created_at < until)
     if event_types:
-        wanted.append(or_(*[_of_type(pattern) for pattern in event_types]))
+        wanted.append(or_(*[of_type(pattern) for pattern in event_types]))
     if after is not None:
         wanted.append(deliveries.c.id > after)
     query = (
@@ -86,17 +92,11 @@ async def recover(
     return ids
 
 
-def _of_type(pattern: str) -> ColumnElement[bool]:
-    if pattern.endswith("*"):
-        return messages.c.type.startswith(pattern[:-1], autoescape=True)
-    return messages.c.type == pattern
-
-
-async def _restart(conn: AsyncConnection, delivery_ids: Sequence[UUID], now: datetime) -> None:
+async def _restart(conn: AsyncConnection, delivery_ids: Sequence[UUID], now: datetime, **values: Any) -> None:
     """Begin a new round; deliveries in flight are left alone."""
     if delivery_ids:
         await conn.execute(
             update(deliveries)
             .where(deliveries.c.id.in_(padded(delivery_ids)), deliveries.c.lease.is_(None))
-            .values(**_RESTARTED, next_at=now)
+            .values(**_RESTARTED, **values, next_at=now)
         )

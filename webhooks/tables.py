@@ -81,7 +81,7 @@ class DeliveryRow(Table, table=True):
     """One message on its way to one endpoint; see `DeliveryState` for its life.
 
     `next_at` is when the row may be claimed: the time of the next attempt, or the end of the lease that is on it.
-    `fifo_key` is the calendar for an endpoint that wants order: of one key only the oldest pending row may be claimed.
+    `fifo_key` is the calendar for an endpoint that wanted order then: of one key only the oldest pending row may be claimed.
     `rank` is 0 for news and 1 for what is made up for, which waits for news. `merge_key` is the calendar whose newer news
     may take this one in, as long as it was never attempted; `merged_into` is the message that has.
     """

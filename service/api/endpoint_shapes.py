@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from service.core.catalogue import EVENT_TYPES
 from service.core.meeting_baas.notices import EVENTS
-from webhooks.outbox import covers
+from webhooks.filters import covers
 
 LONGEST_GRACE: Final = 604_800
 DAY: Final = 86_400

@@ -112,7 +112,9 @@ async def show(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inject
     operation_id="changeEndpoint",
     summary="Change a webhook endpoint, or enable it again",
     description="A new `url` is judged as that of a new endpoint. What waited while the endpoint was disabled is due at once, "
-    "behind what is new. What is sent from the answer on goes by the change.",
+    "behind what is new. What is sent from the answer on goes by the change: of what waits, that which new filters do not "
+    "cover is cancelled, and an `ordering` of `best_effort` lets go what waited for its turn. An `ordering` of `fifo` holds "
+    "for what comes. An endpoint of the format `meeting_baas_v1` that gets another `url` sends the key of this request there.",
     tags=["Webhooks"],
     opt={"body": CHANGE, "conditional": True},
 )

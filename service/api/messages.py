@@ -126,7 +126,7 @@ async def list_attempts(
     operation_id="resendMessage",
     summary="Send a message again",
     description="To one of the endpoints that it was for, or to all of them: same id, same bytes, a new round of retries, "
-    "behind what is new. 409 when none of them can be sent to.",
+    "behind what is new; of an endpoint with `ordering: fifo`, past those that wait for their turn. 409 when none of them can be sent to.",
     tags=["Webhooks"],
     opt={"body": RESENDING},
 )

@@ -24,7 +24,7 @@ from service.core.lifecycle import REMEDIES, State
 from service.core.schedule import poll_interval
 from service.observability import METRICS
 from service.settings import Settings, variable
-from webhooks.outbox import covers
+from webhooks.filters import covers
 from webhooks.signing import Signer, SigningKey, new_secret
 
 README = "README.md"

@@ -18,9 +18,9 @@ from svix.models import EndpointOut, MessageAttemptOut, MessageEndpointOut, Mess
 
 from webhooks.attempt import fit
 from webhooks.endpoints import Endpoint
+from webhooks.filters import covers
 from webhooks.history import Attempt, Delivery
 from webhooks.message import STANDARD, DeliveryState, EndpointState
-from webhooks.outbox import covers
 from webhooks.relay.remote import KnownType
 
 ANY = "any-calendar"
