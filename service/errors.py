@@ -15,6 +15,7 @@ ProviderError                   the provider's answer, ended by a flow, where it
 └── RequestRefused              the provider will not do this one thing, ever
     ├── PushUnsupported         this calendar cannot be watched: poll it
     ├── ReadOnly                this account may not write this event, or to this calendar
+    ├── SeriesUnmovable         a series that would not be the same series after its move: nothing was sent
     ├── CannotBeSilent          guests would be mailed of what they are not to be mailed of
     ├── EventGone               the event that is to be written is not there (any more)
     └── Outdated                the event has changed at the provider since it was read
@@ -127,6 +128,10 @@ class RequestRefused(ProviderError):
 
 class ReadOnly(RequestRefused):
     """The account may read, and not write: a calendar that is shared so, or an event of somebody else."""
+
+
+class SeriesUnmovable(RequestRefused):
+    """A whole series cannot be moved so that each of its occurrences moves by as much; no provider was asked."""
 
 
 class CannotBeSilent(RequestRefused):

@@ -79,7 +79,7 @@ def moved_rule(text: str, move: Move) -> str:
     try:
         rule = Rule.read(text, move.before, move.zone, is_all_day=move.is_all_day)
     except Unusable as error:
-        raise Immovable(f"a series with {error} cannot be moved: {REMEDY}") from None
+        raise Immovable(f"{error} has no counterpart there: {REMEDY}") from None
     changed = _hours(rule, move, text) | (_days(rule, move, text) if move.days and rule.freq < HOURLY else {})
     if rule.until is not None:
         changed["UNTIL"] = _written(_moved_until(rule, move, text))
@@ -223,4 +223,4 @@ def _written(at: datetime | date) -> str:
 
 
 def _immovable(text: str) -> Immovable:
-    return Immovable(f"a series with {text[:100]} cannot be moved like this, as there is no such rule: {REMEDY}")
+    return Immovable(f"{text[:100]} has no exact counterpart there: {REMEDY}")

@@ -12,8 +12,8 @@ import msgspec
 
 from service.core.drafts import TIMES, Draft, Patch, given, patched
 from service.core.event import Event
-from service.core.series_moves import REMEDY, Move
-from service.errors import RequestRefused
+from service.core.series_moves import Move
+from service.errors import RequestRefused, SeriesUnmovable
 
 _TAG: Final = re.compile(r"<[^>]*>")
 _WHEN: Final = {
@@ -82,9 +82,9 @@ def moved(event: Event, patch: Patch, zone: str | None) -> Span:
 
 
 def move_of(master: Event, span: Span) -> Move:
-    """How a series moves that is to begin at `span`. Raises RequestRefused where days would become times."""
+    """How a series moves that is to begin at `span`. Raises SeriesUnmovable where days would become times."""
     if master.is_all_day != span.is_all_day:
-        raise RequestRefused(f"a series cannot be turned from times into days, nor back: {REMEDY}")
+        raise SeriesUnmovable("times do not become days, nor days times")
     before = Span(
         master.start_date or master.starts_at, master.end_date or master.ends_at, master.time_zone or span.zone
     )

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from service.core.series_moves import Move
-from service.errors import RequestRefused, TransientFault
+from service.errors import SeriesUnmovable, TransientFault
 from service.providers.google.moving import moved_recurrence
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -52,7 +52,7 @@ def test_days_that_were_deleted():
     ],
 )
 def test_no_occurrence_is_taken_over_by_what_was_said_of_another(rows: list[bytes]):
-    with pytest.raises(RequestRefused, match="recurrence"):
+    with pytest.raises(SeriesUnmovable, match="recurrence"):
         moved_recurrence(DAILY, rows, move(timedelta(days=1)))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.series_moves import Move, moved_lines
-from service.errors import RequestRefused
+from service.errors import RequestRefused, SeriesUnmovable
 from service.providers.edits import Span
 from service.providers.microsoft.patterns import pattern_of, shifted
 from service.providers.microsoft.zones import iana_name, windows_name
@@ -233,7 +233,7 @@ def test_a_series_that_moves_within_the_day_keeps_its_days(rule):
 def test_days_that_have_no_counterpart_are_refused(recurrence):
     day = START + timedelta(days=1)
     move = Move(before=START.replace(tzinfo=None), after=day.replace(tzinfo=None), zone=PARIS, new_zone=PARIS)
-    with pytest.raises(RequestRefused, match="recurrence"):
+    with pytest.raises(SeriesUnmovable, match="recurrence"):
         shifted({"pattern": recurrence, "range": {"type": "noEnd"}}, move, span_at(day))
 
 

@@ -17,6 +17,7 @@ from service.errors import (
     ProviderError,
     ReadOnly,
     ScopeMissing,
+    SeriesUnmovable,
     Throttled,
     TransientFault,
 )
@@ -72,8 +73,7 @@ def refuse(provider: str, error: ProviderError, now: datetime, fate: str) -> NoR
         case PolicyForbids():
             code = "insufficient_scope"
         case _:
-            detail = f"The provider refuses this event: {error.reason}"
-            raise GatewayError(422, "validation_failed", detail) from error
+            raise _refusal(error) from error
     raise GatewayError(422, code, f"{BLAMES[provider].of(code).remedy} ({error.reason})") from error
 
 
@@ -81,6 +81,14 @@ def refuse_silence(error: CannotBeSilent) -> NoReturn:
     """Raises the GatewayError for what guests would be mailed of, although no request but the connection forbids it."""
     problem = FieldProblem("notify", "is to be true where disable_attendee_notification is set")
     raise GatewayError(422, "validation_failed", _SETTING, errors=[problem]) from error
+
+
+def _refusal(error: ProviderError) -> GatewayError:
+    if isinstance(error, SeriesUnmovable):
+        problem = FieldProblem("recurrence", error.reason)
+        detail = f"The series cannot be moved, and nothing was written: {error.reason}"
+        return GatewayError(422, "validation_failed", detail, errors=[problem])
+    return GatewayError(422, "validation_failed", f"The provider refuses this event: {error.reason}")
 
 
 def _silence(error: Throttled | TransientFault, now: datetime, fate: str) -> GatewayError:

@@ -13,7 +13,7 @@ import msgspec
 
 from service.core.recurrence import Slot
 from service.core.series_moves import REMEDY, Immovable, Move, moved_lines
-from service.errors import RequestRefused, TransientFault
+from service.errors import SeriesUnmovable, TransientFault
 from service.providers.google.wire import MOMENT, WireMoment
 from service.providers.lenient import UNREADABLE
 
@@ -34,16 +34,16 @@ _instance: Final = msgspec.json.Decoder(WireInstance)
 def moved_recurrence(lines: Sequence[str], rows: Iterable[bytes], move: Move) -> list[str]:
     """The recurrence of a series after its move; `rows` are all its occurrences before it, the deleted ones, too.
 
-    Raises RequestRefused where the move would not be exact.
+    Raises SeriesUnmovable where the move would not be exact.
     """
     try:
         moved = moved_lines(lines, move)
     except Immovable as error:
-        raise RequestRefused(str(error)) from None
+        raise SeriesUnmovable(str(error)) from None
     slots, deleted, displaced = _occurrences(rows)
     taken = {move.slot(slot) for slot in slots - deleted}
     if taken & (deleted | displaced):
-        raise RequestRefused(f"an occurrence that was deleted or moved by itself is in the way of another: {REMEDY}")
+        raise SeriesUnmovable(f"an occurrence that was deleted or moved by itself is in the way of another: {REMEDY}")
     # Those that Google keeps away by itself need no word.
     return moved + [_excluded(slot) for slot in sorted({move.slot(slot) for slot in deleted} - deleted, key=str)]
 

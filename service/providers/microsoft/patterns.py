@@ -13,7 +13,7 @@ from dateutil.rrule import DAILY, MONTHLY, WEEKLY, YEARLY  # type: ignore[import
 
 from service.core.recurrence_rules import Rule, Unusable
 from service.core.series_moves import Immovable, Move, moved_rule
-from service.errors import RequestRefused
+from service.errors import RequestRefused, SeriesUnmovable
 from service.providers.edits import Span
 from service.providers.microsoft.zones import windows_name
 
@@ -67,14 +67,14 @@ def pattern_of(lines: Sequence[str], span: Span) -> dict[str, Any] | None:
 def shifted(recurrence: Mapping[str, Any], move: Move, span: Span) -> dict[str, Any]:
     """The recurrence of a series that moves to `span`: Outlook wants its start, its days and its end to agree.
 
-    Raises RequestRefused for what has no exact counterpart on other days.
+    Raises SeriesUnmovable for what has no exact counterpart on other days.
     """
     pattern, ends = dict(recurrence.get("pattern") or {}), dict(recurrence.get("range") or {})
     if move.days:
         try:
             moved = pattern_of([f"RRULE:{moved_rule(_rule(pattern, ends), move)}"], span)
         except Immovable as error:
-            raise RequestRefused(str(error)) from None
+            raise SeriesUnmovable(str(error)) from None
         return moved or {}
     start = {"startDate": move.after.date().isoformat(), "recurrenceTimeZone": windows_name(span.zone)}
     return {"pattern": pattern, "range": {**ends, **start}}

@@ -15,7 +15,7 @@ from icalendar import Calendar, Event
 from service.core.event import Event as ListedEvent
 from service.core.schedule import Window
 from service.core.series_moves import REMEDY, Immovable, Move, moved_rule
-from service.errors import RequestRefused
+from service.errors import RequestRefused, SeriesUnmovable
 from service.providers.vevent.composing import (
     OWN,
     RECURRENCE,
@@ -231,7 +231,7 @@ class CalendarObject:
     def _take_along(self, master: Part, old: Span, new: Span, told: frozenset[str]) -> None:
         """The rules, and what was said of single occurrences, but for what was `told` anew, move along with the series.
 
-        Raises RequestRefused for what has no exact counterpart.
+        Raises SeriesUnmovable for what has no exact counterpart.
         """
         event, read = master
         move = _move_of(old, new)
@@ -242,7 +242,7 @@ class CalendarObject:
             event.pop(name, None)
             for moment, period in (each for one in given for each in read_moments(one, read.zones, read.start)):
                 if period is not None:
-                    raise RequestRefused("a series with dates that have lengths of their own cannot be moved")
+                    raise SeriesUnmovable(f"some of its dates have lengths of their own: {REMEDY}")
                 at = moment.wall.date() if moment.is_day else moment.instant
                 event.add(name, new.form.write(move.slot(at)), encode=False)
         for slot, part in self._changed.items():
@@ -262,7 +262,7 @@ class CalendarObject:
         try:
             moved = [moved_rule(text, move) for text in texts]
         except Immovable as error:
-            raise RequestRefused(str(error)) from None
+            raise SeriesUnmovable(str(error)) from None
         if moved != texts:
             event.pop(name)
             for _, value in read_recurrence([f"{name}:{text}" for text in moved], form):
@@ -372,7 +372,7 @@ def _moved(span: Span, fields: Mapping[str, Any], style: Style) -> Span:
 
 def _move_of(old: Span, new: Span) -> Move:
     if old.form.is_day != new.form.is_day:
-        raise RequestRefused(f"a series cannot be turned from times into days, nor back: {REMEDY}")
+        raise SeriesUnmovable("times do not become days, nor days times")
     return Move(
         before=_wall(old.form, old.start),
         after=_wall(new.form, new.start),

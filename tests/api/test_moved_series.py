@@ -92,7 +92,8 @@ async def test_a_series_keeps_all_its_occurrences(desk: Desk) -> None:
 async def test_a_series_that_cannot_be_moved_exactly_stays_where_it_is(desk: Desk) -> None:
     second = await desk.write("09T09", "RRULE:FREQ=MONTHLY;BYDAY=2MO;COUNT=2")
     problem = await desk.move(second, "10T09", 422)
-    assert "recurrence" in problem["detail"]
+    assert "nothing was written" in problem["detail"]
+    assert [each["field"] for each in problem["errors"]] == ["recurrence"]
     assert await desk.starts(second) == ["09T09"]
     second = await desk.move(second, "09T11")
     assert await desk.starts(second) == ["09T11"]
