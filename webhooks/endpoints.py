@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, exists, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, insert, literal, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
@@ -240,9 +240,10 @@ async def delete(conn: AsyncConnection, project_id: UUID, endpoint_id: UUID, *, 
     return True
 
 
-async def free_from_order(conn: AsyncConnection, endpoint_id: UUID) -> None:
-    """Let nothing that waits for the endpoint wait for its turn any more."""
-    await _move_waiting(conn, endpoint_id, {"fifo_key": None})
+async def free_from_order(conn: AsyncConnection, endpoint_id: UUID, *, now: datetime) -> None:
+    """Let nothing that waits for the endpoint wait for its turn any more: what did so is due from now on."""
+    next_at = case((deliveries.c.next_at < now, literal(now, deliveries.c.next_at.type)), else_=deliveries.c.next_at)
+    await _move_waiting(conn, endpoint_id, {"fifo_key": None, "next_at": next_at}, deliveries.c.fifo_key.is_not(None))
 
 
 async def cancel_unwanted(conn: AsyncConnection, endpoint: Endpoint) -> None:

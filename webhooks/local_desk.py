@@ -297,7 +297,7 @@ async def _changed(
     if result is not None and fields.keys() & {"event_types", "calendar_ids"}:
         await endpoints.cancel_unwanted(conn, result)
     if fields.get("ordering", outbox.FIFO) != outbox.FIFO:
-        await endpoints.free_from_order(conn, held.id)
+        await endpoints.free_from_order(conn, held.id, now=now)
     if held.state != state and state == EndpointState.ENABLED:
         result = await endpoints.enable(conn, held.project_id, held.id, now=now)
     elif held.state != state:

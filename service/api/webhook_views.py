@@ -75,6 +75,7 @@ class RedeliveryView(msgspec.Struct, frozen=True):
 class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     """One message to one endpoint. `status` is `pending`, `delivered`, `failed`, `parked`, `cancelled` or `merged`.
 
+    `next_attempt_at` is null where none is planned: also while it waits behind another of its calendar (`ordering: fifo`).
     A merged one was never sent: the message `merged_into` says the same and more.
     """
 

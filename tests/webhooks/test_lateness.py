@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from webhook_receivers import answers
 
-from webhooks import lateness
+from webhooks import endpoints, lateness
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +71,17 @@ async def test_what_waits_behind_its_own_order_is_not_late(bench, monkeypatch, c
     await deliverer.claim_due()
     await settled(bench)
     assert await oldest(bench, hours=1) == bench.clock(), "the next one waits for us since its turn came"
+
+
+async def test_what_is_freed_from_its_order_is_due_from_then_on(bench):
+    endpoint, _ = await bench.endpoint("https://order.example", ordering="fifo")
+    calendar = uuid4()
+    await bench.put(*[bench.notice("a.b", calendar_id=calendar) for _ in range(3)])
+    freed = bench.clock.advance(hours=1)
+    async with bench.store.write() as conn:
+        await endpoints.free_from_order(conn, endpoint.id, now=freed)
+    assert await oldest(bench, hours=1) == freed
+    assert await due(bench) == 3
 
 
 @pytest.mark.parametrize("crowd", [512, 2], ids=["few", "a crowd"])

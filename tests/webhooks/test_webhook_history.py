@@ -63,6 +63,16 @@ async def test_one_message_with_its_deliveries_and_attempts(bench):
     assert failed.next_attempt_at == by_state["pending"].next_attempt_at
 
 
+async def test_what_waits_behind_another_in_order_has_no_next_attempt_yet(bench):
+    await bench.endpoint("https://a.example", ordering="fifo")
+    calendar = uuid4()
+    await bench.put(*[bench.notice("a.b", calendar_id=calendar) for _ in range(2)], bench.notice("a.b"))
+    ids = [row.id for row in await bench.rows("messages")]
+    async with bench.store.read() as conn:
+        found = await history.message_deliveries(conn, bench.project_id, ids)
+    assert [each.next_attempt_at for each in found] == [bench.clock(), None, bench.clock()]
+
+
 async def test_a_resend_is_the_same_message_with_a_new_round_of_retries(bench):
     receiver = await bench.receiver()
     await bench.endpoint(receiver.url)
