@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, tzinfo
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -108,7 +108,10 @@ def given(patch: Patch) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(patch, name)) is not UNSET}
 
 
-def patched(draft: Draft, patch: Patch) -> Draft:
+D = TypeVar("D", bound=Draft)
+
+
+def patched(draft: D, patch: Patch) -> D:
     """The draft with a patch applied. Timed fields that are set clear those of whole days, and the other way round."""
     fields = given(patch)
     if fields.get("starts_at") is not None:

@@ -5,21 +5,39 @@ draft ──complete──► whole ──shown──► what the provider is gi
 verdict ◄────────────judge────────────────┘
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from service.core.call_blocks import is_same_text
 from service.core.connection import EventPrivacy, Settings
-from service.core.drafts import Draft, Guest, Patch
+from service.core.drafts import D, Draft, Guest, Patch, patched
+from service.core.drafts import given as fields_of
 from service.core.event import DECLINED, Attendee, Event, FieldChange
 
 HIDDEN_TITLE: Final = "Busy"
 MOST_WRITE_BACKS: Final = 3
 """So often an event is set right that somebody else keeps changing; then the provider's word stands."""
 
-_COMPARED: Final = ("title", "description", "location", "starts_at", "ends_at", "start_date", "end_date")
+_COMPARED: Final = (
+    "title", "description", "location", "starts_at", "ends_at", "start_date", "end_date", "visibility", "is_busy",
+)  # fmt: skip
+_OWN: Final = frozenset({"visibility", "is_busy", "reminders"})
+"""What only concerns the owner's copy: guests need no mail about it."""
+
+_HIDEABLE: Final = ("title", "description", "location", "attendees")
+_VEILED: Final = frozenset({"private", "confidential"})
+
+
+class Remembered(Draft, frozen=True, kw_only=True):
+    """A draft as it is kept: of the fields that are `hidden` the provider has not been shown what the author said.
+
+    `guests` are the addresses that the provider showed after our last write; some write one in another way. None: not noted.
+    """
+
+    hidden: list[str] | None = None
+    guests: list[str] | None = None
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -49,7 +67,7 @@ class Adopt(msgspec.Struct, frozen=True):
 Verdict = Nothing | Cancel | Gone | WriteBack | Adopt
 
 
-def complete(draft: Draft, settings: Settings) -> Draft:
+def complete(draft: D, settings: Settings) -> D:
     """The draft with the connection's defaults for what it leaves out."""
     defaults = settings.event_defaults
     return msgspec.structs.replace(
@@ -59,15 +77,37 @@ def complete(draft: Draft, settings: Settings) -> Draft:
     )
 
 
-def shown(draft: Draft, privacy: EventPrivacy) -> Draft:
+def remembered(draft: Draft, privacy: EventPrivacy) -> Remembered:
+    """A draft that is to be written, or was written before it was noted what is hidden of it."""
+    if isinstance(draft, Remembered) and draft.hidden is not None:
+        return draft
+    return Remembered(**(msgspec.structs.asdict(draft) | {"hidden": _hidden_by(privacy)}))
+
+
+def said_anew(draft: Remembered, patch: Patch, privacy: EventPrivacy) -> Remembered:
+    """The draft with its author's patch. Of what that says the provider sees what it may today, of the rest as much as it did."""
+    said = fields_of(patch).keys()
+    hidden = [name for name in draft.hidden or () if name not in said]
+    hidden += [name for name in _hidden_by(privacy) if name in said]
+    guests = None if "attendees" in said else draft.guests
+    return msgspec.structs.replace(patched(draft, patch), hidden=hidden, guests=guests)
+
+
+def followed(draft: Draft, before: Remembered) -> Remembered:
+    """What somebody has made of a draft at the provider, where what they have changed is hidden from nobody."""
+    hidden = [name for name in before.hidden or () if getattr(draft, name) == getattr(before, name)]
+    guests = before.guests if draft.attendees == before.attendees else _addresses(draft.attendees)
+    return Remembered(**(msgspec.structs.asdict(draft) | {"hidden": hidden, "guests": guests}))
+
+
+def shown(draft: Remembered) -> Draft:
     """What the provider is given of a whole draft. A link to join stands there in any case, added afterwards."""
-    return msgspec.structs.replace(
-        draft,
-        title=draft.title if privacy.show_title else HIDDEN_TITLE,
-        description=draft.description if privacy.show_description else None,
-        location=draft.location if privacy.show_location else None,
-        attendees=draft.attendees if privacy.show_attendees else [],
-    )
+    blank: dict[str, Any] = {"title": HIDDEN_TITLE, "description": None, "location": None, "attendees": []}
+    return msgspec.structs.replace(draft, **{name: blank[name] for name in draft.hidden or ()})
+
+
+def _hidden_by(privacy: EventPrivacy) -> list[str]:
+    return [name for name in _HIDEABLE if not getattr(privacy, f"show_{name}")]
 
 
 def with_link(draft: Draft, url: str | None) -> Draft:
@@ -112,6 +152,8 @@ def judge(draft: Draft, event: Event, settings: Settings, *, given: Draft, write
 
     `draft` is what its author said, `given` what the provider was given of it, `event` what it shows now.
     """
+    # What the settings add today was not written then.
+    given = msgspec.structs.replace(given, visibility=draft.visibility, reminders=draft.reminders)
     direction = settings.sync_direction
     if settings.cancel_if_declined_or_deleted and direction != "inbound" and _is_declined(event):
         return Cancel()
@@ -125,9 +167,8 @@ def judge(draft: Draft, event: Event, settings: Settings, *, given: Draft, write
 def adopt(draft: Draft, given: Draft, event: Event) -> Draft:
     """The draft with what somebody has changed of the event at the provider; what was hidden from there stays ours."""
     changed = {name: getattr(event, name) for name in _changed(given, event)}
-    guests = _guests(event)
-    if {guest.email for guest in guests} != {guest.email for guest in given.attendees}:
-        changed["attendees"] = guests
+    if not _has_guests(given, event):
+        changed["attendees"] = guests_of(event)
     if changed.keys() & _TIMES:
         timed = not event.is_all_day
         changed |= {
@@ -143,14 +184,22 @@ _TIMES: Final = frozenset({"starts_at", "ends_at", "start_date", "end_date"})
 
 
 def _restored(given: Draft, event: Event) -> Patch | None:
-    """The patch that makes the provider's event again what it was given; None where it is."""
+    """The patch that makes the provider's event again what it was given; None where it is.
+
+    Nobody reads reminders: those that were given are given again with whatever else is.
+    """
     names = _changed(given, event)
+    if not _has_guests(given, event):
+        names.append("attendees")
     if not names:
         return None
+    if given.reminders is not None:
+        names.append("reminders")
     if _TIMES.intersection(names):
         names = [name for name in names if name not in _TIMES]
         names += ["start_date", "end_date"] if given.is_all_day else ["starts_at", "ends_at"]
-    return Patch(**{name: getattr(given, name) for name in names}, notify=given.notify)
+    notify = given.notify and not _OWN.issuperset(names)
+    return Patch(**{name: getattr(given, name) for name in names}, notify=notify)
 
 
 def _changed(given: Draft, event: Event) -> list[str]:
@@ -162,12 +211,38 @@ def _changed(given: Draft, event: Event) -> list[str]:
             continue
         if name == "description" and is_same_text(ours, theirs):
             continue
+        # Outlook does not tell public from default, and some take confidential for private.
+        if name == "visibility" and (ours in _VEILED) == (theirs in _VEILED):
+            continue
         if (ours or None) != (theirs or None):
             names.append(name)
     return names
 
 
-def _guests(event: Event) -> list[Guest]:
+def _has_guests(given: Draft, event: Event) -> bool:
+    """Whether the provider's list has whom it had after our last write, else whom it was given; who answered what is theirs.
+
+    The organizer and the calendar's owner are on a list or not, whoever was invited.
+    """
+    there = set(_addresses(guests_of(event)))
+    if isinstance(given, Remembered) and given.guests is not None:
+        return there == set(given.guests)
+    invited = set(_addresses(given.attendees))
+    others = {person.email for person in event.attendees} | {event.organizer.email if event.organizer else None}
+    return there <= invited <= there | others
+
+
+def _addresses(guests: Iterable[Guest]) -> list[str]:
+    return sorted({guest.email.lower() for guest in guests})
+
+
+def seen(draft: Remembered, event: Event) -> Remembered:
+    """The draft with what the provider shows after it was written."""
+    return msgspec.structs.replace(draft, guests=_addresses(guests_of(event)))
+
+
+def guests_of(event: Event) -> list[Guest]:
+    """Who is invited, but for who invites and whose calendar it is."""
     return [
         Guest(email=person.email, name=person.name, optional=person.optional)
         for person in event.attendees

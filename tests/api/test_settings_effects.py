@@ -176,6 +176,105 @@ async def test_outbound_sets_right_what_somebody_changed(office: Office):
     assert [cause for _, cause in told] == ["poll", "write"]
 
 
+@pytest.mark.parametrize("title", ["Theirs", "Review"], ids=["and-more", "guests-alone"])
+async def test_outbound_sets_right_who_is_invited(office: Office, title: str):
+    world = office.stage.world
+    await office.set(sync_direction="outbound")
+    event = await office.write(attendees=[{"email": GUEST}, {"email": "Second@Example.com"}])
+    world.respond(ADA, event["provider_event_id"], GUEST, "accepted")
+    await office.settle()
+    there = office.rows()["Review"]["attendees"]
+    evil = {"email": "evil@example.com"}
+    world.edit_event(ADA, event["provider_event_id"], {"attendees": [there[0], evil], "summary": title})
+    mails = len(world.read_mails(GUEST))
+    await office.settle()
+    found = {each["email"].lower(): each["responseStatus"] for each in office.rows()["Review"]["attendees"]}
+    assert found == {GUEST: "accepted", "second@example.com": "needsAction"}
+    kinds = [each["kind"] for each in world.read_mails("evil@example.com")]
+    assert kinds[-1:] == ["cancellation"]
+    assert len(world.read_mails(GUEST)) <= mails + 1
+
+
+async def test_outbound_leaves_answers_of_guests_alone(office: Office):
+    await office.set(sync_direction="outbound")
+    event = await office.write(attendees=[{"email": GUEST}, {"email": ADA}])
+    world = office.stage.world
+    mails = world.read_mails(GUEST)
+    world.respond(ADA, event["provider_event_id"], GUEST, "accepted")
+    world.reset_counters()
+    await office.settle()
+    assert world.read_mails(GUEST) == mails
+    assert {endpoint for endpoint in world.read_counters() if endpoint.startswith("events.")} == {"events.list"}
+
+
+async def test_outbound_sets_right_how_the_time_is_shown_and_tells_no_guest(office: Office):
+    await office.set(sync_direction="outbound")
+    event = await office.write(attendees=[{"email": GUEST}], visibility="private", reminders=[10])
+    world = office.stage.world
+    mails = world.read_mails(GUEST)
+    theirs = {"transparency": "transparent", "visibility": "public", "reminders": {"useDefault": True}}
+    world.edit_event(ADA, event["provider_event_id"], theirs)
+    await office.settle()
+    row = office.rows()["Review"]
+    assert (row.get("transparency", "opaque"), row["visibility"]) == ("opaque", "private")
+    assert [each["minutes"] for each in row["reminders"]["overrides"]] == [10]
+    assert world.read_mails(GUEST) == mails
+    # Nothing that settings of today would add was written then, or is set right.
+    plain = await office.write(title="Plain", starts_at=office.at(8), ends_at=office.at(9))
+    await office.set(event_defaults={"visibility": "private", "reminders": [30]})
+    world.edit_event(ADA, plain["provider_event_id"], {"location": "Elsewhere"})
+    await office.settle()
+    row = office.rows()["Plain"]
+    assert (row.get("location"), row.get("visibility", "default")) == (None, "default")
+    assert not row.get("reminders", {}).get("overrides")
+
+
+async def test_both_follows_how_the_time_is_shown(office: Office):
+    event = await office.write(visibility="private")
+    theirs = {"transparency": "transparent", "visibility": "public"}
+    office.stage.world.edit_event(ADA, event["provider_event_id"], theirs)
+    await office.settle()
+    await office.set(sync_direction="outbound")
+    office.stage.world.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    await office.settle()
+    row = office.rows()["Review"]
+    assert (row["transparency"], row["visibility"]) == ("transparent", "public")
+
+
+async def test_what_was_hidden_stays_ours_whatever_the_settings_say_later(office: Office):
+    """Until it is written again: neither forgotten, nor shown, nor are guests invited whom nobody was to see."""
+    world = office.stage.world
+    await office.set(event_privacy={"show_title": False, "show_attendees": False})
+    event = await office.write(title="Secret", attendees=[{"email": GUEST}])
+    await office.set(event_privacy=None)
+    world.move_event(ADA, event["provider_event_id"], by_minutes=30)
+    await office.settle()
+    await office.set(sync_direction="outbound")
+    world.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    await office.settle()
+    (row,) = office.rows().values()
+    assert (row["summary"], row.get("attendees")) == ("Busy", None)
+    assert world.read_mails(GUEST) == []
+    await office.change(event, title="No secret")
+    world.edit_event(ADA, event["provider_event_id"], {"summary": "Theirs"})
+    await office.settle()
+    (row,) = office.rows().values()
+    assert (row["summary"], row.get("attendees")) == ("No secret", None)
+
+
+async def test_guests_are_not_taken_off_because_they_would_be_hidden_today(office: Office):
+    await office.set(sync_direction="outbound")
+    event = await office.write(attendees=[{"email": GUEST}])
+    await office.set(event_privacy={"show_title": False, "show_attendees": False})
+    world = office.stage.world
+    mails = world.read_mails(GUEST)
+    world.respond(ADA, event["provider_event_id"], GUEST, "accepted")
+    await office.settle()
+    (row,) = office.rows().values()
+    assert (row["summary"], [each["email"] for each in row["attendees"]]) == ("Review", [GUEST])
+    assert world.read_mails(GUEST) == mails
+
+
 async def test_outbound_gives_way_to_somebody_who_never_does(office: Office):
     await office.set(sync_direction="outbound")
     event = await office.write()

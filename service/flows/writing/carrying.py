@@ -10,8 +10,8 @@ import msgspec
 from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.drafts import Draft, Patch, given, patched
-from service.core.managed import complete, shown, with_link
+from service.core.drafts import Draft, Patch, given
+from service.core.managed import Remembered, complete, followed, guests_of, remembered, shown, with_link
 from service.core.sync import Listed
 from service.errors import CannotBeSilent, EventGone, FieldProblem, GatewayError, ProviderError
 from service.flows.writing import buffers, calls
@@ -22,7 +22,7 @@ from service.flows.writing.reaching import reach
 from service.flows.writing.refusals import FAULTS
 from service.flows.writing.scene import Job, Scene, notifies
 from service.flows.writing.sentences import wanted
-from service.flows.writing.settling import Managed, Spoilt, decode_draft, encode_draft, settle
+from service.flows.writing.settling import Managed, Spoilt, encode_draft, recall, said_by, settle
 from service.flows.writing.storing import Harvest, gone, harvest, store
 from service.providers.protocol import Access
 from service.providers.writing import Target, Written
@@ -37,9 +37,10 @@ async def create(scene: Scene, opened: Opened) -> UUID:
     """Make the event, its call and its buffers, and store them: the event's id. Raises service.errors.ProviderError."""
     scene = _holding(scene, opened)
     job, key = opened.job, opened.row.key
-    draft = await wanted(scene, job, opened.row.created_at)
-    if draft is None:
+    said = await wanted(scene, job, opened.row.created_at)
+    if said is None:
         return await _quick_add(scene, opened)
+    draft = remembered(said, scene.settings.event_privacy)
     call = await _make_call(scene, opened, draft) if draft.conference == calls.ZOOM else None
     ours = given_to_provider(scene, draft, call.url if call is not None else None)
     try:
@@ -67,7 +68,7 @@ async def undo(scene: Scene, opened: Opened) -> None:
         await calls.withdraw(scene, key)
         return
     # What became of a sentence is known by its key alone, and by none where the provider has read it.
-    draft = complete(job.draft or Draft(), scene.settings)
+    draft = remembered(complete(job.draft or Draft(), scene.settings), scene.settings.event_privacy)
     ours = given_to_provider(scene, draft, None)
     await ask(scene, lambda access: scene.writer.withdraw(access, scene.place, ours, key=key))
     await buffers.withdraw(scene, draft, job.buffer_before or 0, job.buffer_after or 0, key)
@@ -86,10 +87,9 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     asked = msgspec.structs.replace(patch, notify=notifies(scene, job))
     draft = call = None
     if managed is not None:
-        draft = patched(decode_draft(managed_events.opened(gateway.cipher, managed)), patch)
-        call = calls.held(managed) if draft.conference == calls.ZOOM else None
-        if call is None and draft.conference == calls.ZOOM:
-            call = await _make_call(scene, opened, draft)
+        draft = said_by(scene, managed, job)
+        if draft.conference == calls.ZOOM:
+            call = calls.held(managed) or await _make_call(scene, opened, draft)
         asked = _shown_patch(scene, asked, draft, call, is_new_text=managed.call_url != (call.url if call else None))
     elif whole_series is not None and _changes_call(patch, whole_series):
         raise GatewayError(422, "validation_failed", _ONE_CALL, errors=[FieldProblem("conference", _ONE_CALL)])
@@ -97,7 +97,7 @@ async def change(scene: Scene, opened: Opened) -> UUID:
         raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
     elif whole_series is not None:
         # One occurrence of our series: nothing is remembered of it, and the provider is shown no more of it than of the series.
-        occurrence = patched(decode_draft(managed_events.opened(gateway.cipher, whole_series)), patch)
+        occurrence = said_by(scene, whole_series, job)
         asked = _shown_patch(scene, asked, occurrence, calls.held(whole_series), is_new_text=False)
     written = await _write(scene, opened, asked)
     if written.conference == "failed":
@@ -123,13 +123,8 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     held, around = await buffers.keep(scene, draft, before, after, managed.buffers, opened.row.key)
     values = {"buffer_before": before, "buffer_after": after, "buffers": held, **calls.columns(call)}
     # What we set right ourselves is counted, so that two who will not give way come to an end.
-    kept = _kept(managed) | values | {"attempts": managed.attempts + 1 if job.is_news else 0}
-    turned = None
-    if (managed.series_id is None) != (written.series_id is None):
-        turned = kept.pop("event_id")
-        kept["series_id"] = written.series_id
-    ours = Managed(draft=draft, values=kept, replaces=turned)
-    return await settle(scene, opened, found.joined(around), written, ours)
+    values["attempts"] = managed.attempts + 1 if job.is_news else 0
+    return await settle(scene, opened, found.joined(around), written, _ours(managed, written, draft, values))
 
 
 async def follow(scene: Scene, opened: Opened) -> UUID:
@@ -162,7 +157,8 @@ async def follow(scene: Scene, opened: Opened) -> UUID:
             await managed_events.change(conn, gateway.cipher, managed, values | {"look_at": now})
             gateway.wake.after(conn, "managed")
         elif managed is not None:
-            await managed_events.change(conn, gateway.cipher, managed, values, encode_draft(draft))
+            kept = encode_draft(followed(draft, recall(scene, managed)))
+            await managed_events.change(conn, gateway.cipher, managed, values, kept)
         if await event_writes.let_go(conn, row.id, now):
             gateway.wake.after(conn, "sync")
     return found
@@ -191,10 +187,9 @@ async def remove(scene: Scene, opened: Opened) -> UUID:
     return await settle(scene, opened, found, None, None, forgets=managed)
 
 
-def given_to_provider(scene: Scene, draft: Draft, url: str | None) -> Draft:
+def given_to_provider(scene: Scene, draft: Remembered, url: str | None) -> Draft:
     """What the provider is given of what an author said."""
-    settings = scene.settings
-    return with_link(shown(complete(draft, settings), settings.event_privacy), url)
+    return with_link(shown(complete(draft, scene.settings)), url)
 
 
 async def _quick_add(scene: Scene, opened: Opened) -> UUID:
@@ -208,7 +203,7 @@ async def _quick_add(scene: Scene, opened: Opened) -> UUID:
     managed = None
     if written.item is not None and isinstance(written.item, Listed):
         event = written.item.event
-        draft = Draft(
+        draft = Remembered(
             title=event.title,
             description=event.description,
             location=event.location,
@@ -216,7 +211,11 @@ async def _quick_add(scene: Scene, opened: Opened) -> UUID:
             ends_at=None if event.is_all_day else event.ends_at,
             start_date=event.start_date,
             end_date=event.end_date,
+            attendees=guests_of(event),
+            visibility=event.visibility,
+            is_busy=event.is_busy,
             notify=notify,
+            hidden=[],
         )
         managed = Managed(draft=draft, values=_managed_values(opened, written, 0, 0, [], None))
     return await settle(scene, opened, await harvest(scene, written), written, managed)
@@ -311,7 +310,9 @@ def _changes_call(patch: Patch, series: Found) -> bool:
     return patch.conference == calls.ZOOM or (patch.conference is not UNSET and series.call_url is not None)
 
 
-def _shown_patch(scene: Scene, patch: Patch, draft: Draft, call: "calls.Call | None", *, is_new_text: bool) -> Patch:
+def _shown_patch(
+    scene: Scene, patch: Patch, draft: Remembered, call: "calls.Call | None", *, is_new_text: bool
+) -> Patch:
     """The part of a patch that the provider may see; text in which a link to join stands is given whole."""
     fields = given(patch)
     whole = given_to_provider(scene, draft, call.url if call is not None else None)
@@ -347,6 +348,11 @@ def _managed_values(
     }
 
 
-def _kept(managed: Found) -> dict[str, Any]:
+def _ours(managed: Found, written: Written, draft: Remembered, values: dict[str, Any]) -> Managed:
+    """What is to be remembered of a managed event that was changed, which may be a series by now, or one event."""
     names = ("event_id", "project_id", "calendar_id", "provider_event_id", "series_id")
-    return {name: getattr(managed, name) for name in names}
+    kept = {name: getattr(managed, name) for name in names} | values
+    if (managed.series_id is None) == (written.series_id is None):
+        return Managed(draft=draft, values=kept)
+    turned = kept.pop("event_id")
+    return Managed(draft=draft, values=kept | {"series_id": written.series_id}, replaces=turned)

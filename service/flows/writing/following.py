@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from service.core.drafts import Draft
 from service.core.event import decode_event
 from service.core.managed import Adopt, Cancel, Gone, Nothing, Verdict, WriteBack, judge
 from service.core.sync import Removed
@@ -23,6 +22,7 @@ from service.flows.writing.opening import Opened, begin, give_up, put_off
 from service.flows.writing.reaching import reach
 from service.flows.writing.refusals import FAULTS
 from service.flows.writing.scene import Job, Scene, set_scene
+from service.flows.writing.settling import decode_draft, encode_draft, recall
 from service.providers.writing import Target
 from service.store import events, managed_events
 from service.store.cipher import Unreadable
@@ -34,8 +34,6 @@ RENEW_SECONDS: Final = 30.0
 LATER: Final = timedelta(minutes=5)
 AT_ONCE: Final = 16
 
-_draft: Final = msgspec.json.Decoder(Draft).decode
-_encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
 
 
@@ -161,7 +159,7 @@ class Follower:
             await self._turn(row, shown)
         elif shown.fingerprint != row.written:
             scene = await set_scene(gateway, row.project_id, row.calendar_id)
-            draft = _draft(managed_events.opened(gateway.cipher, row))
+            draft = recall(scene, row)
             given = carrying.given_to_provider(scene, draft, row.call_url)
             event = decode_event(events.view(shown))
             verdict = judge(draft, event, scene.settings, given=given, write_backs=row.attempts)
@@ -170,11 +168,11 @@ class Follower:
     async def _turn(self, row: Found, shown: Found) -> None:
         """What was one event is a series by now, or the other way round: it is followed as what it is, whatever wins else."""
         gateway = self._gateway
-        draft = _draft(managed_events.opened(gateway.cipher, row))
+        draft = decode_draft(managed_events.opened(gateway.cipher, row))
         if shown.series_id is None:
             draft = msgspec.structs.replace(draft, recurrence=[])
         async with gateway.database.write() as conn:
-            await managed_events.turn(conn, gateway.cipher, row, shown, _encode(draft), gateway.clock())
+            await managed_events.turn(conn, gateway.cipher, row, shown, encode_draft(draft), gateway.clock())
         _log.info("managed event %s: is %s by now", row.event_id, shown.id)
 
     async def _obey(self, scene: Scene, row: Found, verdict: Verdict, print_: bytes) -> None:

@@ -8,8 +8,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.drafts import Draft, Patch, patched
-from service.core.sync import Known
+from service.core.drafts import Patch
+from service.core.managed import Remembered, remembered, said_anew, seen
+from service.core.sync import Known, Listed
 from service.errors import RequestRefused
 from service.flows.writing.opening import Opened, Overtaken, lock
 from service.flows.writing.scene import Job, Scene
@@ -19,7 +20,7 @@ from service.store import event_writes, events, managed_events
 from service.store.tables import Found
 
 encode_draft: Final = msgspec.json.Encoder().encode
-decode_draft: Final = msgspec.json.Decoder(Draft).decode
+decode_draft: Final = msgspec.json.Decoder(Remembered).decode
 
 
 class Spoilt(RequestRefused):
@@ -32,9 +33,20 @@ class Managed(msgspec.Struct, frozen=True, kw_only=True):
     What was one event and is a series by now, or the other way round, `replaces` the row of another event.
     """
 
-    draft: Draft
+    draft: Remembered
     values: dict[str, Any]
     replaces: UUID | None = None
+
+
+def recall(scene: Scene, row: Found) -> Remembered:
+    """What the author of a managed event said. Raises Unreadable."""
+    return remembered(decode_draft(managed_events.opened(scene.gateway.cipher, row)), scene.settings.event_privacy)
+
+
+def said_by(scene: Scene, row: Found, job: Job) -> Remembered:
+    """The same with a change of it; what is set right was said before. Raises Unreadable."""
+    draft = recall(scene, row)
+    return draft if job.is_news else said_anew(draft, job.patch or Patch(), scene.settings.event_privacy)
 
 
 async def settle(
@@ -90,7 +102,10 @@ async def _remember(
         values |= {"updated_at": now, "created_at": now}
         if managed.replaces is not None:
             await managed_events.remove(conn, managed.replaces)
-        await managed_events.put(conn, scene.gateway.cipher, values, encode_draft(managed.draft))
+        draft = managed.draft
+        if isinstance(written.item, Listed) and "written" not in managed.values:
+            draft = seen(draft, written.item.event)
+        await managed_events.put(conn, scene.gateway.cipher, values, encode_draft(draft))
     return first.id if row.kind == "create" else _shown(known, row.event_id, opened.job)
 
 
@@ -105,7 +120,7 @@ async def _merged(scene: Scene, conn: AsyncConnection, opened: Opened, managed: 
     before = (await events.known(conn, opened.row.calendar_id, rows=[provider_id])).get(provider_id)
     if row is None or before is None:
         return managed
-    draft = patched(decode_draft(managed_events.opened(gateway.cipher, row)), job.patch or Patch())
+    draft = said_by(scene, row, job)
     values = managed.values
     if before.fingerprint != row.written and before.fingerprint.hex() != job.fingerprint:
         values = values | {"written": row.written, "look_at": now}
