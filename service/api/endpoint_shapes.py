@@ -31,9 +31,11 @@ TYPES: Final[Mapping[str, Collection[str]]] = {STANDARD: EVENT_TYPES, **EVENTS}
 
 
 def check_types(patterns: Iterable[str] | UnsetType | None, formats: Iterable[str] = TYPES) -> None:
-    """Raises ValueError for a pattern that covers nothing there is in these formats."""
+    """Raises ValueError for a pattern that is neither a name nor a family, or covers nothing there is in these formats."""
     known = [name for each in formats for name in TYPES[each]]
     for pattern in patterns or ():
+        if pattern.endswith("*") and pattern != "*" and not pattern.endswith(".*"):
+            raise ValueError("`event_types` takes names, and families such as `event.*`")
         if not any(covers(pattern, name) for name in known):
             raise ValueError("`event_types` names a type that does not exist")
 

@@ -1,6 +1,6 @@
 """Routes of webhook endpoints: make, list, show, change, delete, and their secret."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from service.api.idempotency import once
 from service.api.injection import Injected
 from service.api.paging import DEFAULT_LIMIT, Cursor, Cursors, Limit, Page, entity_tag, json_page
 from service.api.preconditions import expected_version
-from service.api.problems import field_problem, invalid, invalid_fields
+from service.api.problems import field_problem, invalid_fields
 from service.api.webhook_refusals import told_as_problems
 from service.api.webhook_views import (
     EndpointView,
@@ -28,6 +28,7 @@ from service.api.webhook_views import (
     new_endpoint_view,
 )
 from service.core.meeting_baas.notices import KEY_HEADER, V1
+from service.errors import FieldProblem
 from service.flows.gateway import Gateway
 from service.providers.addresses import Policy
 from service.providers.guarded_http import resolve_and_judge
@@ -138,7 +139,7 @@ async def change(
         if held.format == V1:
             # The key of whoever names an address is sent there, never that of somebody who has named another.
             wish["headers"] = {KEY_HEADER: presented_key(request.scope)}
-    await _check_calendars(gateway, project_id, wish.get("calendar_ids"))
+    await _check_calendars(gateway, project_id, wish.get("calendar_ids"), held=held.calendar_ids)
     with told_as_problems():
         changed = await desk(request, gateway).change(
             project_id, endpoint_id, wish, version=version, now=gateway.clock()
@@ -172,14 +173,20 @@ async def reveal(endpoint_id: FromPath[UUID], request: ApiRequest, gateway: Inje
         return Response(SecretView(await desk(request, gateway).reveal(request.auth.project_id, endpoint_id)))
 
 
-async def _check_calendars(gateway: Gateway, project_id: UUID, calendar_ids: Iterable[UUID] | None) -> None:
-    """Raises GatewayError 422 for a calendar that the project does not have."""
-    if not calendar_ids:
+async def _check_calendars(
+    gateway: Gateway, project_id: UUID, calendar_ids: Iterable[UUID] | None, held: Collection[UUID] | None = None
+) -> None:
+    """Raises GatewayError 422 for calendars that the project does not have, but for those that an endpoint has already.
+
+    What an endpoint shows may be written back to it, also after one of its calendars was deleted.
+    """
+    new = [(n, each) for n, each in enumerate(calendar_ids or ()) if each not in (held or ())]
+    if not new:
         return
     async with gateway.database.read() as conn:
-        for calendar_id in calendar_ids:
-            if await calendars.one(conn, project_id, calendar_id) is None:
-                raise invalid("calendar_ids", "names a calendar that does not exist")
+        unknown = [n for n, each in new if await calendars.one(conn, project_id, each) is None]
+    if unknown:
+        raise invalid_fields(FieldProblem(f"calendar_ids[{n}]", "is a calendar that does not exist") for n in unknown)
 
 
 ROUTES: Final = [create, list_endpoints, show, change, remove, reveal]

@@ -82,13 +82,16 @@ async def test_a_change_is_seen_and_null_resets(call: httpx.AsyncClient) -> None
         pytest.param({"url": "https://a.example/" + "x" * 4096}, 422, "url", id="long"),
         pytest.param({"event_types": []}, 422, "event_types", id="no types"),
         pytest.param({"event_types": ["calendar.exploded"]}, 422, "event_types", id="no such type"),
+        pytest.param({"event_types": ["c*"]}, 422, "event_types", id="no family"),
+        pytest.param({"event_types": ["calendar*"]}, 422, "event_types", id="half a family"),
+        pytest.param({"event_types": ["calendar.sync_*"]}, 422, "event_types", id="a part of a family"),
         pytest.param({"rate_limit": 0}, 422, "rate_limit", id="rate"),
         pytest.param({"rate_limit": 2**70}, 422, None, id="huge number"),
         pytest.param({"ordering": "lifo"}, 422, "ordering", id="ordering"),
         pytest.param({"state": "deleted"}, 422, "state", id="state"),
         pytest.param({"state": None}, 422, "state", id="no state"),
         pytest.param({"calendar_ids": ["x"]}, 422, "calendar_ids[0]", id="no id"),
-        pytest.param({"calendar_ids": [str(UUID(int=1))]}, 422, "calendar_ids", id="foreign calendar"),
+        pytest.param({"calendar_ids": [str(UUID(int=1))]}, 422, "calendar_ids[0]", id="foreign calendar"),
         pytest.param({"description": "x" * 501}, 422, "description", id="long description"),
         pytest.param({"description": "x" * 2**20}, 413, None, id="huge"),
         pytest.param([], 422, None, id="no object"),
@@ -102,6 +105,20 @@ async def test_what_a_change_refuses(call: httpx.AsyncClient, body: Any, status:
     if field is not None and "errors" in answer.json():
         assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert (await call.get(path_of(endpoint))).json()["version"] == 1
+
+
+async def test_calendars_that_an_endpoint_has_are_not_asked_for_again(
+    call: httpx.AsyncClient, credentials: dict[str, Any]
+) -> None:
+    calendar_id = (await call.post("/calendars", json=credentials)).json()["id"]
+    endpoint = await made(call, calendar_ids=[calendar_id])
+    assert (await call.delete(f"/calendars/{calendar_id}")).status_code == 204
+    own = (await call.get(path_of(endpoint))).json()["calendar_ids"]
+    answer = await call.patch(path_of(endpoint), json={"calendar_ids": own, "rate_limit": 5})
+    assert (answer.status_code, answer.json()["calendar_ids"]) == (200, [calendar_id])
+    unknown = [str(UUID(int=1)), calendar_id, str(UUID(int=2))]
+    refused = await call.patch(path_of(endpoint), json={"calendar_ids": unknown})
+    assert [error["field"] for error in refused.json()["errors"]] == ["calendar_ids[0]", "calendar_ids[2]"]
 
 
 @pytest.mark.parametrize(

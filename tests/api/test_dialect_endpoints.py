@@ -74,7 +74,7 @@ async def test_a_key_that_was_revoked_is_sent_no_longer(
 
 
 async def test_a_receiver_of_v2_verifies_as_svix_tells_it(call: httpx.AsyncClient, receiver: Receiver) -> None:
-    made, request = await tested(call, receiver, format=V2, event_types=["calendar.event_*"])
+    made, request = await tested(call, receiver, format=V2, event_types=["calendar.*"])
     assert not any(name.startswith("webhook-") for name in request.headers)
     moment = datetime.fromtimestamp(int(request.headers["svix-timestamp"]), UTC)
     signature = Webhook(made["secret"]).sign(request.headers["svix-id"], moment, request.body.decode())
