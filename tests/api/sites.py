@@ -58,6 +58,10 @@ class Site(ABC):
         """The owner gives it another text."""
 
     @abstractmethod
+    def spoil(self, event_id: str, guest: str) -> None:
+        """The owner invites one other guest instead of those that there are, and calls the time free, and private."""
+
+    @abstractmethod
     def decline(self, event_id: str, guest: str) -> None:
         """A guest says no."""
 
@@ -97,6 +101,10 @@ class GoogleSite(Site):
     def describe(self, event_id: str, text: str) -> None:
         self.world.edit_event(OWNER, event_id, {"description": text})
 
+    def spoil(self, event_id: str, guest: str) -> None:
+        theirs = {"attendees": [{"email": guest}], "transparency": "transparent", "visibility": "private"}
+        self.world.edit_event(OWNER, event_id, theirs)
+
     def decline(self, event_id: str, guest: str) -> None:
         self.world.respond(OWNER, event_id, guest, "declined")
 
@@ -134,6 +142,10 @@ class MicrosoftSite(GoogleSite):
     def describe(self, event_id: str, text: str) -> None:
         self.world.edit_event(OWNER, event_id, {"body": {"contentType": "text", "content": text}})
 
+    def spoil(self, event_id: str, guest: str) -> None:
+        guests = [{"emailAddress": {"address": guest}, "type": "required"}]
+        self.world.edit_event(OWNER, event_id, {"attendees": guests, "showAs": "free", "sensitivity": "private"})
+
     def ids(self) -> list[str]:
         return sorted({row.get("seriesMasterId") or row["id"] for row in self.world.read_truth(OWNER)})
 
@@ -163,6 +175,13 @@ class CaldavSite(Site):
         text = text.replace(",", "\\,")
         lines = [line for line in held.split("\r\n") if not line.startswith("DESCRIPTION")]
         self._put(event_id, "\r\n".join(lines).replace("SUMMARY:", f"DESCRIPTION:{text}\r\nSUMMARY:"))
+
+    def spoil(self, event_id: str, guest: str) -> None:
+        lines = [
+            line for line in self.text(event_id).split("\r\n") if not line.startswith(("ATTENDEE", "TRANSP", "CLASS"))
+        ]
+        said = f"ATTENDEE:mailto:{guest}\r\nTRANSP:TRANSPARENT\r\nCLASS:PRIVATE\r\nSUMMARY:"
+        self._put(event_id, "\r\n".join(lines).replace("SUMMARY:", said))
 
     def decline(self, event_id: str, guest: str) -> None:
         lines = self.text(event_id).split("\r\n")

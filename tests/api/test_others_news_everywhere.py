@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from api.desk import Desk
 from api.sites import EVENT, MARY, Site
 from flows.stage import Stage
 
@@ -78,3 +79,22 @@ async def test_a_change_of_what_has_become_a_series_there(call: httpx.AsyncClien
     await call.patch(f"/events/{event['id']}", json={"location": "Room 5"})
     sent, _ = await heard(call, site.stage)
     assert sent == ["event.cancelled", *["event.created"] * 3]
+
+
+async def test_who_is_invited_and_how_the_time_is_shown_is_set_right_once(
+    call: httpx.AsyncClient, site: Site, calendar: str
+):
+    desk = Desk(call, site, calendar)
+    await desk.set(sync_direction="outbound")
+    event = await write(call, calendar)
+    site.spoil(event["provider_event_id"], "evil@example.com")
+    await desk.settle()
+    found = (await call.get(f"/events/{event['id']}")).json()
+    guests = [each["email"] for each in found["attendees"] if not each["organizer"]]
+    assert (guests, found["is_busy"], found["visibility"]) == ([MARY], True, "default")
+    expected = [("created", "write"), ("updated", "poll"), ("updated", "write")]
+    assert await desk.changes() == expected
+    # An answer, and nothing that a server writes in its own way, is anybody's wish.
+    site.decline(event["provider_event_id"], MARY)
+    await desk.settle()
+    assert await desk.changes() == [*expected, ("updated", "poll")]
