@@ -249,7 +249,7 @@ async def show_backlog(gateway: Gateway) -> None:
         since = {
             "sync": await leases.oldest_due(conn, now),
             "delivery": await lateness.oldest_due(conn, now),
-            "relay": await lateness.oldest_due(conn, now, relayed=True),
+            "relay": await lateness.oldest_relay(conn, now),
             "announcement": await starts.next_look(conn),
             "push channel": await channels.oldest_due(conn, now),
         }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, select
+from sqlalchemy import Select, and_, bindparam, case, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from webhooks import due
@@ -23,47 +23,57 @@ CROWD = 512
 
 _ALL = 2**31 - 1
 _IS_ENABLED = endpoints.c.state == EndpointState.ENABLED.value
-_IS_OURS = and_(_IS_ENABLED, endpoints.c.format != RELAY, endpoints.c.first_failure_at.is_(None))
-_last_success = select(func.max(hours.c.last_success_at)).where(hours.c.endpoint_id == endpoints.c.id).scalar_subquery()
-
-
-def _serving(whose: ColumnElement[bool]) -> Any:
-    """When an endpoint with a rate of its own was last sent to: at a second's pace at least, unless we are late."""
-    served = case((endpoints.c.rate_limit.is_not(None), _last_success))
-    return select(endpoints.c.id, served.label("served_at")).where(
-        whose, endpoints.c.id.in_(bindparam("ids", expanding=True))
-    )
-
-
+_IS_RELAY = endpoints.c.format == RELAY
+_FAILS_NOT = endpoints.c.first_failure_at.is_(None)
+_IS_ASKED = endpoints.c.id.in_(bindparam("ids", expanding=True))
+_IS_COUNTED = and_(_IS_ENABLED, or_(_IS_RELAY, _FAILS_NOT), endpoints.c.rate_limit.is_(None))
+_OURS = select(endpoints.c.id).where(_IS_ENABLED, ~_IS_RELAY, _FAILS_NOT, _IS_ASKED)
+_RELAYED = select(endpoints.c.id).where(_IS_ENABLED, _IS_RELAY, _IS_ASKED)
 _COUNTED = select(func.count()).where(
     pending(deliveries),
     deliveries.c.fifo_key.is_(None),
     deliveries.c.rank.in_([rank.value for rank in Rank]),
     deliveries.c.next_at <= bindparam("now"),
-    deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(_IS_OURS, endpoints.c.rate_limit.is_(None))),
+    deliveries.c.endpoint_id.in_(select(endpoints.c.id).where(_IS_COUNTED)),
 )
-_WITHOUT_RATE = select(endpoints.c.id).where(
-    _IS_OURS, endpoints.c.rate_limit.is_(None), endpoints.c.id.in_(bindparam("ids", expanding=True))
-)
-_SERVED = _serving(_IS_OURS)
-_RELAYED = _serving(and_(_IS_ENABLED, endpoints.c.format == RELAY))
+_COUNTED_OF = select(endpoints.c.id).where(_IS_COUNTED, _IS_ASKED)
+_last_success = select(func.max(hours.c.last_success_at)).where(hours.c.endpoint_id == endpoints.c.id).scalar_subquery()
+_WITH_RATE = _OURS.add_columns(case((endpoints.c.rate_limit.is_not(None), _last_success)).label("served_at"))
+_ANY_PACE = _OURS.add_columns(_last_success.label("served_at"))
+_NO_PACE = _RELAYED.add_columns(null().label("served_at"))
 
 
-async def oldest_due(conn: AsyncConnection, now: datetime, *, relayed: bool = False) -> datetime | None:
+async def oldest_due(conn: AsyncConnection, now: datetime) -> datetime | None:
     """Since when the longest waiting delivery waits for us, or None: how far this side is behind.
 
     An endpoint with a rate limit is late since its last success at the earliest: at its own pace it would have had
-    another. What is sent again is left out, because it waits for the rest. With `relayed` it is of relays, and of those
-    alone, failing or not: what they wait for is another server.
+    another. What is sent again is left out, because it waits for the rest.
     """
+    return await _oldest(conn, now, _WITH_RATE)
+
+
+async def stalled_since(conn: AsyncConnection, now: datetime) -> datetime | None:
+    """Since when an endpoint has had something due and got nothing, at most, or None: whether anybody sends at all.
+
+    Unlike `oldest_due` it does not grow while a receiver takes its time for each of very many.
+    """
+    return await _oldest(conn, now, _ANY_PACE)
+
+
+async def oldest_relay(conn: AsyncConnection, now: datetime) -> datetime | None:
+    """The same as `oldest_due` of relays alone, failing or not: what they wait for is another server."""
+    return await _oldest(conn, now, _NO_PACE)
+
+
+async def _oldest(conn: AsyncConnection, now: datetime, whose: Select[Any]) -> datetime | None:
     crowd = await due.longest_due(conn, Rank.NEWS, now=now, most=CROWD)
-    since = await _earliest(conn, [row for row in crowd if row.is_first], relayed=relayed)
+    since = await _earliest(conn, [row for row in crowd if row.is_first], whose)
     if len(crowd) < CROWD or (since is not None and since <= crowd[-1].next_at):
         return since
     firsts = await due.by_project(conn, Rank.NEWS, after=FIRST, within=FIRST, each=_ALL, steps=_ALL)
     heads = await due.in_order(conn, after=FIRST, within=FIRST, each=_ALL, steps=_ALL)
     found = [row for row in (*firsts, *heads) if row.rank == Rank.NEWS and row.next_at <= now]
-    return await _earliest(conn, sorted(found, key=lambda row: row.next_at), relayed=relayed)
+    return await _earliest(conn, sorted(found, key=lambda row: row.next_at), whose)
 
 
 async def count_due(conn: AsyncConnection, now: datetime) -> int:
@@ -73,12 +83,12 @@ async def count_due(conn: AsyncConnection, now: datetime) -> int:
     of_each = Counter(row.endpoint_id for row in heads if row.next_at <= now)
     waiting = list(of_each)
     for start in range(0, len(waiting), CROWD):
-        found = await conn.execute(_WITHOUT_RATE, {"ids": padded(waiting[start : start + CROWD])})
+        found = await conn.execute(_COUNTED_OF, {"ids": padded(waiting[start : start + CROWD])})
         counted += sum(of_each[endpoint_id] for endpoint_id in found.scalars())
     return counted
 
 
-async def _earliest(conn: AsyncConnection, rows: Sequence[Any], *, relayed: bool) -> datetime | None:
+async def _earliest(conn: AsyncConnection, rows: Sequence[Any], whose: Select[Any]) -> datetime | None:
     """The earliest moment since when one of these, the longest due first, waits for us."""
     first: dict[Any, datetime] = {}
     for row in rows:
@@ -89,7 +99,7 @@ async def _earliest(conn: AsyncConnection, rows: Sequence[Any], *, relayed: bool
         part = dict(waiting[start : start + CROWD])
         if since is not None and since <= next(iter(part.values())):
             break
-        found = await conn.execute(_RELAYED if relayed else _SERVED, {"ids": padded(list(part))})
+        found = await conn.execute(whose, {"ids": padded(list(part))})
         moments = [max(part[row.id], row.served_at or part[row.id]) for row in found]
         since = min([*moments, *([since] if since else [])], default=None)
     return since

@@ -102,7 +102,7 @@ class Probe:
                 f"worker: none was heard of {since}; start `calgate serve --role worker`, or look at the log of the one "
                 "that hangs"
             )
-        due = {"sync": await leases.oldest_due(conn, now), "delivery": await lateness.oldest_due(conn, now)}
+        due = {"sync": await leases.oldest_due(conn, now), "delivery": await lateness.stalled_since(conn, now)}
         for work, moment in due.items():
             if moment is not None and now - moment > LATEST:
                 found.append(

@@ -100,6 +100,21 @@ async def test_what_waits_for_its_own_rate_is_not_late(bench, monkeypatch, crowd
     assert await due(bench, hours=1) == 0
 
 
+async def test_a_receiver_that_takes_its_time_is_behind_and_not_stalled(bench):
+    receiver = await bench.receiver()
+    await bench.endpoint(receiver.url)
+    start = bench.clock()
+    await bench.put(*[bench.notice() for _ in range(3)])
+    bench.clock.advance(minutes=10)
+    deliverer = bench.deliverer(endpoint_concurrency=1)
+    await deliverer.claim_due()
+    await settled(bench)
+    assert "pending" in await bench.states()
+    assert await oldest(bench) == start
+    async with bench.store.read() as conn:
+        assert await lateness.stalled_since(conn, bench.clock()) >= bench.clock()
+
+
 async def test_a_crowd_that_waits_for_its_own_hides_nobody_who_waits_for_us(bench, monkeypatch):
     monkeypatch.setattr(lateness, "CROWD", 4)
     receiver = await bench.receiver(answers(500))

@@ -327,7 +327,9 @@ async def test_a_svix_that_is_away_is_not_our_delay(bench, svix, relay):
     bench.clock.advance(hours=1)
     async with bench.store.read() as conn:
         assert await lateness.oldest_due(conn, bench.clock()) is None
-        assert await lateness.oldest_due(conn, bench.clock(), relayed=True) is not None
+        assert await lateness.stalled_since(conn, bench.clock()) is None
+        assert await lateness.oldest_relay(conn, bench.clock()) is not None
+        assert await lateness.count_due(conn, bench.clock()) == 1
 
 
 async def test_a_process_without_the_relay_leaves_it_for_later(bench, svix, relay):
