@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from service.core.drafts import Draft
+from service.core.sentence_day_parts import languages_of_parts
 from service.core.sentence_days import NoDateFound
 from service.core.sentence_leftovers import refuse_numbers, refuse_repeats, refuse_stretches
 from service.core.sentence_names import hide_names, show_names
@@ -52,6 +53,7 @@ _END: Final = re.compile(rf"(?:\s*{_EDGES})+\s*$", re.IGNORECASE)
 _BEGIN: Final = re.compile(r"^(?:[\s,;:)\-\u2013\u2014・、。]|(?:に|は|の|から)(?=\S))+")
 
 
+_ISO_TIME: Final = re.compile(r"(?<=\d{4}-\d\d-\d\d)T(?=\d\d:\d\d(?:\s|$))")
 _UNTIL: Final = re.compile(r"\b(?:until|till?|through|thru)\b", re.IGNORECASE)
 
 
@@ -75,7 +77,7 @@ def read_sentence(text: str, *, now: datetime, time_zone: str | None, language: 
     `language` is a tag such as `de` or `de-CH`; without one the common ones are tried. Takes a second when first used, as
     dateparser is large, and then milliseconds. Raises NoDateFound for a sentence that was not understood whole.
     """
-    sentence = hide_names(" ".join(_clean(text).split()))
+    sentence = hide_names(_ISO_TIME.sub(" ", " ".join(_clean(text).split())))
     if not sentence or len(sentence) > LONGEST:
         raise NoDateFound(f"no sentence of at most {LONGEST} characters")
     zone = ZoneInfo(time_zone) if time_zone else ZoneInfo("UTC")
@@ -86,11 +88,11 @@ def read_sentence(text: str, *, now: datetime, time_zone: str | None, language: 
         if repeats is not None:
             return _repeated(repeats, seen)
         read = _read(sentence, seen.base, each)
-        if read.found is not None:
+        if read.found is not None or read.told.is_tonight:
             return _draft(read, seen)
         if first is None or first.told.start is None:
             first = read
-    if first is None or (first.told.start is None and not first.told.is_tonight):
+    if first is None or first.told.start is None:
         raise NoDateFound("the sentence names no date and no time")
     return _draft(first, seen)
 
@@ -98,13 +100,14 @@ def read_sentence(text: str, *, now: datetime, time_zone: str | None, language: 
 def _languages(sentence: str, language: str | None) -> Sequence[str]:
     if language:
         return [re.split("[-_]", language)[0].lower()]
-    if _FOREIGN.search(sentence):
-        return [*LANGUAGES[1:], "en"]
+    of_parts = languages_of_parts(sentence)
+    if _FOREIGN.search(sentence) or (of_parts and "en" not in of_parts):
+        return sorted([*LANGUAGES[1:], "en"], key=lambda each: each not in of_parts)
     return ["en"] if _ENGLISH.search(sentence) else LANGUAGES
 
 
 def _read(text: str, base: datetime, language: str) -> _Read:
-    told = read_times(text, is_english=language == "en")
+    told = read_times(text, language)
     found = find_date(told.rest, base, language, is_alone=told.start is None)
     title = _title(told.rest[: found.start], told.rest[found.end :]) if found is not None else _title(told.rest, "")
     return _Read(told, found, title)
@@ -151,7 +154,8 @@ def _draft(read: _Read, seen: _Seen, *, repeats: bool = False) -> Draft:
     told, found = read.told, read.found
     has_time = told.start is not None or told.is_whole_day or (found is not None and found.moment is not None)
     refuse_repeats(read.title if repeats else told.rest, is_repeating=repeats)
-    refuse_stretches(told.rest)
+    at = (found.start, found.end) if found is not None and not repeats else (0, 0)
+    refuse_stretches(told.rest, told.rest[: at[0]], told.rest[at[0] : at[1]])
     refuse_numbers(read.title, has_day=found is not None, has_time=has_time)
     if found is not None and not {found.day.year, found.last.year} <= set(_YEARS):
         raise NoDateFound("a time that no calendar has")

@@ -103,8 +103,24 @@ _NUMBER_OF_DAY: Final = re.compile(
     r"|(?<!\w)\d{1,2}(?:日|号|號|일))(?=\s|$)",
     re.IGNORECASE,
 )
+_HOUR: Final = r"(?:[01]?\d|2[0-4])"
 _MAY_BE_HOURS: Final = re.compile(
-    r"(?<![\w.,/:\-])(?:[01]?\d|2[0-4])(?:\s?[-\u2013]\s?(?:[01]?\d|2[0-4])|\.[0-5]\d)(?![\w:/%]|[.,\-]\d)"
+    rf"(?<![\w.,/:\-]){_HOUR}(?:\.[0-5]\d(?:\s?[-\u2013]\s?{_HOUR}(?:\.[0-5]\d)?)?|\s?[-\u2013]\s?{_HOUR}(?:\.[0-5]\d)?)"
+    r"(?![\w:/%]|[.,\-]\d)"
+)
+_SPOKEN_TIME: Final = re.compile(
+    r"""\b(?:
+        (?:half|quarter|ten|twenty|five)\s(?:past|to|till)\s\w+
+        |halb\s(?:eins|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf|\d+)|(?:dreiviertel|viertel)\s\w+
+        |et\s(?:demie?|quart)|moins\sle\squart|y\s(?:media|cuarto)|menos\scuarto|e\s(?:mezz[ao]|meia|un\squarto)|meno\sun\squarto
+        |half\s(?:een|twee|drie|vier|vijf|zes|zeven|acht|negen|tien|elf|twaalf|\d+)|kwart\s(?:voor|over)|wpół\sdo|kwadrans
+        |halv\s(?:ett|to|två|tre|fire|fyra|fem|seks|sex|sju|syv|otte|åtta|ni|nio|ti|tio|elleve|elva|tolv|\d+)|kvart\s(?:i|over|över)
+        |половина|половину|полтретьего|четверть|buçuk|çeyrek
+    )\b|ونصف|والنصف|وربع|וחצי|ורבע""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BEFORE_LAST_DAY: Final = re.compile(
+    r"\d{1,2}\.?\s?(?:bis|bis zum|au|al|tot|tot en met|do|till|til|a|ao|по|до|to|-|\u2013)\s*$", re.IGNORECASE
 )
 
 
@@ -116,8 +132,15 @@ def refuse_repeats(rest: str, *, is_repeating: bool) -> None:
         )
 
 
-def refuse_stretches(rest: str) -> None:
-    """Raises NoDateFound for `next week` and its like in every language, of which nobody knows the day."""
+def refuse_stretches(rest: str, before: str, date: str) -> None:
+    """Raises NoDateFound for `next week` and its like in every language, of which nobody knows the day.
+
+    Also for the last day of several whose first was not read, and times that are told in words: `half past three`.
+    """
+    if date[:1].isdigit() and _BEFORE_LAST_DAY.search(before):
+        raise NoDateFound("the sentence names several days in a way that is not understood")
+    if _SPOKEN_TIME.search(rest):
+        raise NoDateFound("the sentence tells a time in words: say `at 15:30`")
     if _VAGUELY.search(rest):
         raise NoDateFound("the sentence names a week, or a longer time, and no day of it")
 

@@ -15,7 +15,7 @@ _UNITS: Final = (
 )
 _NAMES: Final = re.compile(
     rf"""(?<![\w/.\-])(?:
-        24/7(?![/.]?\d)
+        (?<!\bon\s)(?<!\bel\s)(?<!\ble\s)(?<!\bil\s)(?<!\bam\s)(?<!\bop\s)(?<!\bem\s)(?<!\bden\s)24/7(?![/.]?\d)
         |v\s?\d+(?:\.\d+)+\w*
         |(?:{_BEFORE})\s?\d+(?:[.\-]\d+)+
         |[€$£¥]\s?\d+(?:[.,]\d+)*

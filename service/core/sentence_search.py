@@ -42,6 +42,8 @@ _SHORT: Final = frozenset(
 )
 _NEVER_ALONE: Final = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "mit", "im"))
 """What is a date in company only."""
+_COMING_BEFORE: Final = re.compile(r"\b(?:(?:el|na|no|o|a|la|il)\s)?(?:próxim[oa]|prossim[oa])\s$", re.IGNORECASE)
+_COMING_AFTER: Final = re.compile(r"\s(?:prochaine?|próxim[oa]|prossim[oa]|que viene|que vem)\b", re.IGNORECASE)
 _ALSO_NAMES: Final = frozenset(("may", "march", "mar", "april", "june", "august", "mai", "mart"))
 """Months that are words, or people, too."""
 
@@ -74,19 +76,22 @@ def find_date(text: str, base: datetime, language: str, *, is_alone: bool) -> Fo
     if own is not None:
         found = Found(own.start, own.end, own.first, own.last)
         blanked = text[: own.start] + " " * (own.end - own.start) + text[own.end :]
-        return _with_weekday(text, found, _guesses(blanked, base, language, is_alone=False))
-    guesses = _guesses(text, base, language, is_alone=is_alone)
+        return _with_weekday(
+            text, found, _guesses(_search(blanked, base, language), blanked, base, language, is_alone=False)
+        )
+    searched = _search(text, base, language)
+    guesses = _guesses(searched, text, base, language, is_alone=is_alone)
     if not guesses:
-        _check_months(text, base, language)
+        _check_months(searched, language)
         return None
     surest = max(sureness for sureness, _ in guesses)
     found = [each for sureness, each in guesses if sureness == surest][-1]
-    return _with_weekday(text, found, guesses)
+    return _with_coming(text, _with_weekday(text, found, guesses))
 
 
-def _check_months(text: str, base: datetime, language: str) -> None:
+def _check_months(searched: Sequence[tuple[str, datetime]], language: str) -> None:
     """Raises NoDateFound for a month whose day nobody says: `Review in December`."""
-    for phrase, _ in _search(text, base, language):
+    for phrase, _ in searched:
         month = _month_alone(phrase, language)
         if month is not None and (phrase.lower() != month or month not in _ALSO_NAMES):
             raise NoDateFound("the sentence names a month and no day")
@@ -98,11 +103,13 @@ def _month_alone(phrase: str, language: str) -> str | None:
     return match[1] if match and match[1] in _months(language) else None
 
 
-def _guesses(text: str, base: datetime, language: str, *, is_alone: bool) -> list[tuple[int, Found]]:
+def _guesses(
+    searched: Sequence[tuple[str, datetime]], text: str, base: datetime, language: str, *, is_alone: bool
+) -> list[tuple[int, Found]]:
     """What dateparser finds, each with how sure it is."""
     guesses = []
     at = 0
-    for told, moment in _search(text, base, language):
+    for told, moment in searched:
         phrase = _without_number(told, moment, base, language)
         start = text.find(phrase, at)
         if start < 0:
@@ -120,6 +127,15 @@ def _placed(start: int, end: int, phrase: str, moment: datetime, base: datetime,
     is_weekday = phrase.lower().removeprefix("on ") in WEEKDAYS or (is_midnight and not re.search(r"\d", phrase))
     is_moment = is_alone and not is_midnight and (moment - base) % _DAY != timedelta(0)
     return Found(start, end, moment.date(), moment.date(), moment if is_moment else None, is_weekday)
+
+
+def _with_coming(text: str, found: Found) -> Found:
+    """A weekday with the word of Romance languages that says that it is not today: `vendredi prochain`."""
+    before, after = _COMING_BEFORE.search(text[: found.start]), _COMING_AFTER.match(text[found.end :])
+    if not found.is_weekday or not (before or after):
+        return found
+    start = before.start() if before else found.start
+    return found._replace(start=start, end=found.end + (after.end() if after else 0), is_weekday=False)
 
 
 def _with_weekday(text: str, found: Found, guesses: Sequence[tuple[int, Found]]) -> Found:

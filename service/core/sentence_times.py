@@ -4,6 +4,9 @@ import re
 from datetime import timedelta, timezone
 from typing import Final, NamedTuple
 
+from service.core.sentence_day_parts import Part, settle, take_part
+from service.core.sentence_days import NoDateFound
+
 DAY: Final = timedelta(days=1)
 LONGEST: Final = timedelta(days=31)
 
@@ -11,19 +14,16 @@ _WORDS: Final = {
     **dict.fromkeys(("noon", "midday", "mittag", "midi", "mediodía", "mezzogiorno", "meio-dia"), 12),
     **dict.fromkeys(("midnight", "mitternacht", "minuit", "medianoche", "mezzanotte", "meia-noite"), 24),
 }
-_PARTS: Final = {"morning": 9, "afternoon": 15, "evening": 19, "night": 20, "tonight": 20}
-"""When something begins of which no more than this is said."""
-
-_UNITS: Final = r"uhr|uur|heures?|hrs?|ore|o'?clock|godz\.?|ч|часа?|часов|h"
-_AT: Final = r"at|@|um|à|a\slas?|alle|all'|às|om|o\sgodz\.|в|kl\.?|klo|saat"
+_UNITS: Final = r"uhr|uur|heures?|hrs?|ore|o'?clock|godz\.?|ч|часа?|часов|годин[иіау]?|h"
+_AT: Final = r"at|@|um|à|a\slas?|alle|all'|às|om|o\sgodz\.|в|kl\.?|klo|saat|ore|alle\sore|\u043e|الساعة|בשעה|ב-"
 _FROM: Final = r"from|between|von|zwischen|de|dalle|das|van|od|\u0441"
-_TO: Final = r"[-\u2013\u2014~〜]|to|till?|until|and|bis|und|à|a\slas?|hasta|alle|às|tot|do|до"
+_TO: Final = r"[-\u2013\u2014~〜]|to|till?|until|and|bis|und|à|a\slas?|a|hasta|alle|às|tot|do|до"
 
 
 def _clock(n: int) -> str:
     return rf"""(?:
         (?P<word{n}>{"|".join(_WORDS)})(?!\w)
-        |(?:(?P<pm{n}>午後|下午|오후|晚上)|(?P<am{n}>午前|上午|오전))?\s?
+        |(?:(?P<pm{n}>午後|下午|오후)|(?P<am{n}>午前|上午|오전))?\s?
          (?P<h{n}>[01]?\d|2[0-4])(?:(?P<sep{n}>[:.h])(?P<m{n}>[0-5]\d)(?!\d))?
          (?:\s?(?P<half{n}>[ap]\.?\s?m)(?!\w)\.?)?
          (?:\s?(?P<unit{n}>(?:{_UNITS})(?!\w)|[時时点點시](?:(?P<cjk{n}>[0-5]?\d)[分분]|半)?))?
@@ -56,12 +56,6 @@ _BARE: Final = re.compile(
     r"(?P<number>\d{1,3}(?:[.,]\d{1,2})?)[ -]?(?P<unit>minutes?|mins?|hours?|hrs?|minuten|stunden)(?!\w)(?! (?:from now|later|ago|before|after))",
     re.IGNORECASE,
 )
-_PART: Final = re.compile(
-    r"\b(?:(?:in the|this|at)\s+(?P<part>morning|afternoon|evening|night)"
-    r"|(?P<tonight>tonight)"
-    r"|(?<=(?:day|row)\s)(?P<later>morning|afternoon|evening|night))\b",
-    re.IGNORECASE,
-)
 _ZONE: Final = re.compile(r"^\s?\(?(UTC|GMT|EST|EDT|CST|CDT|MST|MDT|PST|PDT|CET|CEST|BST)\b\)?")
 _OFFSETS: Final = dict(
     zip(("UTC", "GMT", "BST", "CET", "CEST", "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT"),
@@ -84,19 +78,22 @@ class Told(NamedTuple):
     rest: str
 
 
-def read_times(text: str, *, is_english: bool) -> Told:
+def read_times(text: str, language: str) -> Told:
     """Take the times out of a sentence. In English an hour from one to six without more is in the afternoon."""
     text, length = _take_length(text)
     whole = _WHOLE_DAY.search(text)
     if whole is not None:
         text = _without(text, whole.start(), whole.end())
-    part, is_tonight, text = _take_part(text)
+    part = take_part(text, language)
+    text = part.rest if part is not None else text
     start = end = zone = None
     if whole is None:
-        start, end, zone, text = _take_clock(text, part, is_english=is_english)
+        start, end, zone, text = _take_clock(text, part, is_english=language == "en")
     if start is None and part is not None and whole is None:
-        start = timedelta(hours=_PARTS[part])
-    return Told(start, end, length, whole is not None, is_tonight, zone, text)
+        if re.search(r"\d\W*\w*$", text[: part.at]):
+            raise NoDateFound("the sentence has a number that may be an hour: `um 17 Uhr`, `at 17:00`")
+        start = part.usual
+    return Told(start, end, length, whole is not None, part is not None and part.is_today, zone, text)
 
 
 def _take_length(text: str) -> tuple[str, timedelta | None]:
@@ -120,45 +117,64 @@ def _take_length(text: str) -> tuple[str, timedelta | None]:
     return text, None
 
 
-def _take_part(text: str) -> tuple[str | None, bool, str]:
-    match = _PART.search(text)
-    if match is None:
-        return None, False, text
-    part = (match["part"] or match["tonight"] or match["later"]).lower()
-    is_today = part == "tonight" or match[0].lower().startswith("this")
-    return part, is_today, _without(text, match.start(), match.end())
-
-
 def _take_clock(
-    text: str, part: str | None, *, is_english: bool
+    text: str, part: Part | None, *, is_english: bool
 ) -> tuple[timedelta | None, timedelta | None, timezone | None, str]:
-    for pattern in (_RANGE, _SINGLE, _CJK):
+    match = _find_clock(text, part.at if part is not None else None)
+    if match is None:
+        return None, None, None, text
+    is_range = match.re is _RANGE
+    start, half = _since_midnight(match, 1), _half(match, 1)
+    end, other = (_since_midnight(match, 2), _half(match, 2)) if is_range else (None, None)
+    if part is not None and not {half, other} & {"a", "p", "word"}:
+        begin, finish = settle(start, end, part, is_beside_end=match.end() == part.at)
+    else:
+        begin, finish = _settle(start, half, end, other, is_english=is_english)
+    zone = _ZONE.match(text[match.end() :])
+    last = match.end() + (zone.end() if zone else 0)
+    known = timezone(timedelta(hours=_OFFSETS[zone[1].upper()])) if zone else None
+    return begin, finish, known, _without(text, match.start(), last)
+
+
+def _find_clock(text: str, part_at: int | None) -> re.Match[str] | None:
+    """The first time of day, of what is surely one or else of what may be one; a part of the day after a number makes it one."""
+    for pattern, is_meant in (
+        (_RANGE, _is_time),
+        (_SINGLE, _is_time),
+        (_CJK, _is_cjk_time),
+        (_RANGE, _is_dotted_time),
+        (_SINGLE, _is_dotted_time),
+        (_RANGE, lambda _: part_at is not None),
+    ):
         for match in pattern.finditer(text):
-            if not _is_time(match, pattern is _RANGE, is_cjk=pattern is _CJK):
-                continue
-            start, half = _since_midnight(match, 1), _half(match, 1)
-            end = other = None
-            if pattern is _RANGE:
-                end, other = _since_midnight(match, 2), _half(match, 2)
-            start, end = _settle(start, half, end, other, part, is_english=is_english)
-            zone = _ZONE.match(text[match.end() :])
-            last = match.end() + (zone.end() if zone else 0)
-            known = timezone(timedelta(hours=_OFFSETS[zone[1].upper()])) if zone else None
-            return start, end, known, _without(text, match.start(), last)
-    return None, None, None, text
+            if is_meant(match) or (pattern is not _CJK and match.end() == part_at):
+                return match
+    return None
 
 
-def _is_time(match: re.Match[str], is_range: bool, *, is_cjk: bool) -> bool:
+def _ends(match: re.Match[str]) -> tuple[int, ...]:
+    return (1, 2) if match.re is _RANGE else (1,)
+
+
+def _is_time(match: re.Match[str]) -> bool:
     """Whether a number is a time rather than any number: by how it is written, or by the word before it."""
-    numbers = (1, 2) if is_range else (1,)
-    if is_cjk:
-        return (match["unit1"] or "")[:1] in set("時时点點시") if match["unit1"] else False
-    if match["intro"]:
-        return True
-    return any(
+    return bool(match["intro"]) or any(
         match[f"word{n}"] or match[f"half{n}"] or match[f"unit{n}"] or match[f"sep{n}"] in {":", "h", "H"}
-        for n in numbers
+        for n in _ends(match)
     )
+
+
+def _is_cjk_time(match: re.Match[str]) -> bool:
+    return bool(match["unit1"]) and match["unit1"][0] in "時时点點시"
+
+
+def _is_dotted_time(match: re.Match[str]) -> bool:
+    """Whether `14.30` is a time: not where it may be a day of a month, nor `3.14`."""
+    if any(match[f"sep{n}"] != "." or int(match[f"h{n}"]) > 23 for n in _ends(match)):
+        return False
+    minutes = [int(match[f"m{n}"]) for n in _ends(match)]
+    is_day = all(1 <= each <= 12 for each in minutes)
+    return not is_day and (len(match["h1"]) == 2 or all(each % 5 == 0 for each in minutes))
 
 
 def _since_midnight(match: re.Match[str], n: int) -> timedelta:
@@ -171,9 +187,9 @@ def _since_midnight(match: re.Match[str], n: int) -> timedelta:
 
 
 def _half(match: re.Match[str], n: int) -> str | None:
-    """`a`, `p`, `24` where the hour can only be meant so, or None."""
+    """`a`, `p`, `word` (for noon), `24` where the hour can only be meant so, or None."""
     if match[f"word{n}"]:
-        return "24"
+        return "word"
     given = match[f"half{n}"]
     if given or match[f"pm{n}"] or match[f"am{n}"]:
         return given[0].lower() if given else "p" if match[f"pm{n}"] else "a"
@@ -182,23 +198,19 @@ def _half(match: re.Match[str], n: int) -> str | None:
 
 
 def _settle(
-    start: timedelta, half: str | None, end: timedelta | None, other: str | None, part: str | None, *, is_english: bool
+    start: timedelta, half: str | None, end: timedelta | None, other: str | None, *, is_english: bool
 ) -> tuple[timedelta, timedelta | None]:
     noon = timedelta(hours=12)
     if half is None and other in {"a", "p"} and end is not None:
         # 1-2pm are both in the afternoon; in 11-1pm only the second is.
         half = other if start % noon < end % noon else {"a": "p", "p": "a"}[other]
-    if half is None and part is not None:
-        half = "a" if part == "morning" else "p"
     begin = _on_clock(start, half, is_english=is_english)
     if end is None:
         return begin, None
     finish = _on_clock(end, other, is_english=False)
-    if other is None and finish <= begin:
-        finish += noon
-    if finish <= begin:
-        finish += DAY
-    return begin, finish if finish - begin <= DAY else finish - DAY
+    while finish <= begin:
+        finish += noon if other is None else DAY
+    return begin, finish
 
 
 def _on_clock(at: timedelta, half: str | None, *, is_english: bool) -> timedelta:

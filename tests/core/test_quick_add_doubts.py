@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.core.quick_add import read_sentence
 from service.core.sentence_days import NoDateFound
@@ -28,6 +30,16 @@ REFUSED = [
     "Mtg 9-5 tomorrow",
     "Mtg tomorrow 3-4",
     "meet tomorrow 14.10",
+    "meet 14.10-15.10 tomorrow",
+    "Urlaub vom 3. bis 5. Dezember",
+    "Vacaciones del 3 al 5 de diciembre",
+    "half past three tomorrow coffee",
+    "Termin morgen um halb 4",
+    "Cita mañana a las 5 y media",
+    "Party Saturday night at 12",
+    "Party tomorrow night at 1",
+    "Fiesta mañana a las 12 de la noche",
+    "Treffen morgen um 15 Uhr morgens",
     "Review in December at 3pm",
     "Board meeting in March",
     "Prep for the Dec 3 launch tomorrow 3pm",
@@ -88,6 +100,9 @@ TIMED = [
     ("Reunião depois de amanhã às 15h", "Reunião", local(23, 15)),
     ("Coffee Thursday, Dec 3 at 3pm", "Coffee", local(3, 15, month=12)),
     ("Coffee Thu, Dec 3 at 3pm", "Coffee", local(3, 15, month=12)),
+    ("meet 14.30-15.15 tomorrow", "meet", local(22, 14, 30)),
+    ("meet tomorrow 14.30", "meet", local(22, 14, 30)),
+    ("2026-12-03T10:00 review", "review", local(3, 10, month=12)),
     ("12月3日15時に会議", "会議", local(3, 15, month=12)),
 ]
 DAYS = [
@@ -98,6 +113,37 @@ DAYS = [
 ]
 
 
+PARTS = [
+    ("Reunión mañana a las 5 de la tarde", "Reunión", 22, 17, 60),
+    ("Reunión mañana 5 de la tarde", "Reunión", 22, 17, 60),
+    ("Reunión mañana de 10 a 1 de la tarde", "Reunión", 22, 10, 180),
+    ("Comida mañana a las 2 del mediodía", "Comida", 22, 14, 60),
+    ("Cena mañana a las 9 de la noche", "Cena", 22, 21, 60),
+    ("Reunión mañana por la mañana", "Reunión", 22, 9, 60),
+    ("Treffen morgen um 8 Uhr abends", "Treffen", 22, 20, 60),
+    ("Treffen morgen früh um 8", "Treffen", 22, 8, 60),
+    ("Kino Freitagabend um 8", "Kino", 27, 20, 60),
+    ("Treffen am Freitag nachmittags um 3", "Treffen", 27, 15, 60),
+    ("Réunion demain à 5 heures de l'après-midi", "Réunion", 22, 17, 60),
+    ("Réunion demain à 8h du matin", "Réunion", 22, 8, 60),
+    ("Dîner ce soir à 8h", "Dîner", 21, 20, 60),
+    ("Cena domani alle 8 di sera", "Cena", 22, 20, 60),
+    ("Reunião amanhã às 3 da tarde", "Reunião", 22, 15, 60),
+    ("Eten morgen om 8 uur 's avonds", "Eten", 22, 20, 60),
+    ("Kolacja jutro o 8 wieczorem", "Kolacja", 22, 20, 60),
+    ("Möte imorgon kl 3 på eftermiddagen", "Möte", 22, 15, 60),
+    ("Møde i morgen kl. 3 om eftermiddagen", "Møde", 22, 15, 60),
+    ("Yar\u0131n akşam saat 8 yemek", "yemek", 22, 20, 60),
+    ("Встреча завтра в 3 часа дня", "Встреча", 22, 15, 60),
+    ("Вечеря завтра о 8 вечора", "Вечеря", 22, 20, 60),  # noqa: RUF001  (Cyrillic)
+    ("明日の夜8時に食事", "食事", 22, 20, 60),
+    ("今晚8点吃饭", "吃饭", 21, 20, 60),
+    ("내일 저녁 8시 식사", "식사", 22, 20, 60),
+    ("عشاء غدا الساعة 8 مساء", "عشاء", 22, 20, 60),
+    ("ארוחה מחר בשעה 8 בערב", "ארוחה", 22, 20, 60),
+    ("tomorrow afternoon 2-4 review", "review", 22, 14, 120),
+    ("Saturday evening 8-1 party", "party", 21, 20, 300),
+]
 REPEATED = [
     ("last friday of every month 3pm", None, local(27, 15), "FREQ=MONTHLY;BYDAY=-1FR"),
     ("Review on the first Monday of every month at 10", "Review", local(7, 10, month=12), "FREQ=MONTHLY;BYDAY=1MO"),
@@ -178,7 +224,88 @@ def test_what_only_looks_like_a_date_is_a_word(text: str, title: str, start: dat
     assert (draft.title, draft.starts_at, draft.recurrence) == (title, start, [])
 
 
+@pytest.mark.parametrize(("text", "title", "day", "hour", "minutes"), [pytest.param(*row, id=row[0]) for row in PARTS])
+def test_a_part_of_the_day_says_which_half_is_meant(text: str, title: str, day: int, hour: int, minutes: int) -> None:
+    draft = read_sentence(text, now=NOW, time_zone=ZONE)
+    start = local(day, hour)
+    assert (draft.title, draft.starts_at, draft.ends_at) == (title, start, start + timedelta(minutes=minutes))
+
+
 @pytest.mark.parametrize(("text", "title", "first"), [pytest.param(*row, id=row[0]) for row in DAYS])
 def test_a_day_in_numbers(text: str, title: str, first: date) -> None:
     draft = read_sentence(text, now=NOW, time_zone=ZONE)
     assert (draft.title, draft.start_date, draft.end_date) == (title, first, first + timedelta(days=1))
+
+
+WORDS = (
+    *(
+        "tomorrow",
+        "today",
+        "Monday",
+        "Fri",
+        "every",
+        "each",
+        "other",
+        "month",
+        "weeks",
+        "first",
+        "last",
+        "of",
+        "the",
+        "except",
+    ),
+    *(
+        "at",
+        "on",
+        "from",
+        "until",
+        "for",
+        "and",
+        "in",
+        "am",
+        "um",
+        "Uhr",
+        "de la tarde",
+        "abends",
+        "le",
+        "el",
+        "à",
+        "9am",
+        "noon",
+    ),
+    *(
+        "3/20",
+        "2/30",
+        "13/13",
+        "4.12.",
+        "14.30",
+        "9-5",
+        "24/7",
+        "v3.1",
+        "31st",
+        "7",
+        "12",
+        "30",
+        "3pm",
+        "14:15",
+        "45 minutes",
+    ),
+    *("March", "Dezember", "diciembre", "mañana", "morgen", "12月3日", "5 days", "Review", "Anna", ",", "-"),
+)
+
+
+@settings(derandomize=True, max_examples=60, deadline=None, database=None)
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8))
+def test_whatever_is_said_an_event_is_near_and_of_some_length(words: list[str]) -> None:
+    try:
+        draft = read_sentence(" ".join(words), now=NOW, time_zone=ZONE)
+    except NoDateFound:
+        return
+    start = draft.starts_at or draft.start_date
+    end = draft.ends_at or draft.end_date
+    assert start is not None
+    assert end is not None
+    assert timedelta(0) < end - start < timedelta(days=32)
+    assert NOW.year <= start.year <= NOW.year + 2
+    if "today" not in words:
+        assert start > NOW if draft.starts_at else start >= NOW.date()
