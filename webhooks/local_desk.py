@@ -88,6 +88,7 @@ class LocalDesk:
             if known is not None:
                 # A run that died before it could answer has made it.
                 return known, await endpoints.reveal(conn, self._cipher, project_id, endpoint_id) or ""
+            await endpoints.hold_project(conn, project_id)
             if len(await endpoints.page(conn, project_id, limit=MOST_ENDPOINTS)) >= MOST_ENDPOINTS:
                 raise TooMany(f"A project has at most {MOST_ENDPOINTS} webhook endpoints.")
             made = await endpoints.create(conn, self._cipher, project_id, draft, now=now, endpoint_id=endpoint_id)

@@ -205,6 +205,15 @@ async def test_a_project_has_so_many_endpoints_and_no_more(bench, monkeypatch):
     assert (again.id, secret) == (last, await desk.reveal(bench.project_id, last))
 
 
+async def test_those_who_make_endpoints_at_once_make_no_more_than_there_may_be(bench, monkeypatch):
+    monkeypatch.setattr("webhooks.local_desk.MOST_ENDPOINTS", 2)
+    desk, draft = desk_of(bench), EndpointDraft(url="https://a.example/")
+    wishes = [desk.create(bench.project_id, draft, endpoint_id=uuid4(), now=bench.clock()) for _ in range(8)]
+    made = await asyncio.gather(*wishes, return_exceptions=True)
+    assert sum(isinstance(each, TooMany) for each in made) == 6
+    assert len(await bench.rows("endpoints")) == 2
+
+
 async def test_news_overtakes_a_backfill_of_thousands(bench):
     receiver, neighbour = await bench.receiver(), await bench.receiver()
     endpoint, _ = await bench.endpoint(receiver.url)
