@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from service.core.call_blocks import is_same_text
 from service.core.connection import EventPrivacy, Settings
@@ -155,7 +156,7 @@ def judge(draft: Draft, event: Event, settings: Settings, *, given: Draft, write
     # What the settings add today was not written then.
     given = msgspec.structs.replace(given, visibility=draft.visibility, reminders=draft.reminders)
     direction = settings.sync_direction
-    if settings.cancel_if_declined_or_deleted and direction != "inbound" and _is_declined(event):
+    if settings.cancel_if_declined_or_deleted and direction != "inbound" and is_declined(event):
         return Cancel()
     if direction == "outbound":
         patch = _restored(given, event)
@@ -232,6 +233,17 @@ def _has_guests(given: Draft, event: Event) -> bool:
     return there <= invited <= there | others
 
 
+def left_on_list(draft: Draft, event: Event | None) -> list[Guest] | UnsetType:
+    """The provider's list where guests are hidden: of whom the author invites those who are on it; UNSET where it is that already.
+
+    Nobody is put onto it, and who is there stays: to be struck off is to be called off.
+    """
+    there = guests_of(event) if event is not None else []
+    on_it = {guest.email.lower(): guest.optional for guest in there}
+    stay = [guest for guest in draft.attendees if guest.email.lower() in on_it]
+    return UNSET if {guest.email.lower(): guest.optional for guest in stay} == on_it else stay
+
+
 def _addresses(guests: Iterable[Guest]) -> list[str]:
     return sorted({guest.email.lower() for guest in guests})
 
@@ -250,7 +262,7 @@ def guests_of(event: Event) -> list[Guest]:
     ]
 
 
-def _is_declined(event: Event) -> bool:
+def is_declined(event: Event) -> bool:
     """Whether nobody is left who was invited and might come."""
     invited = [person for person in event.attendees if not person.organizer and not person.self and not person.resource]
     return bool(invited) and all(person.response_status == DECLINED for person in invited)

@@ -1,5 +1,7 @@
 """Who is mailed by what is written: as the request says, else the connection, and never in vain."""
 
+from typing import Any
+
 import httpx
 import pytest
 from api.desk import Desk, id_of, open_desk
@@ -20,6 +22,14 @@ async def desk(call: httpx.AsyncClient, site: Site) -> Desk:
         # Radicale mails nobody; as a server with RFC 6638 it tells guests of whatever becomes of their events.
         site.server.rewritten_headers["DAV"] = "{}, calendar-auto-schedule"
     return await open_desk(call, site)
+
+
+BEN = "ben@example.com"
+
+
+def guests(event: dict[str, Any]) -> list[str]:
+    """Who is invited, beside whoever invites."""
+    return [each["email"] for each in event["attendees"] if not (each["organizer"] or each["self"])]
 
 
 def is_silent(site: Site) -> bool:
@@ -66,3 +76,39 @@ async def test_what_every_guest_has_declined_is_called_off_with_mail_where_it_ca
     assert "event.cancelled" in await desk.news()
     if is_silent(desk.site):
         assert desk.site.cancellations() == []
+
+
+async def test_hiding_guests_later_calls_nobody_off(desk: Desk) -> None:
+    event = await desk.write()
+    await desk.set(event_privacy={"show_attendees": False})
+    for wish in ([MARY, BEN], [MARY]):
+        changed = await desk.change(event, attendees=[{"email": email} for email in wish])
+        assert guests(changed) == [MARY]
+    assert desk.site.cancellations() == []
+    if is_silent(desk.site):
+        assert [mail["kind"] for mail in desk.site.world.read_mails(MARY)] == ["invitation"]
+    await desk.rest()
+    assert guests(await desk.change(event, attendees=[{"email": BEN}])) == []
+
+
+async def test_what_is_set_right_calls_no_guest_off_who_is_hidden_by_now(desk: Desk) -> None:
+    event = await desk.write()
+    await desk.set(event_privacy={"show_attendees": False}, sync_direction="outbound")
+    await desk.change(event, attendees=[{"email": MARY}, {"email": BEN}])
+    desk.site.rename(id_of(event), "Theirs")
+    await desk.settle()
+    (event,) = await desk.listed()
+    assert (event["title"], guests(event)) == ("Review", [MARY])
+    assert desk.site.cancellations() == []
+
+
+async def test_an_event_of_which_only_those_are_left_who_have_declined_is_called_off(desk: Desk) -> None:
+    event = await desk.write(attendees=[{"email": MARY}, {"email": BEN}])
+    await desk.set(cancel_if_declined_or_deleted=True)
+    desk.site.decline(id_of(event), MARY)
+    await desk.settle()
+    assert len(await desk.listed()) == 1
+    await desk.change(event, attendees=[{"email": MARY}])
+    await desk.follow()
+    assert (await desk.listed(), desk.site.ids()) == ([], [])
+    assert "event.cancelled" in await desk.news()

@@ -11,7 +11,18 @@ from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.drafts import Draft, Patch, given
-from service.core.managed import Remembered, complete, followed, guests_of, remembered, shown, with_link
+from service.core.event import Event
+from service.core.managed import (
+    Remembered,
+    complete,
+    followed,
+    guests_of,
+    is_declined,
+    left_on_list,
+    remembered,
+    shown,
+    with_link,
+)
 from service.core.sync import Listed
 from service.errors import CannotBeSilent, EventGone, FieldProblem, GatewayError, ProviderError
 from service.flows.writing import buffers, calls
@@ -84,21 +95,19 @@ async def change(scene: Scene, opened: Opened) -> UUID:
     async with gateway.database.read() as conn:
         managed = await _managed_of(conn, scene, job)
         whole_series = await _series_of(conn, scene, job) if managed is None else None
+        before = (await events.stored(conn, [opened.row.event_id])).get(opened.row.event_id)
     asked = msgspec.structs.replace(patch, notify=notifies(scene, job))
     draft = call = None
     if managed is not None:
         draft = said_by(scene, managed, job)
         if draft.conference == calls.ZOOM:
             call = calls.held(managed) or await _make_call(scene, opened, draft)
-        asked = _shown_patch(scene, asked, draft, call, is_new_text=managed.call_url != (call.url if call else None))
-    elif whole_series is not None and _changes_call(patch, whole_series):
-        raise GatewayError(422, "validation_failed", _ONE_CALL, errors=[FieldProblem("conference", _ONE_CALL)])
+        is_new_text = managed.call_url != (call.url if call else None)
+        asked = _shown_patch(scene, asked, draft, call, before, is_new_text=is_new_text)
+    elif whole_series is not None:
+        asked = _shown_of_occurrence(scene, asked, whole_series, job, before)
     elif patch.conference == calls.ZOOM:
         raise GatewayError(422, "validation_failed", "Zoom meetings are made for events alone that were written here.")
-    elif whole_series is not None:
-        # One occurrence of our series: nothing is remembered of it, and the provider is shown no more of it than of the series.
-        occurrence = said_by(scene, whole_series, job)
-        asked = _shown_patch(scene, asked, occurrence, calls.held(whole_series), is_new_text=False)
     written = await _write(scene, opened, asked)
     if written.conference == "failed":
         opened.progress.lacks = str(patch.conference)
@@ -118,10 +127,11 @@ async def change(scene: Scene, opened: Opened) -> UUID:
             target = Target(provider_event_id=job.provider_event_id, is_series=job.is_series)
             written = await ask(scene, partial(_do_change, scene, text, target))
             found = await harvest(scene, written, moment, was_series=was_series)
-    before = managed.buffer_before if job.buffer_before is None else job.buffer_before
-    after = managed.buffer_after if job.buffer_after is None else job.buffer_after
-    held, around = await buffers.keep(scene, draft, before, after, managed.buffers, opened.row.key)
-    values = {"buffer_before": before, "buffer_after": after, "buffers": held, **calls.columns(call)}
+    lead = managed.buffer_before if job.buffer_before is None else job.buffer_before
+    trail = managed.buffer_after if job.buffer_after is None else job.buffer_after
+    held, around = await buffers.keep(scene, draft, lead, trail, managed.buffers, opened.row.key)
+    values = {"buffer_before": lead, "buffer_after": trail, "buffers": held, **calls.columns(call)}
+    values |= _doubts(scene, before, written)
     # What we set right ourselves is counted, so that two who will not give way come to an end.
     values["attempts"] = managed.attempts + 1 if job.is_news else 0
     return await settle(scene, opened, found.joined(around), written, _ours(managed, written, draft, values))
@@ -305,19 +315,40 @@ async def _series_of(conn: AsyncConnection, scene: Scene, job: Job) -> Found | N
     return await managed_events.of_event(conn, scene.calendar.id, job.series_id)
 
 
-def _changes_call(patch: Patch, series: Found) -> bool:
-    """Whether one occurrence is to have another Zoom call than its series, or none."""
-    return patch.conference == calls.ZOOM or (patch.conference is not UNSET and series.call_url is not None)
+def _doubts(scene: Scene, before: Event | None, written: Written) -> dict[str, Any]:
+    """What has an event judged once more after a change by which nobody is left of its guests but who has declined."""
+    after = written.item.event if isinstance(written.item, Listed) else None
+    is_left = after is not None and is_declined(after) and (before is None or not is_declined(before))
+    is_wanted = is_left and scene.settings.cancel_if_declined_or_deleted
+    return {"written": b"", "look_at": scene.gateway.clock()} if is_wanted else {}
+
+
+def _shown_of_occurrence(scene: Scene, patch: Patch, series: Found, job: Job, before: Event | None) -> Patch:
+    """The part of a patch of one occurrence of our series that the provider may see, which is no more than of the series.
+
+    Nothing is remembered of it. Raises GatewayError 422 where it is to have another Zoom call than its series, or none.
+    """
+    if patch.conference == calls.ZOOM or (patch.conference is not UNSET and series.call_url is not None):
+        raise GatewayError(422, "validation_failed", _ONE_CALL, errors=[FieldProblem("conference", _ONE_CALL)])
+    return _shown_patch(scene, patch, said_by(scene, series, job), calls.held(series), before, is_new_text=False)
 
 
 def _shown_patch(
-    scene: Scene, patch: Patch, draft: Remembered, call: "calls.Call | None", *, is_new_text: bool
+    scene: Scene,
+    patch: Patch,
+    draft: Remembered,
+    call: "calls.Call | None",
+    before: Event | None,
+    *,
+    is_new_text: bool,
 ) -> Patch:
     """The part of a patch that the provider may see; text in which a link to join stands is given whole."""
     fields = given(patch)
     whole = given_to_provider(scene, draft, call.url if call is not None else None)
     for name in fields.keys() & {"title", "description", "location", "attendees"}:
         fields[name] = getattr(whole, name)
+    if "attendees" in fields and "attendees" in (draft.hidden or ()):
+        fields["attendees"] = left_on_list(draft, before)
     if is_new_text:
         fields |= {"description": whole.description, "location": whole.location}
     if fields.get("conference") == calls.ZOOM:

@@ -106,6 +106,8 @@ async def _remember(
         if isinstance(written.item, Listed) and "written" not in managed.values:
             draft = seen(draft, written.item.event)
         await managed_events.put(conn, scene.gateway.cipher, values, encode_draft(draft))
+        if "look_at" in values:
+            scene.gateway.wake.after(conn, "managed")
     return first.id if row.kind == "create" else _shown(known, row.event_id, opened.job)
 
 
@@ -114,7 +116,7 @@ async def _merged(scene: Scene, conn: AsyncConnection, opened: Opened, managed: 
 
     What others had made of the event before is not taken for our own words: it is still to be judged.
     """
-    gateway, job = scene.gateway, opened.job
+    job = opened.job
     provider_id = managed.values["provider_event_id"]
     row = await managed_events.of_event(conn, opened.row.calendar_id, provider_id)
     before = (await events.known(conn, opened.row.calendar_id, rows=[provider_id])).get(provider_id)
@@ -124,7 +126,6 @@ async def _merged(scene: Scene, conn: AsyncConnection, opened: Opened, managed: 
     values = managed.values
     if before.fingerprint != row.written and before.fingerprint.hex() != job.fingerprint:
         values = values | {"written": row.written, "look_at": now}
-        gateway.wake.after(conn, "managed")
     return Managed(draft=draft, values=values)
 
 
