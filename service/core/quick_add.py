@@ -23,6 +23,7 @@ from service.core.sentence_names import hide_names, show_names
 from service.core.sentence_repeats import Repeats, first_day, read_repeats, rule
 from service.core.sentence_search import Found, find_date
 from service.core.sentence_times import DAY, Told, read_times
+from service.core.sentence_times import LONGEST as LONGEST_STAY
 
 LONGEST: Final = 500
 """Characters of a sentence."""
@@ -161,6 +162,8 @@ def _draft(read: _Read, seen: _Seen, *, repeats: bool = False) -> Draft:
         raise NoDateFound("a time that no calendar has")
     if found is not None and found.last.year > seen.base.year + YEARS_AHEAD and str(found.last.year) not in told.rest:
         raise NoDateFound("a year beyond the next two has to be written with its four digits")
+    if found is not None and found.last - found.day >= LONGEST_STAY:
+        raise NoDateFound("an event of more than 31 days")
     if found is not None and found.last != found.day and told.start is not None:
         raise NoDateFound("several days and one time of day: say `every day from … until …`, or leave the time out")
     try:

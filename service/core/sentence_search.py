@@ -42,6 +42,11 @@ _SHORT: Final = frozenset(
 )
 _NEVER_ALONE: Final = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "mit", "im"))
 """What is a date in company only."""
+_PAST: Final = re.compile(
+    r"\b(?:yesterday|ago|last|gestern|vorgestern|vor|hier|avant-hier|il y a|ayer|anteayer|hace|ieri|fa|ontem|há|gisteren|"
+    r"geleden|wczoraj|temu|igår|i går|sedan|siden|dün|önce|вчера|назад|вчора|тому|أمس|אתמול)\b|昨|前|어제|전",
+    re.IGNORECASE,
+)
 _COMING_BEFORE: Final = re.compile(r"\b(?:(?:el|na|no|o|a|la|il)\s)?(?:próxim[oa]|prossim[oa])\s$", re.IGNORECASE)
 _COMING_AFTER: Final = re.compile(r"\s(?:prochaine?|próxim[oa]|prossim[oa]|que viene|que vem)\b", re.IGNORECASE)
 _ALSO_NAMES: Final = frozenset(("may", "march", "mar", "april", "june", "august", "mai", "mart"))
@@ -86,6 +91,9 @@ def find_date(text: str, base: datetime, language: str, *, is_alone: bool) -> Fo
         return None
     surest = max(sureness for sureness, _ in guesses)
     found = [each for sureness, each in guesses if sureness == surest][-1]
+    phrase = text[found.start : found.end]
+    if found.day < base.date() and str(found.day.year) not in phrase and not _PAST.search(phrase):
+        raise NoDateFound("the sentence names a day that is over")
     return _with_coming(text, _with_weekday(text, found, guesses))
 
 
@@ -117,15 +125,16 @@ def _guesses(
         at = start + len(phrase)
         _check_day(phrase, text[:start], text[at:], language)
         sureness = 0 if _is_within_word(text, start, at) else _sureness(phrase, text, start, language)
-        if sureness:
-            guesses.append((sureness, _placed(start, at, phrase, moment, base, is_alone=is_alone)))
+        found = _placed(start, at, phrase, moment, base)
+        if sureness and (is_alone or found.moment is None):
+            guesses.append((sureness, found))
     return guesses
 
 
-def _placed(start: int, end: int, phrase: str, moment: datetime, base: datetime, *, is_alone: bool) -> Found:
+def _placed(start: int, end: int, phrase: str, moment: datetime, base: datetime) -> Found:
     is_midnight = moment.time() == datetime.min.time()
     is_weekday = phrase.lower().removeprefix("on ") in WEEKDAYS or (is_midnight and not re.search(r"\d", phrase))
-    is_moment = is_alone and not is_midnight and (moment - base) % _DAY != timedelta(0)
+    is_moment = not is_midnight and (moment - base) % _DAY != timedelta(0)
     return Found(start, end, moment.date(), moment.date(), moment if is_moment else None, is_weekday)
 
 
@@ -192,6 +201,9 @@ def _check_day(phrase: str, before: str, after: str, language: str) -> None:
     is_day = re.search(r"(?<!\d)\d{1,2}(?:\.|º|°|er|e)?\s?(?:de |di |of )?$", before) or re.match(
         r"\s?\d{1,2}(?![\d:])", after
     )
+    number = re.fullmatch(r"([^\W\d]{4,}),?\s\d{1,2}(?:st|nd|rd|th|\.)?", phrase.strip().lower())
+    if number is not None and number[1] in WEEKDAYS:
+        raise NoDateFound("the sentence has a number beside a weekday that may be a day or an hour")
     if is_day and phrase.strip().lower().rstrip(".") in _months(language):
         raise NoDateFound("the sentence names a day that no calendar has")
 

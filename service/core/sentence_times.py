@@ -89,6 +89,8 @@ def read_times(text: str, language: str) -> Told:
     start = end = zone = None
     if whole is None:
         start, end, zone, text = _take_clock(text, part, is_english=language == "en")
+    if start is not None and any(_is_written_time(match) for match in _SINGLE.finditer(text)):
+        raise NoDateFound("the sentence tells more times than one event has")
     if start is None and part is not None and whole is None:
         if re.search(r"\d\W*\w*$", text[: part.at]):
             raise NoDateFound("the sentence has a number that may be an hour: `um 17 Uhr`, `at 17:00`")
@@ -162,6 +164,10 @@ def _is_time(match: re.Match[str]) -> bool:
         match[f"word{n}"] or match[f"half{n}"] or match[f"unit{n}"] or match[f"sep{n}"] in {":", "h", "H"}
         for n in _ends(match)
     )
+
+
+def _is_written_time(match: re.Match[str]) -> bool:
+    return bool(match["half1"]) or match["sep1"] == ":"
 
 
 def _is_cjk_time(match: re.Match[str]) -> bool:

@@ -34,6 +34,9 @@ REFUSED = [
     "Urlaub vom 3. bis 5. Dezember",
     "Vacaciones del 3 al 5 de diciembre",
     "half past three tomorrow coffee",
+    "call at 9am or 3pm tomorrow",
+    "Vacation 9-5 March",
+    "Meet Monday 12",
     "Termin morgen um halb 4",
     "Cita mañana a las 5 y media",
     "Party Saturday night at 12",
@@ -307,5 +310,5 @@ def test_whatever_is_said_an_event_is_near_and_of_some_length(words: list[str]) 
     assert end is not None
     assert timedelta(0) < end - start < timedelta(days=32)
     assert NOW.year <= start.year <= NOW.year + 2
-    if "today" not in words:
+    if not {"today", "last"} & set(words):
         assert start > NOW if draft.starts_at else start >= NOW.date()
