@@ -88,8 +88,8 @@ _WAYS: Final[dict[str, dict[str, str]]] = {
         "late": r"w nocy",
     },
     "sv": {
-        "morning": r"på (?:morgonen|förmiddagen)|bitti|f\.?m",
-        "afternoon": r"på eftermiddagen|(?P<today>i eftermiddag)|e\.?m",
+        "morning": r"på (?:morgonen|förmiddagen)|bitti|(?<=\d\s)f\.?m",
+        "afternoon": r"på eftermiddagen|(?P<today>i eftermiddag)|(?<=\d\s)e\.?m",
         "evening": r"på kvällen|(?P<today>i ?kväll)",
         "late": r"på natten",
     },

@@ -126,7 +126,7 @@ def _guesses(
         _check_day(phrase, text[:start], text[at:], language)
         sureness = 0 if _is_within_word(text, start, at) else _sureness(phrase, text, start, language)
         found = _placed(start, at, phrase, moment, base)
-        if sureness and (is_alone or found.moment is None):
+        if sureness and (is_alone or found.moment is None or found.day != base.date()):
             guesses.append((sureness, found))
     return guesses
 
