@@ -17,7 +17,7 @@ import msgspec
 
 from service.core.drafts import Draft
 from service.core.sentence_day_parts import languages_of_parts
-from service.core.sentence_days import NoDateFound
+from service.core.sentence_days import NoDateFound, NoSuchDay
 from service.core.sentence_leftovers import refuse_numbers, refuse_repeats, refuse_stretches
 from service.core.sentence_names import hide_names, show_names
 from service.core.sentence_repeats import Repeats, first_day, read_repeats, rule
@@ -84,15 +84,22 @@ def read_sentence(text: str, *, now: datetime, time_zone: str | None, language: 
     zone = ZoneInfo(time_zone) if time_zone else ZoneInfo("UTC")
     seen = _Seen(now.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0), zone, time_zone)
     first: _Read | None = None
+    unclear: NoSuchDay | None = None
     for each in _languages(sentence, language):
         repeats = read_repeats(sentence) if each == "en" else None
         if repeats is not None:
             return _repeated(repeats, seen)
-        read = _read(sentence, seen.base, each)
+        try:
+            read = _read(sentence, seen.base, each)
+        except NoSuchDay as error:
+            unclear = unclear or error
+            continue
         if read.found is not None or read.told.is_tonight:
             return _draft(read, seen)
         if first is None or first.told.start is None:
             first = read
+    if unclear is not None:
+        raise unclear
     if first is None or first.told.start is None:
         raise NoDateFound("the sentence names no date and no time")
     return _draft(first, seen)
@@ -146,6 +153,8 @@ def _read_until(text: str, base: datetime) -> tuple[date | None, _Read]:
         before = _read(text[: match.start()].strip(), base, "en")
         if before.told.start is None:
             before = before._replace(told=after.told)
+        length = before.told.length or after.told.length
+        before = before._replace(told=before.told._replace(length=length))
         return after.found.last, before._replace(title=f"{before.title} {after.title}".strip())
     return None, _read(text, base, "en")
 

@@ -9,6 +9,10 @@ class NoDateFound(ValueError):
     """A sentence that names no time, or one that no calendar has, or says more than was understood, or is no sentence."""
 
 
+class NoSuchDay(NoDateFound):
+    """A day that one language does not make out; another one may."""
+
+
 class Days(NamedTuple):
     """Days in a sentence: where they stand, and the first and the last of them."""
 

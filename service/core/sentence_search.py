@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from service.core.sentence_dates import WEEKDAYS, find_days
-from service.core.sentence_days import NoDateFound
+from service.core.sentence_days import NoDateFound, NoSuchDay
 from service.core.sentence_numbers import hide_loose_numbers
 
 MOST_NUMBERS: Final = 12
@@ -189,7 +189,7 @@ def _search(text: str, base: datetime, language: str) -> Sequence[tuple[str, dat
 
 def _without_number(phrase: str, moment: datetime, base: datetime, language: str) -> str:
     """`tomorrow` of `101 tomorrow` and of `tomorrow 14-15`: a number that the date does not need is not part of it."""
-    for pattern in (r"[\d\s\-:]+(?=[^\W\d][^\d]*$)", r"(?<=[^\W\d])[\s]+[\d\s\-:]+$"):
+    for pattern in (r"[\d\s\-:]+(?=[^\W\d][^\d]*$)", r"(?<=[^\W\d])[\s]+(?!\d{4}$)[\d\s\-:]+$"):
         word = re.sub(rf"^{pattern}" if pattern[0] == "[" else pattern, "", phrase)
         if word != phrase and any(found.date() == moment.date() for _, found in _search(word, base, language)):
             return word
@@ -205,7 +205,7 @@ def _check_day(phrase: str, before: str, after: str, language: str) -> None:
     if number is not None and number[1] in WEEKDAYS:
         raise NoDateFound("the sentence has a number beside a weekday that may be a day or an hour")
     if is_day and phrase.strip().lower().rstrip(".") in _months(language):
-        raise NoDateFound("the sentence names a day that no calendar has")
+        raise NoSuchDay("the sentence names a day that no calendar has")
 
 
 @cache

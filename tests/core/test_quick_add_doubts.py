@@ -106,6 +106,8 @@ TIMED = [
     ("meet 14.30-15.15 tomorrow", "meet", local(22, 14, 30)),
     ("meet tomorrow 14.30", "meet", local(22, 14, 30)),
     ("2026-12-03T10:00 review", "review", local(3, 10, month=12)),
+    ("Møde den 3. december kl. 15.30", "Møde", local(3, 15, 30, month=12)),
+    ("Arzt am 8. Dezember 2026 um 9 Uhr", "Arzt", local(8, 9, month=12)),
     ("12月3日15時に会議", "会議", local(3, 15, month=12)),
 ]
 DAYS = [
