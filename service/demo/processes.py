@@ -12,7 +12,7 @@ from typing import Final
 
 from service.commands.listening import LOOPBACK, bound
 
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 
 

@@ -2,10 +2,28 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
 import pytest
+
+fcntl: ModuleType | None = None
+with suppress(ImportError):  # Windows has none
+    import fcntl
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Gateways that run for real take turns: several at once would find no core to themselves."""
+    if fcntl is None:
+        yield
+        return
+    shared_by_workers = tmp_path_factory.getbasetemp().parent
+    with (shared_by_workers / "journey").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ async def stop_again_and_again(
             left += found.syncs + found.deliveries
             await gateway.start()
     async with client(gateway) as http:
-        differences = await until_equal(office, http, ids, receiver, 30)
+        differences = await until_equal(office, http, ids, receiver, 60)
     await receiver.until_quiet(0.5)
     return Verdict(
         stops=stops,

@@ -49,7 +49,7 @@ class Scene:
             return answer.json()
 
     async def until(self, calendar_id: str, status: str) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (await self.ask("GET", f"/calendars/{calendar_id}"))["status"] != status:
                 await asyncio.sleep(0.1)
 

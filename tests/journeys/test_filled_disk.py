@@ -64,7 +64,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Disk, httpx.AsyncClient]]
         )
     try:
         said = ""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while "listens on" not in said:
                 line = await process.stdout.readline()
                 assert line, (folder / "log").read_text()
@@ -73,7 +73,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Disk, httpx.AsyncClient]]
         async with httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=20) as call:
             yield Disk(Path(f"/proc/{process.pid}/root{folder}")), call
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await process.communicate()
         assert process.returncode == 0
     finally:
@@ -85,7 +85,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Disk, httpx.AsyncClient]]
 
 async def readiness(call: httpx.AsyncClient, status: int) -> list[str]:
     """The reasons, as soon as it is this; a look is good for a second."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (answer := await call.get("/health/ready")).status_code != status:
             await asyncio.sleep(0.05)
     reasons: list[str] = answer.json()["reasons"]

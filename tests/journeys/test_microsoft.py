@@ -59,7 +59,7 @@ async def new_key(url: str) -> str:
 
 
 async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not (found := await holds()):
             await asyncio.sleep(0.05)
     return found

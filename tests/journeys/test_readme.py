@@ -205,7 +205,7 @@ async def test_the_node_sample_believes_what_is_signed_and_nothing_else(tmp_path
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 await until_it_listens(port)
                 body, headers = signed(secret)
                 assert (await client.post("/", content=body, headers=headers)).status_code == 204

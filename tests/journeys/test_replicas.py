@@ -84,7 +84,7 @@ class Replica:
         self.lines.extend(self.process.stdout)
 
     async def ready(self) -> None:
-        async with httpx.AsyncClient() as http, asyncio.timeout(30):
+        async with httpx.AsyncClient() as http, asyncio.timeout(120):
             while True:
                 assert self.process.poll() is None, "".join(self.lines)
                 with contextlib.suppress(httpx.TransportError):
@@ -200,7 +200,7 @@ async def edit_and_resync(world: World, emails: list[str], *replicas: httpx.Asyn
 async def wait_for(http: httpx.AsyncClient, done: Any) -> list[dict[str, Any]]:
     """Read the change log until its last number is as expected; all of it."""
     changes: list[dict[str, Any]] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not done(changes[-1]["seq"] if changes else 0):
             after = changes[-1]["seq"] if changes else 0
             answer = await http.get("/changes", params={"after": after, "limit": 250, "wait": 1})
@@ -210,7 +210,7 @@ async def wait_for(http: httpx.AsyncClient, done: Any) -> list[dict[str, Any]]:
 
 async def settle_down(app: Receiver, count: int) -> None:
     """Wait for the webhooks, and a moment for those that should not come."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(app.got) < count:
             await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)

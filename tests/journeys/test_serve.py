@@ -45,7 +45,7 @@ class Running:
     async def stop(self) -> tuple[int, str]:
         """The exit code after SIGTERM, and everything that was logged."""
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             _, logged = await self.process.communicate()
         return self.process.returncode, logged.decode()
 
@@ -61,7 +61,7 @@ async def serving(folder: Path, *arguments: str) -> AsyncIterator[Running]:
     )
     try:
         said = ""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while "listens on" not in said:
                 line = await process.stdout.readline()
                 assert line, (await process.stderr.read()).decode()
@@ -201,7 +201,7 @@ async def connect_slowly(http: httpx.AsyncClient, world: World, seconds: float) 
     world.add_fault("latency", endpoint="events.list", seconds=seconds)
     wanted = {name: credentials[name] for name in ("client_id", "client_secret", "refresh_token")}
     assert (await http.post("/calendars", json={"provider": "google", **wanted})).status_code == 201
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not any(call.endpoint == "events.list" for call in world.calls):
             await asyncio.sleep(0.01)
 
@@ -253,7 +253,7 @@ async def test_a_process_with_the_role_api_leaves_the_work_to_others(sqlite_url:
         await http.post("/calendars", json={"provider": "google", **wanted})
         await asyncio.sleep(0.3)
         assert await rows_of(sqlite_url) == [("syncing", None)]
-    async with create_app(settings, role="worker"), asyncio.timeout(30):
+    async with create_app(settings, role="worker"), asyncio.timeout(120):
         while await rows_of(sqlite_url) != [("active", None)]:
             await asyncio.sleep(0.02)
 

@@ -25,7 +25,6 @@ from service.providers.vevent.composing import (
     address_of,
     all_of,
     checked,
-    form_of,
     octets_of,
     read_recurrence,
     state_of,
@@ -37,9 +36,9 @@ from service.providers.vevent.composing import (
 from service.providers.vevent.moments import read_moments
 from service.providers.vevent.reading import Component
 from service.providers.vevent.series import Reading, repeats, slot_name
+from service.providers.vevent.spans import form_of_component, move_between, moved_span, span_of
 from service.providers.vevent.text import scan
 from service.providers.vevent.units import Units, reason_of
-from service.providers.vevent.zones import recognise
 
 LARGEST: Final = 1024 * 1024
 """Octets of a calendar object that is edited; a larger one is refused."""
@@ -153,7 +152,7 @@ class CalendarObject:
         elif str(part.event["RECURRENCE-ID"].params.get("RANGE", "")).upper() == "THISANDFUTURE":
             raise RequestRefused("this occurrence stands for all later ones, too")
         else:
-            event, span = part.event, _span_of(part.read)
+            event, span = part.event, span_of(part.read)
         before = _Snapshot.of(event)
         write_fields(event, fields, self._style, notify=notify)
         self._move(event, span, fields)
@@ -172,7 +171,7 @@ class CalendarObject:
             return bool(self._changed)
         event, read = self._master
         before = _Snapshot.of(event)
-        event.add("EXDATE", _form_of(read).write(_value_of(slot)), encode=False)
+        event.add("EXDATE", form_of_component(read).write(_value_of(slot)), encode=False)
         self._touch(event, before)
         return True
 
@@ -187,8 +186,8 @@ class CalendarObject:
         assert isinstance(event, Event)  # noqa: S101  (it begins so)
         for name in (*RECURRENCE, "RECURRENCE-ID"):
             event.pop(name, None)
-        event.add("RECURRENCE-ID", _form_of(self._master.read).write(_value_of(slot)), encode=False)
-        form = _form_of(source.read)
+        event.add("RECURRENCE-ID", form_of_component(self._master.read).write(_value_of(slot)), encode=False)
+        form = form_of_component(source.read)
         if form.is_day and listed.start_date is not None and listed.end_date is not None:
             span = Span(form, listed.start_date, listed.end_date)
         else:
@@ -197,7 +196,7 @@ class CalendarObject:
         return event, span
 
     def _move(self, event: Event, span: Span, fields: Mapping[str, Any]) -> Span:
-        moved = _moved(span, fields, self._style)
+        moved = moved_span(span, fields, self._style)
         if moved != span:
             write_span(event, moved)
             self._zones.setdefault(moved.form.tzid or "", zone_of(moved.form, moved.start))
@@ -205,7 +204,7 @@ class CalendarObject:
 
     def _move_series(self, master: Part, fields: Mapping[str, Any]) -> None:
         event, read = master
-        old = _span_of(read)
+        old = span_of(read)
         new = self._move(event, old, fields)
         told = self._write_rule(event, fields["recurrence"], new.form) if "recurrence" in fields else frozenset()
         if (new.form, new.start) != (old.form, old.start):
@@ -234,7 +233,9 @@ class CalendarObject:
         Raises SeriesUnmovable for what has no exact counterpart.
         """
         event, read = master
-        move = _move_of(old, new)
+        if not self._changed and not any(read.properties.get(name) for name in {*RECURRENCE} - told):
+            return  # it happens once
+        move = move_between(old, new)
         for name in {"RRULE", "EXRULE"} - told:
             self._move_rules(event, name, read, move, new.form)
         for name in {"EXDATE", "RDATE"} - told:
@@ -246,7 +247,7 @@ class CalendarObject:
                 at = moment.wall.date() if moment.is_day else moment.instant
                 event.add(name, new.form.write(move.slot(at)), encode=False)
         for slot, part in self._changed.items():
-            slot_at, own = _value_of(slot), _span_of(part.read)
+            slot_at, own = _value_of(slot), span_of(part.read)
             ranged = part.event["RECURRENCE-ID"].params.get("RANGE")
             part.event.pop("RECURRENCE-ID")
             part.event.add("RECURRENCE-ID", new.form.write(move.slot(slot_at)), encode=False)
@@ -332,69 +333,9 @@ def _parts(calendar: Calendar, octets: bytes, style: Style) -> list[Part]:
     return parts
 
 
-def _form_of(read: Component) -> Form:
-    start = read.start
-    if start.is_day:
-        return Form(read.zones.default, is_day=True)
-    tzid = read.properties["DTSTART"][0].parameters.get("TZID")
-    # An offset behind the time, which no other reader has to know, is written as UTC.
-    is_utc = start.is_utc or (tzid is None and start.zone is not read.zones.default)
-    return Form(UTC if is_utc else start.zone, None if is_utc else tzid, is_utc=is_utc)
-
-
-def _span_of(read: Component) -> Span:
-    form = _form_of(read)
-    first, last = read.days
-    if first is not None and last is not None:
-        return Span(form, first, last)
-    return Span(form, read.starts_at, read.ends_at)
-
-
-def _moved(span: Span, fields: Mapping[str, Any], style: Style) -> Span:
-    """The span with the fields of a patch, of which those that are None say nothing."""
-    given = {name: fields[name] for name in ("starts_at", "ends_at", "start_date", "end_date") if fields.get(name)}
-    name = fields.get("time_zone")
-    was_day = span.form.is_day
-    if "start_date" in given or (was_day and "end_date" in given):
-        length = span.end - span.start if was_day else timedelta(days=1)
-        start = given.get("start_date", span.start)
-        end = given.get("end_date") or (start + length if not was_day else span.end)
-        return checked(Span(span.form if was_day else Form(span.form.zone, is_day=True), start, end))
-    if was_day and "starts_at" not in given:
-        return span
-    form = span.form
-    if was_day or (name and recognise(name) != _zone_name(form)):
-        form = form_of(name or style.time_zone)
-    start = given.get("starts_at", span.start)
-    end = given.get("ends_at", span.end if not was_day else start)
-    return checked(Span(form, start, end))
-
-
-def _move_of(old: Span, new: Span) -> Move:
-    if old.form.is_day != new.form.is_day:
-        raise SeriesUnmovable("times do not become days, nor days times")
-    return Move(
-        before=_wall(old.form, old.start),
-        after=_wall(new.form, new.start),
-        zone=old.form.zone,
-        new_zone=new.form.zone,
-        is_all_day=new.form.is_day,
-    )
-
-
-def _zone_name(form: Form) -> str | None:
-    return "UTC" if form.is_utc else getattr(form.zone, "key", None)
-
-
 def _value_of(slot: str) -> datetime | date:
     """The end of an occurrence's id as a moment or a day."""
     year, month, day = int(slot[:4]), int(slot[4:6]), int(slot[6:8])
     if len(slot) == 8:
         return date(year, month, day)
     return datetime(year, month, day, int(slot[9:11]), int(slot[11:13]), int(slot[13:15]), tzinfo=UTC)
-
-
-def _wall(form: Form, at: datetime | date) -> datetime:
-    if isinstance(at, datetime):
-        return at.astimezone(form.zone).replace(tzinfo=None)
-    return datetime(at.year, at.month, at.day)  # noqa: DTZ001  (on the wall clock)
