@@ -186,7 +186,8 @@ async def _check_calendars(
     async with gateway.database.read() as conn:
         unknown = [n for n, each in new if await calendars.one(conn, project_id, each) is None]
     if unknown:
-        raise invalid_fields(FieldProblem(f"calendar_ids[{n}]", "is a calendar that does not exist") for n in unknown)
+        places = ", ".join(f"[{n}]" for n in unknown)
+        raise invalid_fields([FieldProblem("calendar_ids", f"names calendars that do not exist, at {places}")])
 
 
 ROUTES: Final = [create, list_endpoints, show, change, remove, reveal]
